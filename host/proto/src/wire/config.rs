@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+//! Device id, feature bits, queue indices and the configuration space.
+
+use super::field::{Reader, Writer};
+use super::{DecodeError, limits};
+
+/// Virtio device id: the one that virtio leaves for experiments (virtio 1.3, section 5).
+pub const DEVICE_ID: u32 = 63;
+
+/// Version of the protocol that this code speaks.
+pub const VERSION: u32 = 1;
+
+/// Index of the request queue: driver to device.
+pub const QUEUE_REQUEST: u16 = 0;
+/// Index of the event queue: device to driver, into buffers that the driver posts.
+pub const QUEUE_EVENT: u16 = 1;
+/// Number of queues.
+pub const QUEUE_COUNT: u16 = 2;
+
+/// Feature bits of this device type (virtio gives each type bits 0 to 23).
+pub mod feature {
+    /// Stream sockets that connect. Without it the device is of no use, so a driver refuses a device that lacks it.
+    pub const STREAM: u64 = 1 << 0;
+    /// Reserved: datagram sockets.
+    pub const DATAGRAM: u64 = 1 << 1;
+    /// Reserved: bind, listen and accept.
+    pub const LISTEN: u64 = 1 << 2;
+    /// Reserved: socket options applied on the host's socket.
+    pub const OPTIONS: u64 = 1 << 3;
+    /// Reserved: the shared memory region for payloads.
+    pub const ARENA: u64 = 1 << 4;
+    /// Reserved: sockets that live on through a snapshot.
+    pub const RESUME: u64 = 1 << 5;
+    /// What version 1 of the protocol defines.
+    pub const SUPPORTED: u64 = STREAM;
+}
+
+/// Size of the configuration space in bytes. What lies behind the defined fields is zero and reserved.
+pub const CONFIG_SIZE: usize = 64;
+
+/// The device's configuration space; read-only for the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Sockets that may be open at once; ids are below it. At most [`limits::SOCKETS_MAX`].
+    pub max_sockets: u32,
+    /// Largest ring in bytes that the device takes, at most [`limits::RING_MAX`].
+    pub max_ring: u32,
+}
+
+impl Config {
+    /// Writes the configuration space.
+    pub fn encode(&self) -> [u8; CONFIG_SIZE] {
+        let mut bytes = [0; CONFIG_SIZE];
+        let mut writer = Writer::new(&mut bytes);
+        writer.u32(VERSION);
+        writer.u32(self.max_sockets);
+        writer.u32(self.max_ring);
+        bytes
+    }
+
+    /// Reads the configuration space.
+    ///
+    /// # Errors
+    /// [`DecodeError::Version`] if the device speaks another version; [`DecodeError::Ring`] if it takes no valid ring.
+    pub fn decode(bytes: &[u8; CONFIG_SIZE]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.u32();
+        if version != VERSION {
+            return Err(DecodeError::Version(version));
+        }
+        let max_sockets = reader.u32().min(limits::SOCKETS_MAX);
+        let max_ring = reader.u32();
+        if !(limits::RING_MIN..=limits::RING_MAX).contains(&max_ring) {
+            return Err(DecodeError::Ring {
+                address: 0,
+                size: max_ring,
+            });
+        }
+        Ok(Self {
+            max_sockets,
+            max_ring,
+        })
+    }
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+//! What the driver tells the device, on the request queue.
+
+use super::field::{Reader, Writer};
+use super::{Address, DecodeError, Message, Ring, SocketId};
+
+/// Operation codes of requests. Codes that are not listed are reserved.
+pub mod op {
+    /// [`Request::Open`](super::Request::Open)
+    pub const OPEN: u16 = 1;
+    /// [`Request::Connect`](super::Request::Connect)
+    pub const CONNECT: u16 = 2;
+    /// [`Request::Update`](super::Request::Update)
+    pub const UPDATE: u16 = 3;
+    /// [`Request::Close`](super::Request::Close)
+    pub const CLOSE: u16 = 4;
+}
+
+/// Flag bits of requests.
+pub mod flag {
+    /// UPDATE: nothing will be produced after this `tx_produced`; the peer gets a FIN once all of it is sent.
+    pub const SHUT_WR: u16 = 1 << 0;
+    /// UPDATE: what is received from now on is dropped.
+    pub const SHUT_RD: u16 = 1 << 1;
+    /// CLOSE: drop what is not sent yet and reset the connection.
+    pub const ABORT: u16 = 1 << 0;
+}
+
+/// Address family of a socket; the codes are Linux's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4, code 2.
+    V4,
+    /// IPv6, code 10.
+    V6,
+}
+
+impl Family {
+    /// The code on the wire.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::V4 => 2,
+            Self::V6 => 10,
+        }
+    }
+
+    /// The family of a code.
+    ///
+    /// # Errors
+    /// [`DecodeError::Family`] for any other code.
+    pub const fn from_code(code: u16) -> Result<Self, DecodeError> {
+        match code {
+            2 => Ok(Self::V4),
+            10 => Ok(Self::V6),
+            _ => Err(DecodeError::Family(code)),
+        }
+    }
+}
+
+/// Type of a socket; the codes are Linux's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A byte stream, code 1.
+    Stream,
+}
+
+impl Kind {
+    /// The code on the wire.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Stream => 1,
+        }
+    }
+
+    /// The type of a code.
+    ///
+    /// # Errors
+    /// [`DecodeError::Kind`] for any other code.
+    pub const fn from_code(code: u16) -> Result<Self, DecodeError> {
+        match code {
+            1 => Ok(Self::Stream),
+            _ => Err(DecodeError::Kind(code)),
+        }
+    }
+}
+
+/// How far the driver has come with a socket. Cumulative, so a later one makes an earlier one superfluous.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Position behind the last byte that the driver wrote into the tx ring.
+    pub tx_produced: u64,
+    /// Position behind the last byte that the driver read from the rx ring.
+    pub rx_consumed: u64,
+    /// `tx_produced` is final ([`flag::SHUT_WR`]).
+    pub shut_wr: bool,
+    /// The driver reads no more ([`flag::SHUT_RD`]).
+    pub shut_rd: bool,
+}
+
+/// A request: what the driver wants done with one socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Takes an id into use and gives the socket its two rings.
+    Open {
+        /// An id that is not in use.
+        socket: SocketId,
+        /// Family of all addresses of this socket.
+        family: Family,
+        /// Type of the socket.
+        kind: Kind,
+        /// Bytes from guest to peer.
+        tx: Ring,
+        /// Bytes from peer to guest.
+        rx: Ring,
+    },
+    /// Starts to connect. The outcome arrives as a status event.
+    Connect {
+        /// An open socket on which no connect was requested yet.
+        socket: SocketId,
+        /// Where to.
+        peer: Address,
+    },
+    /// Reports progress and shutdowns.
+    Update {
+        /// An open socket.
+        socket: SocketId,
+        /// The driver's side of the rings.
+        progress: Progress,
+    },
+    /// Ends the socket. Rings and id stay in use until the released event.
+    Close {
+        /// An open socket.
+        socket: SocketId,
+        /// Final position of the tx ring.
+        tx_produced: u64,
+        /// Reset instead of sending what is left ([`flag::ABORT`]).
+        abort: bool,
+    },
+}
+
+impl Request {
+    /// Writes the request as a message.
+    pub fn encode(&self) -> Message {
+        let mut message = [0; super::limits::MESSAGE_SIZE];
+        let mut writer = Writer::new(&mut message);
+        match *self {
+            Self::Open {
+                socket,
+                family,
+                kind,
+                tx,
+                rx,
+            } => {
+                header(&mut writer, op::OPEN, 0, socket);
+                writer.u16(family.code());
+                writer.u16(kind.code());
+                writer.u32(0);
+                tx.write(&mut writer);
+                rx.write(&mut writer);
+            }
+            Self::Connect { socket, peer } => {
+                header(&mut writer, op::CONNECT, 0, socket);
+                peer.write(&mut writer);
+            }
+            Self::Update { socket, progress } => {
+                let wr = if progress.shut_wr { flag::SHUT_WR } else { 0 };
+                let rd = if progress.shut_rd { flag::SHUT_RD } else { 0 };
+                header(&mut writer, op::UPDATE, wr | rd, socket);
+                writer.u64(progress.tx_produced);
+                writer.u64(progress.rx_consumed);
+            }
+            Self::Close {
+                socket,
+                tx_produced,
+                abort,
+            } => {
+                header(
+                    &mut writer,
+                    op::CLOSE,
+                    if abort { flag::ABORT } else { 0 },
+                    socket,
+                );
+                writer.u64(tx_produced);
+            }
+        }
+        message
+    }
+
+    /// Reads a request from a message.
+    ///
+    /// # Errors
+    /// Any [`DecodeError`] but `Version`.
+    pub fn decode(message: &Message) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(message);
+        let code = reader.u16();
+        let flags = reader.u16();
+        let socket = reader.u32();
+        let allowed = match code {
+            op::UPDATE => flag::SHUT_WR | flag::SHUT_RD,
+            op::CLOSE => flag::ABORT,
+            _ => 0,
+        };
+        if flags & !allowed != 0 {
+            return Err(DecodeError::Flags(flags));
+        }
+        match code {
+            op::OPEN => {
+                let family = Family::from_code(reader.u16())?;
+                let kind = Kind::from_code(reader.u16())?;
+                reader.u32();
+                let tx = Ring::read(&mut reader)?;
+                let rx = Ring::read(&mut reader)?;
+                Ok(Self::Open {
+                    socket,
+                    family,
+                    kind,
+                    tx,
+                    rx,
+                })
+            }
+            op::CONNECT => Ok(Self::Connect {
+                socket,
+                peer: Address::read(&mut reader)?,
+            }),
+            op::UPDATE => {
+                let progress = Progress {
+                    tx_produced: reader.u64(),
+                    rx_consumed: reader.u64(),
+                    shut_wr: flags & flag::SHUT_WR != 0,
+                    shut_rd: flags & flag::SHUT_RD != 0,
+                };
+                Ok(Self::Update { socket, progress })
+            }
+            op::CLOSE => Ok(Self::Close {
+                socket,
+                tx_produced: reader.u64(),
+                abort: flags & flag::ABORT != 0,
+            }),
+            _ => Err(DecodeError::Operation(code)),
+        }
+    }
+
+    /// The socket that the request is about.
+    pub const fn socket(&self) -> SocketId {
+        match *self {
+            Self::Open { socket, .. }
+            | Self::Connect { socket, .. }
+            | Self::Update { socket, .. }
+            | Self::Close { socket, .. } => socket,
+        }
+    }
+}
+
+fn header(writer: &mut Writer<'_>, code: u16, flags: u16, socket: SocketId) {
+    writer.u16(code);
+    writer.u16(flags);
+    writer.u32(socket);
+}
