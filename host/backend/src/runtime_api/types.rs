@@ -5,7 +5,18 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
 use serde_json::json;
+
+use super::state::Event;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
+const FUNCTION_ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
+const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
+const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
 
 /// Bounds on what a runtime may send.
 #[derive(Debug, Clone)]
@@ -95,10 +106,76 @@ pub enum RuntimeError {
     /// An earlier invocation was given up half way: nobody knows what the function is doing.
     #[error("the instance gave up an earlier invocation: discard it")]
     Abandoned,
+    /// The invocation cannot be put into the runtime API's headers.
+    #[error("{field} cannot be handed to a runtime: {reason}")]
+    Invalid {
+        /// What is wrong.
+        field: &'static str,
+        /// Why.
+        reason: String,
+    },
 }
 
-/// The error that a caller gets when the function's process ended without a report.
+impl ExitReason {
+    /// The process left with this status.
+    pub fn exited(code: i32) -> Self {
+        let text = match code {
+            0 => "Runtime exited without providing a reason".to_owned(),
+            code => format!("Runtime exited with error: exit status {code}"),
+        };
+        Self { text, code: Some(code), signal: None }
+    }
+
+    /// This signal ended the process.
+    pub fn signaled(signal: i32) -> Self {
+        let name = match signal {
+            libc::SIGABRT => "aborted".to_owned(),
+            libc::SIGBUS => "bus error".to_owned(),
+            libc::SIGFPE => "floating point exception".to_owned(),
+            libc::SIGILL => "illegal instruction".to_owned(),
+            libc::SIGKILL => "killed".to_owned(),
+            libc::SIGSEGV => "segmentation fault".to_owned(),
+            libc::SIGTERM => "terminated".to_owned(),
+            other => other.to_string(),
+        };
+        Self { text: format!("Runtime exited with error: signal: {name}"), code: None, signal: Some(signal) }
+    }
+}
+
+/// The error that a caller gets when the function's process ended without a report, in Lambda's words.
 pub fn exit_error_payload(request_id: &str, reason: &ExitReason) -> Bytes {
-    let message = format!("RequestId: {request_id} Error: {reason}");
-    json!({ "errorType": "Runtime.ExitError", "errorMessage": message }).to_string().into()
+    error_payload("Runtime.ExitError", &format!("RequestId: {request_id} Error: {reason}"))
+}
+
+/// An error in the form in which runtimes report theirs.
+pub(super) fn error_payload(error_type: &str, message: &str) -> Bytes {
+    json!({ "errorType": error_type, "errorMessage": message }).to_string().into()
+}
+
+/// What the runtime gets for `invocation`.
+pub(super) fn event(invocation: Invocation) -> Result<Event, RuntimeError> {
+    let since_epoch = invocation.deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(REQUEST_ID, header("the request id", &invocation.request_id)?);
+    headers.insert(FUNCTION_ARN, header("the function's ARN", &invocation.function_arn)?);
+    headers.insert(DEADLINE, since_epoch.as_millis().to_string().parse().map_err(|e| invalid("the deadline", e))?);
+    if let Some(trace_id) = &invocation.trace_id {
+        headers.insert(TRACE_ID, header("the trace id", trace_id)?);
+    }
+    if let Some(context) = &invocation.client_context {
+        let field = "the client context";
+        serde_json::from_str::<IgnoredAny>(context).map_err(|e| invalid(field, e))?;
+        // In valid JSON, control characters are white space between tokens.
+        headers.insert(CLIENT_CONTEXT, header(field, &context.replace(|c: char| c.is_ascii_control(), " "))?);
+    }
+    Ok(Event { request_id: invocation.request_id, headers, payload: invocation.payload })
+}
+
+fn header(field: &'static str, text: &str) -> Result<HeaderValue, RuntimeError> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|e| invalid(field, e))
+}
+
+fn invalid(field: &'static str, reason: impl fmt::Display) -> RuntimeError {
+    RuntimeError::Invalid { field, reason: reason.to_string() }
 }
