@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Safe wrappers around what the kernel crate does not wrap.
+
+pub(crate) mod raw;
+mod sock;
+
+pub(crate) use sock::{Sock, Waker};

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What crosses between the Rust code and the kernel's C: first what shim.c gives to Rust, then what Rust gives to
+ * shim.c. ffi/raw.rs has the same list in Rust.
+ */
+#ifndef NEXUS_SHIM_H
+#define NEXUS_SHIM_H
+
+#include <linux/net.h>
+#include <linux/virtio.h>
+#include <net/sock.h>
+
+/* Sockets. */
+int nexus_families_register(void);
+void nexus_families_unregister(void);
+int nexus_sk_create(struct net *net, struct socket *sock, int family, int kern, void *private);
+void nexus_sk_release(struct socket *sock);
+void *nexus_sk_private(struct sock *sk);
+void nexus_sk_set_error(struct sock *sk, int error);
+bool nexus_sk_has_error(struct sock *sk);
+int nexus_sk_take_error(struct sock *sk);
+long nexus_sk_rcvtimeo(struct sock *sk, bool nonblock);
+long nexus_sk_sndtimeo(struct sock *sk, bool nonblock);
+int nexus_sk_rcvlowat(struct sock *sk, bool waitall, int len);
+long nexus_sk_linger(struct sock *sk);
+void nexus_sk_wake(struct sock *sk, __poll_t events);
+long nexus_sk_wait(struct sock *sk, long timeout, bool (*ready)(void *), void *argument);
+void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait);
+void nexus_send_sigpipe(void);
+int nexus_read_option(sockptr_t value, unsigned int length, int *out);
+int nexus_put_int(unsigned long address, int value);
+
+/* Memory that the device may reach. */
+void *nexus_ring_alloc(unsigned int size, bool last_try);
+void nexus_ring_free(void *start, unsigned int size);
+u64 nexus_ring_address(void *start);
+
+/* The virtio device and its queues. */
+int nexus_driver_register(void);
+void nexus_driver_unregister(void);
+void nexus_device_set_private(struct virtio_device *vdev, void *private);
+void *nexus_device_private(struct virtio_device *vdev);
+int nexus_device_queues(struct virtio_device *vdev, struct virtqueue *queues[2]);
+void nexus_device_ready(struct virtio_device *vdev);
+void nexus_device_quiesce(struct virtio_device *vdev);
+void nexus_device_delete_queues(struct virtio_device *vdev);
+void nexus_device_config(struct virtio_device *vdev, void *to, unsigned int length);
+struct virtio_device *nexus_queue_device(struct virtqueue *vq);
+int nexus_queue_add_out(struct virtqueue *vq, void *buffer, unsigned int length, void *token);
+int nexus_queue_add_in(struct virtqueue *vq, void *buffer, unsigned int length, void *token);
+
+/* Implemented in Rust: socket/ops.rs. */
+int nexus_create_inet(struct net *net, struct socket *sock, int protocol, int kern);
+int nexus_create_inet6(struct net *net, struct socket *sock, int protocol, int kern);
+void nexus_socket_drop(void *private);
+int nexus_release(struct socket *sock);
+int nexus_bind(struct socket *sock, struct sockaddr_unsized *address, int length);
+int nexus_connect(struct socket *sock, struct sockaddr_unsized *address, int length, int flags);
+int nexus_getname(struct socket *sock, struct sockaddr *address, int peer);
+__poll_t nexus_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait);
+int nexus_ioctl(struct socket *sock, unsigned int command, unsigned long argument);
+int nexus_shutdown(struct socket *sock, int how);
+int nexus_setsockopt(struct socket *sock, int level, int name, sockptr_t value, unsigned int length);
+int nexus_getsockopt(struct socket *sock, int level, int name, sockopt_t *value);
+int nexus_sendmsg(struct socket *sock, struct msghdr *message, size_t length);
+int nexus_recvmsg(struct socket *sock, struct msghdr *message, size_t length, int flags);
+
+/* Implemented in Rust: virtio/mod.rs. */
+int nexus_probe(struct virtio_device *vdev);
+void nexus_remove(struct virtio_device *vdev);
+void nexus_requests_returned(struct virtqueue *vq);
+void nexus_events_arrived(struct virtqueue *vq);
+
+#endif

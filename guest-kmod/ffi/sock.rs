@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct sock`: errors, timeouts, waiting and waking.
+//!
+//! C headers: [`include/net/sock.h`](srctree/include/net/sock.h).
+
+use core::ptr::NonNull;
+use kernel::{
+    bindings,
+    ffi::{c_int, c_long, c_void},
+    prelude::*,
+    types::Opaque,
+};
+
+use super::raw;
+
+/// A `struct sock` of this module, as system calls see it.
+///
+/// # Invariants
+///
+/// Made by `nexus_sk_create()`, and its `struct socket` still belongs to it: a system call is under way on it.
+#[repr(transparent)]
+pub(crate) struct Sock(Opaque<bindings::sock>);
+
+impl Sock {
+    /// Borrows the sock of a socket.
+    ///
+    /// # Safety
+    ///
+    /// `sk` must have been made by `nexus_sk_create()`, and a system call on its socket must be under way for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(sk: *mut bindings::sock) -> &'a Self {
+        // INVARIANT: As the caller promises.
+        // SAFETY: `Sock` is transparent, and the caller promises that `sk` is valid for `'a`.
+        unsafe { &*sk.cast() }
+    }
+
+    fn as_raw(&self) -> *mut bindings::sock {
+        self.0.get()
+    }
+
+    /// Takes the pending error (`SO_ERROR`), so that it is reported once.
+    pub(crate) fn take_error(&self) -> Option<Error> {
+        // SAFETY: The sock is valid by the type invariants.
+        let error = unsafe { raw::nexus_sk_take_error(self.as_raw()) };
+        (error != 0).then(|| Error::from_errno(error))
+    }
+
+    /// Whether an error is pending.
+    pub(crate) fn has_error(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_has_error(self.as_raw()) }
+    }
+
+    /// How long a receive may wait, in jiffies (`SO_RCVTIMEO`).
+    pub(crate) fn receive_timeout(&self, nonblock: bool) -> c_long {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_rcvtimeo(self.as_raw(), nonblock) }
+    }
+
+    /// How long a send or connect may wait, in jiffies (`SO_SNDTIMEO`).
+    pub(crate) fn send_timeout(&self, nonblock: bool) -> c_long {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_sndtimeo(self.as_raw(), nonblock) }
+    }
+
+    /// Bytes that a receive of `length` waits for: `SO_RCVLOWAT`, or all of them.
+    pub(crate) fn low_water(&self, all: bool, length: usize) -> usize {
+        let length = c_int::try_from(length).unwrap_or(c_int::MAX);
+        // SAFETY: As above.
+        let mark = unsafe { raw::nexus_sk_rcvlowat(self.as_raw(), all, length) };
+        usize::try_from(mark).unwrap_or(1)
+    }
+
+    /// How long close waits, in jiffies, if `SO_LINGER` is on.
+    pub(crate) fn linger(&self) -> Option<c_long> {
+        // SAFETY: As above.
+        let jiffies = unsafe { raw::nexus_sk_linger(self.as_raw()) };
+        (jiffies >= 0).then_some(jiffies)
+    }
+
+    /// Waits until `ready` is true, which it is asked after each wake-up. `ready` must not sleep.
+    ///
+    /// Returns the jiffies that are left of `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// `EAGAIN` if the time is over; `ERESTARTSYS` or `EINTR` for a signal, as `sock_intr_errno()` decides.
+    pub(crate) fn wait_until<F: FnMut() -> bool>(
+        &self,
+        timeout: c_long,
+        mut ready: F,
+    ) -> Result<c_long> {
+        unsafe extern "C" fn ask<F: FnMut() -> bool>(closure: *mut c_void) -> bool {
+            // SAFETY: `nexus_sk_wait()` passes on the pointer that it was given below, to a live `F` that nobody else uses.
+            let ready = unsafe { &mut *closure.cast::<F>() };
+            ready()
+        }
+        let closure: *mut F = &mut ready;
+        // SAFETY: The sock is valid, and its wait queue is, since its socket still belongs to it. `closure` outlives the call.
+        let left =
+            unsafe { raw::nexus_sk_wait(self.as_raw(), timeout, ask::<F>, closure.cast()) };
+        if left < 0 {
+            // Error numbers fit.
+            return Err(Error::from_errno(left as c_int));
+        }
+        Ok(left)
+    }
+
+    /// A handle through which events wake this sock.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(NonNull::from(&self.0))
+    }
+}
+
+/// Wakes the waiters of a sock and sets its error, from any context.
+///
+/// # Invariants
+///
+/// Points to a `struct sock` that lives for as long as the handle is kept: whoever keeps one drops it before the sock's
+/// socket is released ([`Endpoint::detach`](crate::socket::endpoint::Endpoint::detach)).
+pub(crate) struct Waker(NonNull<Opaque<bindings::sock>>);
+
+// SAFETY: `struct sock` may be used from any thread.
+unsafe impl Send for Waker {}
+
+impl Waker {
+    fn as_raw(&self) -> *mut bindings::sock {
+        self.0.as_ptr().cast()
+    }
+
+    /// Wakes those who wait for one of `events` (`EPOLL…`), or all if it is zero.
+    pub(crate) fn wake(&self, events: u32) {
+        // SAFETY: The sock lives by the type invariants; waking is allowed in any context.
+        unsafe { raw::nexus_sk_wake(self.as_raw(), events) }
+    }
+
+    /// Sets the error that the next system call reports.
+    pub(crate) fn set_error(&self, error: Error) {
+        // SAFETY: As above. `sk_err` is positive.
+        unsafe { raw::nexus_sk_set_error(self.as_raw(), -error.to_errno()) }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct sockaddr_in` and `struct sockaddr_in6` as bytes: [`include/uapi/linux/in.h`], [`include/uapi/linux/in6.h`].
+
+use kernel::prelude::*;
+
+use crate::proto::{Address, Family, Ip};
+
+const AF_UNSPEC: u16 = 0;
+/// `sizeof(struct sockaddr_in)`
+const SOCKADDR_IN: usize = 16;
+/// `sizeof(struct sockaddr_in6)`
+pub(super) const SOCKADDR_IN6: usize = 28;
+/// `sizeof(struct sockaddr_in6)` without the scope, as in RFC 2133; Linux still takes it.
+const SOCKADDR_IN6_OLD: usize = 24;
+
+/// What a system call was given as an address.
+pub(super) enum Given {
+    /// `AF_UNSPEC`: the wish to dissolve the connection.
+    Unspecified,
+    /// An address of the socket's family.
+    Address(Address),
+}
+
+/// Reads an address for a socket of the family.
+///
+/// # Errors
+///
+/// `EINVAL` if it is too short, `EAFNOSUPPORT` if it is of another family.
+pub(super) fn read(bytes: &[u8], family: Family) -> Result<Given> {
+    let code = u16::from_ne_bytes(field(bytes, 0).ok_or(EINVAL)?);
+    if code == AF_UNSPEC {
+        return Ok(Given::Unspecified);
+    }
+    let shortest = match family {
+        Family::V4 => SOCKADDR_IN,
+        Family::V6 => SOCKADDR_IN6_OLD,
+    };
+    if bytes.len() < shortest {
+        return Err(EINVAL);
+    }
+    if code != family.code() {
+        return Err(EAFNOSUPPORT);
+    }
+    let port = u16::from_be_bytes(field(bytes, 2).ok_or(EINVAL)?);
+    let (ip, flow, scope) = match family {
+        Family::V4 => (Ip::V4(field(bytes, 4).ok_or(EINVAL)?), 0, 0),
+        Family::V6 => (
+            Ip::V6(field(bytes, 8).ok_or(EINVAL)?),
+            field(bytes, 4).map_or(0, u32::from_ne_bytes),
+            field(bytes, 24).map_or(0, u32::from_ne_bytes),
+        ),
+    };
+    Ok(Given::Address(Address {
+        ip,
+        port,
+        flow,
+        scope,
+    }))
+}
+
+/// Writes an address; returns its length.
+pub(super) fn write(address: &Address, to: &mut [u8; SOCKADDR_IN6]) -> usize {
+    *to = [0; SOCKADDR_IN6];
+    put(to, 0, &address.family().code().to_ne_bytes());
+    put(to, 2, &address.port.to_be_bytes());
+    match address.ip {
+        Ip::V4(ip) => {
+            put(to, 4, &ip);
+            SOCKADDR_IN
+        }
+        Ip::V6(ip) => {
+            put(to, 4, &address.flow.to_ne_bytes());
+            put(to, 8, &ip);
+            put(to, 24, &address.scope.to_ne_bytes());
+            SOCKADDR_IN6
+        }
+    }
+}
+
+/// Whether the address is the unspecified one, with port 0: what an unbound socket has.
+pub(super) fn is_unbound(address: &Address) -> bool {
+    let any = match address.ip {
+        Ip::V4(ip) => ip == [0; 4],
+        Ip::V6(ip) => ip == [0; 16],
+    };
+    any && address.port == 0
+}
+
+fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
+}
+
+fn put(to: &mut [u8; SOCKADDR_IN6], at: usize, from: &[u8]) {
+    for (to, from) in to.iter_mut().skip(at).zip(from) {
+        *to = *from;
+    }
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The state machine of one connection: pure logic, without memory, locks or queues.
+//!
+//! ```text
+//!    new()              STATUS CONNECTED                close()             RELEASED
+//!  --------> Connecting -----------------> Connected -----------> Closing ----------> Released
+//!                |                             |                   ^  ^
+//!                | STATUS FAILED               | STATUS FAILED     |  |
+//!                +----------> Failed <---------+                   |  |
+//!                |               |              close()            |  |
+//!                |               +---------------------------------+  |
+//!                |                              close()               |
+//!                +----------------------------------------------------+
+//! ```
+//!
+//! What the device has yet to be told is kept as marks, not as messages ([`Connection::next_request`] turns them into
+//! messages, in the order that the protocol wants), so a full queue costs nothing but time.
+
+use crate::proto::{Address, Family, Kind, Progress, Request, Ring, SocketId, Status};
+
+/// Where a connection is in its life; see the diagram above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The outcome of CONNECT is awaited.
+    Connecting,
+    /// The connection is, or was, established; either direction may have ended.
+    Connected,
+    /// The device, or this driver for a violation, gave it up. Received bytes stay readable.
+    Failed,
+    /// The user is gone; the device still has the rings.
+    Closing,
+    /// The device has released id and rings, or was reset.
+    Released,
+}
+
+/// What the device must never report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// A position went back, beyond credit, or on after its end.
+    Position,
+    /// CONNECTED or RX_EOF was taken back.
+    Flags,
+    /// The local address is of the other family.
+    Family,
+    /// RELEASED without a CLOSE.
+    Released,
+}
+
+/// Whom a change concerns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// New bytes can be read.
+    pub(crate) readable: bool,
+    /// Somebody waited for room to write, and there is some.
+    pub(crate) writable: bool,
+    /// Phase or end of a direction changed: everybody.
+    pub(crate) state: bool,
+    /// The connection failed with this errno, as on the wire.
+    pub(crate) error: Option<u16>,
+}
+
+/// What the device has to be told.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    open: bool,
+    connect: bool,
+    update: bool,
+    /// Whether to abort.
+    close: Option<bool>,
+}
+
+/// One connection, from OPEN to RELEASED.
+///
+/// Positions of a ring keep `consumed <= produced <= consumed + size`, whatever the device says.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    phase: Phase,
+    news: News,
+    peer: Address,
+    local: Address,
+    tx: Ring,
+    tx_produced: u64,
+    /// `tx_produced` as the device knows it.
+    tx_told: u64,
+    tx_consumed: u64,
+    rx: Ring,
+    rx_produced: u64,
+    rx_consumed: u64,
+    /// `rx_consumed` as the device knows it.
+    rx_told: u64,
+    rx_eof: bool,
+    shut_wr: bool,
+    shut_rd: bool,
+    /// Somebody found no room and is to be woken when there is.
+    wants_room: bool,
+}
+
+impl Connection {
+    /// A connection that is about to be opened and connected.
+    pub(crate) fn new(peer: Address, tx: Ring, rx: Ring) -> Self {
+        Self {
+            phase: Phase::Connecting,
+            news: News {
+                open: true,
+                connect: true,
+                ..News::default()
+            },
+            peer,
+            local: Address::unspecified(peer.family()),
+            tx,
+            tx_produced: 0,
+            tx_told: 0,
+            tx_consumed: 0,
+            rx,
+            rx_produced: 0,
+            rx_consumed: 0,
+            rx_told: 0,
+            rx_eof: false,
+            shut_wr: false,
+            shut_rd: false,
+            wants_room: false,
+        }
+    }
+
+    /// Where the connection is in its life.
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The address that the user connected to.
+    pub(crate) fn peer(&self) -> Address {
+        self.peer
+    }
+
+    /// The local address; unspecified until connected.
+    pub(crate) fn local(&self) -> Address {
+        self.local
+    }
+
+    fn family(&self) -> Family {
+        self.peer.family()
+    }
+
+    // To the device.
+
+    /// Whether the device has to be told something.
+    pub(crate) fn has_news(&self) -> bool {
+        let News {
+            open,
+            connect,
+            update,
+            close,
+        } = self.news;
+        open || connect || update || close.is_some()
+    }
+
+    /// The next message to the device, which counts as sent from here on.
+    pub(crate) fn next_request(&mut self, socket: SocketId) -> Option<Request> {
+        if core::mem::take(&mut self.news.open) {
+            return Some(Request::Open {
+                socket,
+                family: self.family(),
+                kind: Kind::Stream,
+                tx: self.tx,
+                rx: self.rx,
+            });
+        }
+        if core::mem::take(&mut self.news.connect) {
+            let peer = self.peer;
+            return Some(Request::Connect { socket, peer });
+        }
+        if let Some(abort) = self.news.close.take() {
+            self.news.update = false;
+            return Some(Request::Close {
+                socket,
+                tx_produced: self.tx_produced,
+                abort,
+            });
+        }
+        core::mem::take(&mut self.news.update).then(|| self.update(socket))
+    }
+
+    fn update(&mut self, socket: SocketId) -> Request {
+        self.tx_told = self.tx_produced;
+        self.rx_told = self.rx_consumed;
+        Request::Update {
+            socket,
+            progress: Progress {
+                tx_produced: self.tx_produced,
+                rx_consumed: self.rx_consumed,
+                shut_wr: self.shut_wr,
+                shut_rd: self.shut_rd,
+            },
+        }
+    }
+
+    // From the device.
+
+    /// Takes in a status event.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`], and nothing has changed.
+    pub(crate) fn apply(&mut self, status: &Status) -> Result<Changes, Violation> {
+        if !matches!(self.phase, Phase::Connecting | Phase::Connected) {
+            // Sent before the device knew, or repeated.
+            return Ok(Changes::default());
+        }
+        self.check(status)?;
+        let mut changes = Changes {
+            readable: status.rx_produced > self.rx_produced,
+            state: status.rx_eof && !self.rx_eof,
+            ..Changes::default()
+        };
+        self.rx_produced = status.rx_produced;
+        self.tx_consumed = status.tx_consumed;
+        self.rx_eof = status.rx_eof;
+        if status.connected && self.phase == Phase::Connecting {
+            self.phase = Phase::Connected;
+            self.local = status.local;
+            changes.state = true;
+        }
+        if status.error.is_some() {
+            self.phase = Phase::Failed;
+            self.news.update = false;
+            changes.state = true;
+            changes.error = status.error;
+        }
+        if self.wants_room && self.has_room() {
+            self.wants_room = false;
+            changes.writable = true;
+        }
+        Ok(changes)
+    }
+
+    fn check(&self, status: &Status) -> Result<(), Violation> {
+        let rx_grows = status.rx_produced >= self.rx_produced
+            && !(self.rx_eof && status.rx_produced > self.rx_produced)
+            && self.rx.used(status.rx_produced, self.rx_told).is_some();
+        let tx_grows = status.tx_consumed >= self.tx_consumed && status.tx_consumed <= self.tx_told;
+        if !rx_grows || !tx_grows {
+            return Err(Violation::Position);
+        }
+        let was_connected = self.phase == Phase::Connected;
+        if (was_connected && !status.connected) || (self.rx_eof && !status.rx_eof) {
+            return Err(Violation::Flags);
+        }
+        if status.connected && status.local.family() != self.family() {
+            return Err(Violation::Family);
+        }
+        Ok(())
+    }
+
+    /// Takes in a released event.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::Released`] if it was not asked for. It counts all the same: the device will not know the id any more.
+    pub(crate) fn released(&mut self) -> Result<(), Violation> {
+        let asked = self.phase == Phase::Closing;
+        self.end(Phase::Released);
+        if asked {
+            Ok(())
+        } else {
+            Err(Violation::Released)
+        }
+    }
+
+    /// Gives the connection up for a violation. The device is still told of its end.
+    ///
+    /// Returns whether anybody may be interested.
+    pub(crate) fn fail(&mut self) -> bool {
+        let open = matches!(self.phase, Phase::Connecting | Phase::Connected);
+        if open {
+            self.phase = Phase::Failed;
+            self.news.update = false;
+        }
+        open
+    }
+
+    /// The device was reset and knows nothing any more.
+    pub(crate) fn reset(&mut self) {
+        self.end(Phase::Released);
+    }
+
+    fn end(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.news = News::default();
+    }
+
+    // From the user.
+
+    /// Ends the connection for the user. Bytes that nobody read make it an abort, as in Linux' `tcp_close()`.
+    pub(crate) fn close(&mut self, abort: bool) {
+        if matches!(self.phase, Phase::Closing | Phase::Released) {
+            return;
+        }
+        let abort = abort || self.phase != Phase::Connected || self.readable() > 0;
+        self.phase = Phase::Closing;
+        self.news.close = Some(abort);
+    }
+
+    /// Ends directions for the user; the device is told.
+    pub(crate) fn shutdown(&mut self, read: bool, write: bool) {
+        self.shut_rd |= read;
+        self.shut_wr |= write;
+        self.news.update = true;
+    }
+
+    /// Position where the next byte for the peer goes.
+    pub(crate) fn tx_position(&self) -> u64 {
+        self.tx_produced
+    }
+
+    /// Bytes that can be written now.
+    pub(crate) fn room(&self) -> u32 {
+        self.tx
+            .credit(self.tx_produced, self.tx_consumed)
+            .unwrap_or(0)
+    }
+
+    /// Whether enough can be written to wake a writer for: a third of the ring, as for TCP. A device reports after half a
+    /// ring, so it never stays below.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room() >= self.tx.size() / 3
+    }
+
+    /// Asks for a change to say so when there is [room](Self::has_room).
+    pub(crate) fn want_room(&mut self) {
+        self.wants_room = true;
+    }
+
+    /// Bytes were written from [`Self::tx_position`] on, at most [`Self::room`]; the device is told.
+    pub(crate) fn wrote(&mut self, length: u32) {
+        self.tx_produced += u64::from(length.min(self.room()));
+        self.news.update = true;
+    }
+
+    /// Bytes written that the device has not reported as taken.
+    pub(crate) fn unsent(&self) -> u32 {
+        self.tx
+            .used(self.tx_produced, self.tx_consumed)
+            .unwrap_or(0)
+    }
+
+    /// Position of the next byte to read.
+    pub(crate) fn rx_position(&self) -> u64 {
+        self.rx_consumed
+    }
+
+    /// Bytes that can be read now.
+    pub(crate) fn readable(&self) -> u32 {
+        self.rx
+            .used(self.rx_produced, self.rx_consumed)
+            .unwrap_or(0)
+    }
+
+    /// Bytes were read from [`Self::rx_position`] on, at most [`Self::readable`]; the device is told when it is due.
+    pub(crate) fn read(&mut self, length: u32) {
+        self.rx_consumed += u64::from(length.min(self.readable()));
+        if self.phase == Phase::Connected
+            && !self.rx_eof
+            && self.rx.report_due(self.rx_consumed, self.rx_told)
+        {
+            self.news.update = true;
+        }
+    }
+
+    /// The most bytes that a reader can wait for without stalling the device, which may have no more credit than that
+    /// while less than half a ring is unreported.
+    pub(crate) fn low_water_max(&self) -> u32 {
+        self.rx.size() / 2
+    }
+
+    /// Nothing will be readable beyond what is now.
+    pub(crate) fn read_ended(&self) -> bool {
+        self.rx_eof || self.shut_rd || self.is_over()
+    }
+
+    /// Nothing can be written any more.
+    pub(crate) fn write_ended(&self) -> bool {
+        self.shut_wr || self.is_over()
+    }
+
+    /// Neither direction lives.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Failed | Phase::Closing | Phase::Released
+        )
+    }
+}

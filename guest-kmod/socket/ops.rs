@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The system calls in their C form (`struct proto_ops`, set up in `ffi/shim.c`), each turned into a method of
+//! [`Socket`] with safe arguments.
+//!
+//! C header: [`include/linux/net.h`](srctree/include/linux/net.h).
+
+use core::slice;
+use kernel::{
+    bindings,
+    ffi::{c_int, c_uint, c_ulong, c_void},
+    iov::{IovIterDest, IovIterSource},
+    prelude::*,
+    types::ForeignOwnable,
+};
+
+use super::addr::{self, SOCKADDR_IN6};
+use super::options::Value;
+use super::stream_recv::Flags;
+use super::{family, Socket};
+use crate::ffi::{raw, Sock};
+
+const O_NONBLOCK: c_int = 0o4000;
+const FIONREAD: c_uint = 0x541b;
+const SIOCOUTQ: c_uint = 0x5411;
+const PF_INET: c_int = 2;
+const PF_INET6: c_int = 10;
+const SHUT_RD: c_int = 0;
+const SHUT_WR: c_int = 1;
+const SHUT_RDWR: c_int = 2;
+
+/// The socket behind a system call.
+///
+/// # Safety
+///
+/// `sock` must be a socket that `nexus_sk_create()` has set up, and a system call on it must be under way for `'a`.
+unsafe fn socket<'a>(sock: *mut bindings::socket) -> (&'a Sock, &'a Socket) {
+    // SAFETY: The caller promises that `sock` is valid.
+    let sk = unsafe { (*sock).sk };
+    // SAFETY: `sk` is ours, and lives as long as the call.
+    let private = unsafe { raw::nexus_sk_private(sk) };
+    // SAFETY: The private pointer is a `Pin<KBox<Socket>>` that lives as long as `sk`; nobody borrows it mutably.
+    let socket = unsafe { Pin::<KBox<Socket>>::borrow(private) };
+    // SAFETY: As the caller promises.
+    (unsafe { Sock::from_raw(sk) }, Pin::get_ref(socket))
+}
+
+/// The bytes of an address that a system call was given.
+///
+/// # Safety
+///
+/// `address` must be valid for `length` bytes for `'a`.
+unsafe fn address_bytes<'a>(address: *const c_void, length: c_int) -> &'a [u8] {
+    match usize::try_from(length) {
+        // SAFETY: As the caller promises.
+        Ok(length) if length > 0 => unsafe { slice::from_raw_parts(address.cast(), length) },
+        _ => &[],
+    }
+}
+
+fn errno(result: Result) -> c_int {
+    match result {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+fn length_or_errno(result: Result<usize>) -> c_int {
+    match result {
+        // The generic code limits a transfer to less than this.
+        Ok(length) => c_int::try_from(length).unwrap_or(c_int::MAX),
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// `net_proto_family.create` of PF_INET.
+#[no_mangle]
+unsafe extern "C" fn nexus_create_inet(
+    net: *mut bindings::net,
+    sock: *mut bindings::socket,
+    protocol: c_int,
+    kern: c_int,
+) -> c_int {
+    // SAFETY: The generic code passes valid arguments.
+    errno(unsafe { family::create(net, sock, PF_INET, protocol, kern) })
+}
+
+/// `net_proto_family.create` of PF_INET6.
+#[no_mangle]
+unsafe extern "C" fn nexus_create_inet6(
+    net: *mut bindings::net,
+    sock: *mut bindings::socket,
+    protocol: c_int,
+    kern: c_int,
+) -> c_int {
+    // SAFETY: The generic code passes valid arguments.
+    errno(unsafe { family::create(net, sock, PF_INET6, protocol, kern) })
+}
+
+/// `sock.sk_destruct`: the last reference is gone.
+#[no_mangle]
+unsafe extern "C" fn nexus_socket_drop(private: *mut c_void) {
+    // SAFETY: `family::create()` made it with `into_foreign()`, and this happens once.
+    drop(unsafe { Pin::<KBox<Socket>>::from_foreign(private) });
+}
+
+/// `proto_ops.release`
+#[no_mangle]
+unsafe extern "C" fn nexus_release(sock: *mut bindings::socket) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    if unsafe { (*sock).sk }.is_null() {
+        return 0;
+    }
+    {
+        // SAFETY: As above; the sock is released below only.
+        let (sk, socket) = unsafe { socket(sock) };
+        socket.release(sk);
+    }
+    // SAFETY: No borrow of the sock is left, and the endpoint has forgotten it.
+    unsafe { raw::nexus_sk_release(sock) };
+    0
+}
+
+/// `proto_ops.bind`
+#[no_mangle]
+unsafe extern "C" fn nexus_bind(
+    sock: *mut bindings::socket,
+    address: *mut bindings::sockaddr_unsized,
+    length: c_int,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (_, socket) = unsafe { socket(sock) };
+    // SAFETY: It has copied `length` bytes of address to kernel memory.
+    let bytes = unsafe { address_bytes(address.cast(), length) };
+    errno(socket.bind(bytes))
+}
+
+/// `proto_ops.connect`
+#[no_mangle]
+unsafe extern "C" fn nexus_connect(
+    sock: *mut bindings::socket,
+    address: *mut bindings::sockaddr_unsized,
+    length: c_int,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (sk, socket) = unsafe { socket(sock) };
+    // SAFETY: It has copied `length` bytes of address to kernel memory.
+    let bytes = unsafe { address_bytes(address.cast(), length) };
+    errno(socket.connect(sk, bytes, flags & O_NONBLOCK != 0))
+}
+
+/// `proto_ops.getname`
+#[no_mangle]
+unsafe extern "C" fn nexus_getname(
+    sock: *mut bindings::socket,
+    to: *mut bindings::sockaddr,
+    peer: c_int,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (_, socket) = unsafe { socket(sock) };
+    let address = if peer == 0 {
+        Ok(socket.local_address())
+    } else {
+        socket.peer_address()
+    };
+    length_or_errno(address.map(|address| {
+        // SAFETY: The generic code passes a `struct sockaddr_storage`, which has room for every address.
+        let to = unsafe { &mut *to.cast::<[u8; SOCKADDR_IN6]>() };
+        addr::write(&address, to)
+    }))
+}
+
+/// `proto_ops.poll`
+#[no_mangle]
+unsafe extern "C" fn nexus_poll(
+    file: *mut bindings::file,
+    sock: *mut bindings::socket,
+    wait: *mut bindings::poll_table_struct,
+) -> c_uint {
+    // SAFETY: The generic code passes valid arguments.
+    unsafe { raw::nexus_poll_wait(file, sock, wait) };
+    // SAFETY: As above.
+    let (sk, socket) = unsafe { socket(sock) };
+    socket.poll(sk)
+}
+
+/// `proto_ops.ioctl`
+#[no_mangle]
+unsafe extern "C" fn nexus_ioctl(
+    sock: *mut bindings::socket,
+    command: c_uint,
+    argument: c_ulong,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (_, socket) = unsafe { socket(sock) };
+    let count = match command {
+        FIONREAD => socket.readable(),
+        SIOCOUTQ => socket.unsent(),
+        // The generic code knows it or says ENOTTY.
+        _ => return ENOIOCTLCMD.to_errno(),
+    };
+    // SAFETY: Any address may be given; a bad one is an error. Counts are below a ring's size.
+    unsafe { raw::nexus_put_int(argument, count as c_int) }
+}
+
+/// `proto_ops.shutdown`
+#[no_mangle]
+unsafe extern "C" fn nexus_shutdown(sock: *mut bindings::socket, how: c_int) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (sk, socket) = unsafe { socket(sock) };
+    errno(match how {
+        SHUT_RD => socket.shutdown(sk, true, false),
+        SHUT_WR => socket.shutdown(sk, false, true),
+        SHUT_RDWR => socket.shutdown(sk, true, true),
+        _ => Err(EINVAL),
+    })
+}
+
+/// `proto_ops.setsockopt`
+#[no_mangle]
+unsafe extern "C" fn nexus_setsockopt(
+    sock: *mut bindings::socket,
+    level: c_int,
+    name: c_int,
+    value: bindings::sockptr_t,
+    length: c_uint,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (_, socket) = unsafe { socket(sock) };
+    // An option that is not known comes before a value that cannot be read.
+    if let Err(error) = socket.option(level, name) {
+        return error.to_errno();
+    }
+    let mut number = 0;
+    // SAFETY: `number` has room for an int; the value's address is checked.
+    let read = unsafe { raw::nexus_read_option(value, length, &mut number) };
+    if read != 0 {
+        return read;
+    }
+    errno(socket.set_option(level, name, number))
+}
+
+/// `proto_ops.getsockopt_iter`
+#[no_mangle]
+unsafe extern "C" fn nexus_getsockopt(
+    sock: *mut bindings::socket,
+    level: c_int,
+    name: c_int,
+    to: *mut bindings::sockopt_t,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (_, socket) = unsafe { socket(sock) };
+    // SAFETY: It passes a valid structure that is ours for the call.
+    let to = unsafe { &mut *to };
+    // SAFETY: `iter_out` is an iterator to write to, and nobody else uses it during the call.
+    let target = unsafe { IovIterDest::from_raw(&mut to.iter_out) };
+    let room = usize::try_from(to.optlen).unwrap_or(0);
+    let mut put = |bytes: &[u8]| {
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        if target.copy_to_iter(bytes) < bytes.len() {
+            return Err(EFAULT);
+        }
+        // At most the size of `struct tcp_info`.
+        to.optlen = bytes.len() as c_int;
+        Ok(())
+    };
+    errno(match socket.option(level, name) {
+        Ok(Value::Number(number)) => put(&number.to_ne_bytes()),
+        Ok(Value::Info(info)) => put(&info),
+        Err(error) => Err(error),
+    })
+}
+
+/// `proto_ops.sendmsg`
+#[no_mangle]
+unsafe extern "C" fn nexus_sendmsg(
+    sock: *mut bindings::socket,
+    message: *mut bindings::msghdr,
+    _length: usize,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (sk, socket) = unsafe { socket(sock) };
+    // SAFETY: It passes a valid message.
+    let flags = unsafe { (*message).msg_flags };
+    if flags & (bindings::MSG_OOB | bindings::MSG_FASTOPEN) != 0 {
+        return EOPNOTSUPP.to_errno();
+    }
+    // SAFETY: The message's iterator is one to read from, and ours for the call.
+    let source = unsafe { IovIterSource::from_raw(&raw mut (*message).msg_iter) };
+    let result = socket.send(sk, source, flags & bindings::MSG_DONTWAIT != 0);
+    if flags & bindings::MSG_NOSIGNAL == 0 && matches!(result, Err(error) if error == EPIPE) {
+        // SAFETY: This is a system call of the task that is to get the signal.
+        unsafe { raw::nexus_send_sigpipe() };
+    }
+    length_or_errno(result)
+}
+
+/// `proto_ops.recvmsg`
+#[no_mangle]
+unsafe extern "C" fn nexus_recvmsg(
+    sock: *mut bindings::socket,
+    message: *mut bindings::msghdr,
+    length: usize,
+    flags: c_int,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (sk, socket) = unsafe { socket(sock) };
+    let has = |flag: u32| flags as u32 & flag != 0;
+    if has(bindings::MSG_ERRQUEUE) {
+        // There is never anything in it.
+        return EAGAIN.to_errno();
+    }
+    if has(bindings::MSG_OOB) {
+        // As TCP says when there is no urgent byte.
+        return EINVAL.to_errno();
+    }
+    // SAFETY: The message's iterator is one to write to, and ours for the call.
+    let target = unsafe { IovIterDest::from_raw(&raw mut (*message).msg_iter) };
+    let flags = Flags {
+        nonblock: has(bindings::MSG_DONTWAIT),
+        peek: has(bindings::MSG_PEEK),
+        all: has(bindings::MSG_WAITALL),
+        discard: has(bindings::MSG_TRUNC),
+    };
+    length_or_errno(socket.receive(sk, target, length, flags))
+}

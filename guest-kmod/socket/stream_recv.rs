@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Receiving: from the rx ring into the user's memory, one copy.
+
+use kernel::{ffi::c_long, iov::IovIterDest, prelude::*};
+
+use super::conn::Phase;
+use super::endpoint::Endpoint;
+use super::Socket;
+use crate::ffi::Sock;
+
+/// The flags of a receive that change its course.
+#[derive(Clone, Copy)]
+pub(super) struct Flags {
+    /// `MSG_DONTWAIT`, or the descriptor's `O_NONBLOCK`.
+    pub(super) nonblock: bool,
+    /// `MSG_PEEK`: leave the bytes where they are.
+    pub(super) peek: bool,
+    /// `MSG_WAITALL`: wait for all bytes.
+    pub(super) all: bool,
+    /// `MSG_TRUNC`: drop the bytes instead of copying them, as TCP does.
+    pub(super) discard: bool,
+}
+
+impl Socket {
+    /// Receives up to `length` bytes; returns how many, zero at the end of the stream.
+    ///
+    /// The order of checks is that of `tcp_recvmsg_locked()`: bytes first, then the error, then the end.
+    pub(super) fn receive(
+        &self,
+        sk: &Sock,
+        target: &mut IovIterDest<'_>,
+        length: usize,
+        flags: Flags,
+    ) -> Result<usize> {
+        let Some(endpoint) = self.endpoint() else {
+            return Err(sk.take_error().unwrap_or(ENOTCONN));
+        };
+        let mut timeout = sk.receive_timeout(flags.nonblock);
+        let mut wanted = sk.low_water(flags.all, length);
+        if flags.peek {
+            // Peeked bytes stay in the ring, so more than this might never come.
+            wanted = wanted.min(endpoint.rx.ring().size() as usize / 2);
+        }
+        let mut received = 0;
+        loop {
+            let (copied, ended) = match endpoint.take_some(target, length - received, received, flags)
+            {
+                Ok(result) => result,
+                Err(_) if received > 0 => return Ok(received),
+                Err(error) => return Err(error),
+            };
+            received += copied;
+            if received >= wanted || received == length {
+                return Ok(received);
+            }
+            if ended {
+                return match sk_error_unless(received > 0, sk) {
+                    Some(error) => Err(error),
+                    None => Ok(received),
+                };
+            }
+            let peeked = if flags.peek { received } else { 0 };
+            match await_bytes(sk, &endpoint, timeout, peeked) {
+                Ok(left) => timeout = left,
+                Err(_) if received > 0 => return Ok(received),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Bytes that can be read now (`FIONREAD`).
+    pub(super) fn readable(&self) -> u32 {
+        self.endpoint()
+            .map_or(0, |endpoint| endpoint.state.lock().conn.readable())
+    }
+
+    /// Bytes that the device has not reported as sent (`SIOCOUTQ`).
+    pub(super) fn unsent(&self) -> u32 {
+        self.endpoint()
+            .map_or(0, |endpoint| endpoint.state.lock().conn.unsent())
+    }
+}
+
+/// An error that is pending, if nothing was received that has to be returned first.
+fn sk_error_unless(received: bool, sk: &Sock) -> Option<Error> {
+    if received {
+        None
+    } else {
+        sk.take_error()
+    }
+}
+
+/// Waits until there are bytes behind the `peeked` ones, or never will be.
+fn await_bytes(sk: &Sock, endpoint: &Endpoint, timeout: c_long, peeked: usize) -> Result<c_long> {
+    sk.wait_until(timeout, || {
+        let state = endpoint.state.lock();
+        state.conn.readable() as usize > peeked || state.conn.read_ended()
+    })
+}
+
+impl Endpoint {
+    /// Takes up to `length` bytes that are there; says how many, and whether more can come.
+    ///
+    /// # Errors
+    ///
+    /// `EFAULT` if the first byte could not be written.
+    fn take_some(
+        &self,
+        target: &mut IovIterDest<'_>,
+        length: usize,
+        received: usize,
+        flags: Flags,
+    ) -> Result<(usize, bool)> {
+        let _turn = self.receive_turn.lock();
+        // Peeked bytes are still in the ring; read ones are not.
+        let skip = if flags.peek { received } else { 0 };
+        let (position, readable, ended) = {
+            let state = self.state.lock();
+            let readable = (state.conn.readable() as usize).saturating_sub(skip);
+            let over = matches!(state.conn.phase(), Phase::Closing | Phase::Released);
+            (
+                state.conn.rx_position() + skip as u64,
+                if over && !state.conn.read_ended() { 0 } else { readable },
+                state.conn.read_ended(),
+            )
+        };
+        // At most a ring's size.
+        let length = length.min(readable) as u32;
+        if length == 0 {
+            return Ok((0, ended));
+        }
+        let copied = if flags.discard {
+            length
+        } else {
+            self.rx.drain(position, length, target)
+        };
+        if copied == 0 {
+            return Err(EFAULT);
+        }
+        if !flags.peek {
+            self.consume(copied);
+        }
+        // Whether the end is reached, the next look decides.
+        Ok((copied as usize, false))
+    }
+
+    /// The user has the bytes; the device hears of it when it is due.
+    fn consume(&self, length: u32) {
+        let has_news = {
+            let mut state = self.state.lock();
+            state.conn.read(length);
+            state.conn.has_news()
+        };
+        if has_news {
+            self.submit();
+        }
+    }
+}

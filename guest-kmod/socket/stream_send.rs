@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Sending: from the user's memory into the tx ring, one copy.
+
+use kernel::{ffi::c_long, iov::IovIterSource, prelude::*};
+
+use super::conn::{Connection, Phase};
+use super::endpoint::Endpoint;
+use super::Socket;
+use crate::ffi::Sock;
+
+impl Socket {
+    /// Sends bytes; returns how many. `EPIPE` says that the direction has ended, for which the caller sends SIGPIPE.
+    ///
+    /// The order of errors is that of `tcp_sendmsg_locked()` and `sk_stream_error()`.
+    pub(super) fn send(
+        &self,
+        sk: &Sock,
+        source: &mut IovIterSource<'_>,
+        nonblock: bool,
+    ) -> Result<usize> {
+        let Some(endpoint) = self.endpoint() else {
+            return Err(sk.take_error().unwrap_or(EPIPE));
+        };
+        let mut timeout = sk.send_timeout(nonblock);
+        if endpoint.phase() == Phase::Connecting {
+            timeout = sk.wait_until(timeout, || endpoint.phase() != Phase::Connecting)?;
+        }
+        let mut sent = 0;
+        loop {
+            let result = endpoint.send_some(source);
+            match result {
+                Ok(length) => sent += length,
+                Err(_) if sent > 0 => return Ok(sent),
+                Err(error) if error == EPIPE => return Err(sk.take_error().unwrap_or(EPIPE)),
+                Err(error) => return Err(error),
+            }
+            if source.is_empty() {
+                return Ok(sent);
+            }
+            match await_room(sk, &endpoint, timeout) {
+                Ok(left) => timeout = left,
+                Err(_) if sent > 0 => return Ok(sent),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Waits until something can be written, or never will be.
+fn await_room(sk: &Sock, endpoint: &Endpoint, timeout: c_long) -> Result<c_long> {
+    sk.wait_until(timeout, || {
+        let mut state = endpoint.state.lock();
+        let ready = state.conn.room() > 0 || state.conn.write_ended();
+        if !ready {
+            state.conn.want_room();
+        }
+        ready
+    })
+}
+
+impl Endpoint {
+    /// Writes what there is room for.
+    ///
+    /// # Errors
+    ///
+    /// `EPIPE` if nothing can be written any more; `EFAULT` if the first byte could not be read.
+    fn send_some(&self, source: &mut IovIterSource<'_>) -> Result<usize> {
+        let _turn = self.send_turn.lock();
+        let mut sent = 0;
+        loop {
+            let Some((position, room)) = self.writable()? else {
+                return Ok(sent);
+            };
+            // Half a ring at a time, so that the device sends the first half while the second is copied.
+            let piece = room.min(self.tx.ring().size() / 2);
+            let length = u32::try_from(source.len()).map_or(piece, |length| length.min(piece));
+            if length == 0 {
+                return Ok(sent);
+            }
+            let copied = self.tx.fill(position, length, source);
+            if copied > 0 {
+                self.state.lock().conn.wrote(copied);
+                self.submit();
+                sent += copied as usize;
+            }
+            if copied < length {
+                return if sent > 0 { Ok(sent) } else { Err(EFAULT) };
+            }
+        }
+    }
+
+    /// Where to write and how much, or `None` if there is no room.
+    fn writable(&self) -> Result<Option<(u64, u32)>> {
+        let state = self.state.lock();
+        let conn: &Connection = &state.conn;
+        if conn.write_ended() {
+            return Err(EPIPE);
+        }
+        let room = conn.room();
+        Ok((room > 0).then(|| (conn.tx_position(), room)))
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The virtio driver: probe, remove and the queues' callbacks.
+//!
+//! There is one device; a second one is refused. Sockets ask [`current`] for it when they connect.
+
+mod device;
+mod queue;
+
+use core::ptr::NonNull;
+use kernel::{
+    ffi::{c_int, c_void},
+    prelude::*,
+    sync::{global_lock, Arc, ArcBorrow},
+    types::ForeignOwnable,
+};
+
+use crate::ffi::raw::{self, VirtioDevice, Virtqueue};
+use crate::proto::{config, Config};
+
+pub(crate) use device::Device;
+use device::Queues;
+
+global_lock! {
+    // SAFETY: Initialised by `init()`, before the driver is registered and any socket can exist.
+    unsafe(uninit) static CURRENT: Mutex<Option<Arc<Device>>> = None;
+}
+
+/// The device that sockets use.
+pub(crate) fn current() -> Option<Arc<Device>> {
+    CURRENT.lock().clone()
+}
+
+/// Prepares the module for [`Driver::register`] and [`current`].
+///
+/// # Safety
+///
+/// Must be called once, before anything else of this module.
+pub(crate) unsafe fn init() {
+    // SAFETY: The caller promises that this happens once.
+    unsafe { CURRENT.init() }
+}
+
+/// The registration of the driver; dropping it removes the device.
+pub(crate) struct Driver(());
+
+impl Driver {
+    /// Registers the driver, which probes devices at once.
+    pub(crate) fn register() -> Result<Self> {
+        // SAFETY: The driver's structure is static, and its functions are those below.
+        kernel::error::to_result(unsafe { raw::nexus_driver_register() })?;
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // SAFETY: It was registered.
+        unsafe { raw::nexus_driver_unregister() }
+    }
+}
+
+/// Makes the device ready for sockets.
+///
+/// # Safety
+///
+/// `vdev` must be a device in its probe.
+unsafe fn probe(vdev: *mut VirtioDevice) -> Result {
+    let mut registered = CURRENT.lock();
+    if registered.is_some() {
+        pr_err!("a second device is not driven\n");
+        return Err(EBUSY);
+    }
+    let mut bytes = [0; config::CONFIG_SIZE];
+    // SAFETY: `vdev` is valid, `bytes` has room.
+    unsafe {
+        raw::nexus_device_config(vdev, bytes.as_mut_ptr().cast(), config::CONFIG_SIZE as u32)
+    };
+    let config = Config::decode(&bytes).map_err(|error| {
+        pr_err!("cannot drive the device: {}\n", format_args!("{error}"));
+        EINVAL
+    })?;
+    let device = Device::new(config)?;
+    // SAFETY: `vdev` is valid; its callbacks find an `Arc<Device>` in its private pointer, which `remove()` takes back.
+    unsafe { raw::nexus_device_set_private(vdev, device.clone().into_foreign()) };
+    // SAFETY: As the caller promises.
+    let started = unsafe { start(vdev, &device) };
+    if started.is_err() {
+        // SAFETY: `vdev` is valid, and its private pointer was set above.
+        unsafe { stop(vdev) };
+    } else {
+        *registered = Some(device);
+    }
+    started
+}
+
+/// Finds the queues and sets the device off.
+///
+/// # Safety
+///
+/// `vdev` must be a device in its probe, its private pointer set.
+unsafe fn start(vdev: *mut VirtioDevice, device: &Device) -> Result {
+    let mut raw_queues: [*mut Virtqueue; config::QUEUE_COUNT as usize] = [core::ptr::null_mut(); _];
+    // SAFETY: `vdev` is valid, and there is room for two queues.
+    kernel::error::to_result(unsafe {
+        raw::nexus_device_queues(vdev, raw_queues.as_mut_ptr())
+    })?;
+    let [requests, events] = raw_queues;
+    let requests = NonNull::new(requests).ok_or(ENODEV)?;
+    let events = NonNull::new(events).ok_or(ENODEV)?;
+    // SAFETY: Both are valid until `stop()`, which takes them from the device before it deletes them.
+    let queues = unsafe { Queues::new(requests, events)? };
+    device.attach(queues);
+    // SAFETY: `vdev` is valid and its queues are filled.
+    unsafe { raw::nexus_device_ready(vdev) };
+    device.kick_events();
+    Ok(())
+}
+
+/// Stops the device and fails its sockets.
+///
+/// # Safety
+///
+/// `vdev` must be a device whose private pointer [`probe`] has set, and it must be called once.
+unsafe fn stop(vdev: *mut VirtioDevice) {
+    // SAFETY: `probe()` put an `Arc<Device>` there, and the caller promises to take it once.
+    let device = unsafe { Arc::<Device>::from_foreign(raw::nexus_device_private(vdev)) };
+    // SAFETY: `vdev` is valid.
+    unsafe { raw::nexus_device_quiesce(vdev) };
+    // The device touches neither queues nor rings from here on.
+    device.detach();
+    // SAFETY: `vdev` is valid, and nothing refers to its queues any more.
+    unsafe { raw::nexus_device_delete_queues(vdev) };
+}
+
+/// The device of a queue, in that queue's callback.
+///
+/// # Safety
+///
+/// `vq` must be a queue of a device whose private pointer [`probe`] has set, in a callback: `remove()` waits for it.
+unsafe fn device_of<'a>(vq: *mut Virtqueue) -> ArcBorrow<'a, Device> {
+    // SAFETY: `vq` is valid.
+    let private: *mut c_void = unsafe { raw::nexus_device_private(raw::nexus_queue_device(vq)) };
+    // SAFETY: The private pointer is set before there are queues, and taken back when callbacks have ended.
+    unsafe { Arc::<Device>::borrow(private) }
+}
+
+/// `virtio_driver.probe`
+#[no_mangle]
+unsafe extern "C" fn nexus_probe(vdev: *mut VirtioDevice) -> c_int {
+    // SAFETY: The virtio core passes a valid device.
+    match unsafe { probe(vdev) } {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// `virtio_driver.remove`
+#[no_mangle]
+unsafe extern "C" fn nexus_remove(vdev: *mut VirtioDevice) {
+    *CURRENT.lock() = None;
+    // SAFETY: The virtio core calls this once for a device that was probed.
+    unsafe { stop(vdev) }
+}
+
+/// The request queue's callback: the device has returned requests. In interrupts.
+#[no_mangle]
+unsafe extern "C" fn nexus_requests_returned(vq: *mut Virtqueue) {
+    // SAFETY: The virtio core passes a queue of a probed device.
+    unsafe { device_of(vq) }.on_requests_returned();
+}
+
+/// The event queue's callback: there are events. In interrupts.
+#[no_mangle]
+unsafe extern "C" fn nexus_events_arrived(vq: *mut Virtqueue) {
+    // SAFETY: As above.
+    unsafe { device_of(vq) }.on_events();
+}
