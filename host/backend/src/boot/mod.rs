@@ -85,13 +85,21 @@ pub struct BootService {
 impl BootService {
     /// A service that gives `config` to init.
     pub fn new(config: BootConfig) -> Arc<Self> {
-        Arc::new(Self { config, booted_at: OnceLock::new(), exit: watch::Sender::new(None) })
+        Arc::new(Self {
+            config,
+            booted_at: OnceLock::new(),
+            exit: watch::Sender::new(None),
+        })
     }
 
     /// Resolves when init reported the end of the function's process. The first report counts.
     pub async fn exited(&self) -> ProcessExit {
         let mut reports = self.exit.subscribe();
-        let report = reports.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
+        let report = reports
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|report| report.clone());
         match report {
             Some(exit) => exit,
             // Cannot be: the sender is in `self`, which outlives this.
@@ -108,19 +116,31 @@ impl BootService {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/2026-11-01/boot") => self.boot(),
             (&Method::POST, "/2026-11-01/exit") => self.exit(request.into_body()).await,
-            (_, "/2026-11-01/boot" | "/2026-11-01/exit") => reply(StatusCode::METHOD_NOT_ALLOWED, ""),
-            _ => reply(StatusCode::NOT_FOUND, "no such path; there are /2026-11-01/boot and /2026-11-01/exit\n"),
+            (_, "/2026-11-01/boot" | "/2026-11-01/exit") => {
+                reply(StatusCode::METHOD_NOT_ALLOWED, "")
+            }
+            _ => reply(
+                StatusCode::NOT_FOUND,
+                "no such path; there are /2026-11-01/boot and /2026-11-01/exit\n",
+            ),
         }
     }
 
     fn boot(&self) -> Response<Full<Bytes>> {
         self.booted_at.get_or_init(Instant::now);
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let clock_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        match serde_json::to_vec(&BootAnswer { config: &self.config, clock_ns }) {
+        match serde_json::to_vec(&BootAnswer {
+            config: &self.config,
+            clock_ns,
+        }) {
             Ok(json) => {
                 let mut reply = Response::new(Full::new(json.into()));
-                reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                reply
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 reply
             }
             Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
@@ -141,7 +161,10 @@ impl BootService {
                 });
                 reply(StatusCode::NO_CONTENT, "")
             }
-            Err(error) => reply(StatusCode::BAD_REQUEST, format!("not a report of an exit: {error}\n")),
+            Err(error) => reply(
+                StatusCode::BAD_REQUEST,
+                format!("not a report of an exit: {error}\n"),
+            ),
         }
     }
 }
@@ -153,7 +176,10 @@ impl Service for BootService {
             async move { Ok::<_, Infallible>(boot.route(request).await) }
         });
         Box::pin(async move {
-            if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+            if let Err(error) = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+            {
                 tracing::debug!(%error, "a connection of init broke");
             }
         })

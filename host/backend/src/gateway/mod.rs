@@ -1,69 +1,334 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The guest's view of S3 and other AWS-style services: plain HTTP inside, policy, the real signature, TLS outside.
+//! The guest's view of S3: plain HTTP inside, policy, the real signature, TLS outside.
+//!
+//! A request of the guest carries a signature made with a placeholder key. The gateway reads from it which service and
+//! region are meant, asks the function's [`BucketPolicy`], takes the signature off, puts the real one on, and passes bodies
+//! on as they come, both ways. What is refused is worded as the service would.
+//!
+//! Only S3 is served: the policy speaks of buckets, and a service that no policy names is refused.
 
+mod chunked;
 mod credentials;
+mod operation;
+mod payload;
 mod policy;
+mod refusal;
+mod sign;
+mod target;
+#[cfg(test)]
+mod tests;
+mod upstream;
 
-use std::collections::HashMap;
+use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use uuid::Uuid;
 
-pub use self::credentials::{credentials_from, CredentialSource};
+use self::chunked::{Malformed, Unchunked};
+pub use self::credentials::{CredentialSource, credentials_from};
+use self::payload::Payload;
 pub use self::policy::{Access, BucketPolicy, BucketRule};
+use self::refusal::{Refusal, Wording};
+use self::sign::SignedFor;
+use self::target::{CopySource, Target};
+use self::upstream::{Body, Endpoint};
+pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
 use crate::service::{Service, ServiceStream, Serving};
 
-/// Where services are.
-#[derive(Debug, Clone)]
-pub struct GatewayConfig {
-    /// The region for services whose requests name none.
-    pub region: String,
-    /// Base URLs by signing name, such as `s3` to `http://127.0.0.1:9100` or `https://s3.eu-west-1.amazonaws.com`.
-    pub endpoints: HashMap<String, String>,
-    /// How long a connection to a service may take.
-    pub connect_timeout: Duration,
-}
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 
-/// Why the gateway cannot work.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// Not a base URL.
-    #[error("gateway endpoint for {service:?}: {url:?} is not a URL of the form http(s)://host[:port]: {reason}")]
-    Endpoint {
-        /// The service's signing name.
-        service: String,
-        /// What was given.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
+/// How much of a refused request's body is read, so that its sender gets to see the refusal, in bytes.
+const MAX_DRAIN: usize = 256 * 1024;
 
-/// Connections to the services and the key that signs for them. One for all VMs.
-#[derive(Debug)]
-pub struct Upstream {}
-
-impl Upstream {
-    /// Checks `config` and makes the connection pools.
-    pub async fn new(_config: GatewayConfig, _credentials: SharedCredentialsProvider) -> Result<Arc<Self>, GatewayError> {
-        todo!()
-    }
-}
+/// Read and write buffer of a guest's connection, in bytes. Bodies of any length pass through it.
+const BUFFER: usize = 256 * 1024;
 
 /// The gateway of one VM.
 #[derive(Debug)]
-pub struct Gateway {}
+pub struct Gateway {
+    upstream: Arc<Upstream>,
+    policy: Arc<BucketPolicy>,
+    name: String,
+}
 
 impl Gateway {
-    /// A gateway for the function `name`, which may do what `policy` says.
-    pub fn new(_upstream: Arc<Upstream>, _policy: Arc<BucketPolicy>, _name: String) -> Arc<Self> {
-        todo!()
+    /// A gateway for the function `name` (for the log), which may do what `policy` says.
+    pub fn new(upstream: Arc<Upstream>, policy: Arc<BucketPolicy>, name: String) -> Arc<Self> {
+        Arc::new(Self {
+            upstream,
+            policy,
+            name,
+        })
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (mut parts, mut body) = request.into_parts();
+        let (resource, head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
+        let wording = wording(&parts.headers);
+        let prepared = self.prepare(&mut parts).await;
+        let refusal = match prepared {
+            Ok(payload) => match self.forward(parts, payload, body).await {
+                Ok(response) => return response,
+                Err(refusal) => refusal,
+            },
+            Err(refusal) => {
+                // With Expect, the body comes only after it was asked for.
+                if !parts.headers.contains_key(header::EXPECT) {
+                    drain(&mut body).await;
+                }
+                refusal
+            }
+        };
+        let request_id = Uuid::new_v4().simple().to_string();
+        tracing::info!(function = %self.name, %resource, %request_id, code = refusal.code, reason = %refusal.message, "refused");
+        refusal.reply(wording, &resource, &request_id, head)
+    }
+
+    /// Turns the guest's request into the one for the store, if the policy allows it.
+    async fn prepare(&self, parts: &mut Parts) -> Result<Payload, Refusal> {
+        refuse_presigned(&parts.uri)?;
+        let signed_for = SignedFor::parse(&parts.headers)?;
+        let endpoint = self.endpoint(&signed_for)?;
+        let host = parts
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let target = Target::parse(&parts.uri, host)?;
+        let copy = copy_source(&parts.headers)?;
+        for (scope, access) in operation::needs(&parts.method, &target, copy.as_ref())? {
+            if !self.policy.allows(&scope, access) {
+                let message = format!(
+                    "The policy of the function {} does not allow {access} {scope}.",
+                    self.name
+                );
+                return Err(Refusal::access_denied(message));
+            }
+        }
+        let payload = Payload::prepare(&mut parts.headers)?;
+        parts.uri = uri(endpoint, &target.path_and_query())?;
+        self.prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
+        let credentials = self.upstream.credentials.get().await.map_err(|error| {
+            tracing::error!(
+                error = &error as &dyn StdError,
+                "no credentials to sign with"
+            );
+            let message = "The host has no credentials for the store: see the log of nexusd.";
+            Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                message,
+            )
+        })?;
+        sign::sign_s3(parts, credentials, &signed_for.region)?;
+        Ok(payload)
+    }
+
+    fn endpoint(&self, signed_for: &SignedFor) -> Result<&Endpoint, Refusal> {
+        let service = &signed_for.service;
+        if service != "s3" {
+            let message = format!(
+                "{service} is not served by this gateway: a function's policy can allow S3 buckets only."
+            );
+            return Err(Refusal::access_denied(message));
+        }
+        self.upstream.endpoints.get(service).ok_or_else(|| {
+            let message = "No endpoint is configured for s3: name one in the gateway's endpoints of nexusd's configuration.";
+            Refusal::access_denied(message)
+        })
+    }
+
+    fn prepare_headers(
+        &self,
+        headers: &mut HeaderMap,
+        endpoint: &Endpoint,
+        copy: Option<&CopySource>,
+    ) -> Result<(), Refusal> {
+        remove_hop_by_hop(headers);
+        sign::strip(headers);
+        headers.remove(header::EXPECT);
+        let value = |text: &str| {
+            HeaderValue::from_str(text)
+                .map_err(|error| Refusal::bad_request("InvalidArgument", error.to_string()))
+        };
+        headers.insert(header::HOST, value(endpoint.authority.as_str())?);
+        if let Some(copy) = copy {
+            headers.insert(COPY_SOURCE, value(&copy.header())?);
+        }
+        Ok(())
+    }
+
+    async fn forward(
+        &self,
+        mut parts: Parts,
+        payload: Payload,
+        body: Incoming,
+    ) -> Result<Response<Body>, Refusal> {
+        let body = match payload {
+            Payload::AsIs => body.map_err(Into::into).boxed_unsync(),
+            Payload::Unchunk(length) => Unchunked::new(body, length).boxed_unsync(),
+        };
+        parts.version = http::Version::HTTP_11;
+        let endpoint = parts.uri.authority().map(ToString::to_string);
+        match self.upstream.send(Request::from_parts(parts, body)).await {
+            Ok(response) => {
+                let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
+                remove_hop_by_hop(response.headers_mut());
+                Ok(response)
+            }
+            Err(error) => {
+                let function = &self.name;
+                tracing::warn!(%function, endpoint, error = &error as &dyn StdError, "the store did not answer");
+                Err(no_answer(&error))
+            }
+        }
     }
 }
 
 impl Service for Gateway {
-    fn serve(self: Arc<Self>, _stream: ServiceStream) -> Serving {
-        todo!()
+    fn serve(self: Arc<Self>, stream: ServiceStream) -> Serving {
+        let service = service_fn(move |request| {
+            let gateway = self.clone();
+            async move { Ok::<_, Infallible>(gateway.answer(request).await) }
+        });
+        Box::pin(async move {
+            let served = http1::Builder::new()
+                .max_buf_size(BUFFER)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "a connection to the gateway broke");
+            }
+        })
+    }
+}
+
+/// A presigned URL carries its signature in the query. Only the guest's placeholder key can have made it.
+fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
+    let presigned = |part: &str| {
+        ["X-Amz-Signature=", "X-Amz-Algorithm=", "Signature="]
+            .iter()
+            .any(|p| part.starts_with(p))
+    };
+    match uri
+        .query()
+        .is_some_and(|query| query.split('&').any(presigned))
+    {
+        true => Err(Refusal::not_implemented(
+            "Presigned URLs are not supported yet: they are signed with a key that no store knows.",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn copy_source(headers: &HeaderMap) -> Result<Option<CopySource>, Refusal> {
+    let mut values = headers.get_all(COPY_SOURCE).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            CopySource::parse(&String::from_utf8_lossy(value.as_bytes())).map(Some)
+        }
+        _ => Err(Refusal::bad_request(
+            "InvalidArgument",
+            "x-amz-copy-source is given twice.",
+        )),
+    }
+}
+
+fn uri(endpoint: &Endpoint, path_and_query: &str) -> Result<Uri, Refusal> {
+    Uri::builder()
+        .scheme(endpoint.scheme.clone())
+        .authority(endpoint.authority.clone())
+        .path_and_query(path_and_query)
+        .build()
+        .map_err(|error| Refusal::bad_request("InvalidURI", error.to_string()))
+}
+
+/// Headers that are between two neighbours (RFC 9110, section 7.6.1).
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+    ] {
+        headers.remove(name);
+    }
+    for name in [
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+/// What the guest hears when the store gave no answer: an error after which SDKs try again, without the host's addresses.
+fn no_answer(error: &hyper_util::client::legacy::Error) -> Refusal {
+    let mut cause: &(dyn StdError + 'static) = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    if let Some(malformed) = cause.downcast_ref::<Malformed>() {
+        return Refusal::bad_request("IncompleteBody", malformed.to_string());
+    }
+    match error.is_connect() {
+        true => {
+            let message = format!("The store cannot be reached: {cause}. Please try again.");
+            Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                message,
+            )
+        }
+        false => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "BadGateway",
+            format!("The store broke off: {cause}. Please try again."),
+        ),
+    }
+}
+
+fn wording(headers: &HeaderMap) -> Wording {
+    let form = headers.get(header::CONTENT_TYPE).is_some_and(|t| {
+        t.as_bytes()
+            .starts_with(b"application/x-www-form-urlencoded")
+    });
+    match SignedFor::parse(headers) {
+        Ok(signed_for) if signed_for.service != "s3" && form => Wording::Query,
+        Ok(signed_for) if signed_for.service != "s3" => Wording::Json,
+        _ => Wording::S3,
+    }
+}
+
+async fn drain(body: &mut Incoming) {
+    let mut left = MAX_DRAIN;
+    while let Some(Ok(frame)) = body.frame().await {
+        let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+        if length > left {
+            return;
+        }
+        left -= length;
     }
 }

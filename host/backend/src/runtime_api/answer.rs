@@ -32,30 +32,55 @@ impl Rejection {
         let (error_type, message) = match self {
             Self::TooLarge { size, limit } => (
                 "Function.ResponseSizeTooLarge",
-                format!("Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes)."),
+                format!(
+                    "Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes)."
+                ),
             ),
-            Self::Truncated => ("Runtime.TruncatedResponse", "The runtime broke off its response".to_owned()),
-            Self::ResponseMode => {
-                ("Runtime.InvalidResponseModeHeader", "The runtime named an unknown response mode".to_owned())
-            }
+            Self::Truncated => (
+                "Runtime.TruncatedResponse",
+                "The runtime broke off its response".to_owned(),
+            ),
+            Self::ResponseMode => (
+                "Runtime.InvalidResponseModeHeader",
+                "The runtime named an unknown response mode".to_owned(),
+            ),
         };
-        Outcome::Error { error_type: Some(error_type.to_owned()), payload: error_payload(error_type, &message) }
+        Outcome::Error {
+            error_type: Some(error_type.to_owned()),
+            payload: error_payload(error_type, &message),
+        }
     }
 }
 
 /// Reads a result. A stream of them is collected: an error in its trailers takes the place of all that came before.
-pub(super) async fn response(headers: &HeaderMap, body: Incoming, limits: &RuntimeLimits) -> Result<Outcome, Rejection> {
+pub(super) async fn response(
+    headers: &HeaderMap,
+    body: Incoming,
+    limits: &RuntimeLimits,
+) -> Result<Outcome, Rejection> {
     match headers.get(RESPONSE_MODE) {
-        Some(mode) if !mode.as_bytes().eq_ignore_ascii_case(b"streaming") => return Err(Rejection::ResponseMode),
+        Some(mode) if !mode.as_bytes().eq_ignore_ascii_case(b"streaming") => {
+            return Err(Rejection::ResponseMode);
+        }
         _ => {}
     }
     let (payload, trailers) = collect(body, limits.response_bytes).await?;
     if let Some(error_type) = error_type(&trailers) {
-        let payload = trailers.get(ERROR_BODY).and_then(|text| BASE64.decode(text).ok()).map(Bytes::from);
-        let payload = payload.unwrap_or_else(|| error_payload(&error_type, "The runtime broke off its response"));
-        return Ok(Outcome::Error { error_type: Some(error_type), payload });
+        let payload = trailers
+            .get(ERROR_BODY)
+            .and_then(|text| BASE64.decode(text).ok())
+            .map(Bytes::from);
+        let payload = payload
+            .unwrap_or_else(|| error_payload(&error_type, "The runtime broke off its response"));
+        return Ok(Outcome::Error {
+            error_type: Some(error_type),
+            payload,
+        });
     }
-    Ok(Outcome::Response { payload, content_type: content_type(headers).map(str::to_owned) })
+    Ok(Outcome::Response {
+        payload,
+        content_type: content_type(headers).map(str::to_owned),
+    })
 }
 
 /// Reads an error report: its type and the body for the caller.

@@ -22,7 +22,9 @@ use std::time::Instant;
 use tokio::sync::{oneshot, watch};
 
 use self::state::State;
-pub use self::types::{ExitReason, Invocation, Outcome, RuntimeError, RuntimeLimits, exit_error_payload};
+pub use self::types::{
+    ExitReason, Invocation, Outcome, RuntimeError, RuntimeLimits, exit_error_payload,
+};
 use crate::service::{Service, ServiceStream, Serving};
 
 /// Names of the moments in [`RuntimeApi::marks`].
@@ -51,7 +53,11 @@ pub struct RuntimeApi {
 impl RuntimeApi {
     /// A runtime API whose runtime has yet to start.
     pub fn new(limits: RuntimeLimits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::new(State::new()), changes: watch::Sender::new(()) })
+        Arc::new(Self {
+            limits,
+            state: Mutex::new(State::new()),
+            changes: watch::Sender::new(()),
+        })
     }
 
     /// Resolves when the runtime asked for its first event. Fails if it reported that it cannot start, or is gone.
@@ -74,7 +80,11 @@ impl RuntimeApi {
         let _abandon = OnDrop(|| self.modify(|state| state.end(&event.request_id)));
         match receiver.await {
             Ok(outcome) => Ok(outcome),
-            Err(_) => Err(self.state().failure().cloned().unwrap_or(RuntimeError::Abandoned)),
+            Err(_) => Err(self
+                .state()
+                .failure()
+                .cloned()
+                .unwrap_or(RuntimeError::Abandoned)),
         }
     }
 

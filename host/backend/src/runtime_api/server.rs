@@ -29,7 +29,10 @@ pub(super) async fn serve(api: Arc<RuntimeApi>, stream: ServiceStream) {
         async move { Ok::<_, Infallible>(route(&api, request).await) }
     });
     // No timer: between two requests, hours may pass.
-    let served = http1::Builder::new().max_buf_size(head_bytes).serve_connection(TokioIo::new(stream), service).await;
+    let served = http1::Builder::new()
+        .max_buf_size(head_bytes)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
     if let Err(error) = served {
         tracing::debug!(%error, "a connection to the runtime API broke");
     }
@@ -47,10 +50,15 @@ async fn route(api: &RuntimeApi, request: Request<Incoming>) -> Reply {
     match (request.method(), segments.as_slice()) {
         (&Method::GET, ["ping"]) => plain(StatusCode::OK, "pong"),
         (&Method::GET, ["runtime", "invocation", "next"]) => next(api).await,
-        (&Method::POST, ["runtime", "invocation", id, "response"]) => response(api, id, request).await,
+        (&Method::POST, ["runtime", "invocation", id, "response"]) => {
+            response(api, id, request).await
+        }
         (&Method::POST, ["runtime", "invocation", id, "error"]) => error(api, id, request).await,
         (&Method::POST, ["runtime", "init", "error"]) => init_error(api, request).await,
-        (_, ["runtime", "invocation", "next"] | ["runtime", "invocation", _, "response" | "error"])
+        (
+            _,
+            ["runtime", "invocation", "next"] | ["runtime", "invocation", _, "response" | "error"],
+        )
         | (_, ["runtime", "init", "error"]) => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
         _ => not_found(),
     }
@@ -69,10 +77,15 @@ async fn next(api: &RuntimeApi) -> Reply {
 }
 
 async fn response(api: &RuntimeApi, id: &str, request: Request<Incoming>) -> Reply {
-    if let Err(refusal) = api.modify(|state| state.answer_begins(id, Transition::InvocationResponse)) {
+    if let Err(refusal) =
+        api.modify(|state| state.answer_begins(id, Transition::InvocationResponse))
+    {
         return refused(refusal);
     }
-    let answer = Answer { api, complete: false };
+    let answer = Answer {
+        api,
+        complete: false,
+    };
     let (head, body) = request.into_parts();
     answer.end(answer::response(&head.headers, body, &api.limits).await)
 }
@@ -81,10 +94,16 @@ async fn error(api: &RuntimeApi, id: &str, request: Request<Incoming>) -> Reply 
     if let Err(refusal) = api.modify(|state| state.answer_begins(id, Transition::InvocationError)) {
         return refused(refusal);
     }
-    let answer = Answer { api, complete: false };
+    let answer = Answer {
+        api,
+        complete: false,
+    };
     let (head, body) = request.into_parts();
     let report = answer::error(&head.headers, body, &api.limits).await;
-    answer.end(report.map(|(error_type, payload)| Outcome::Error { error_type, payload }))
+    answer.end(report.map(|(error_type, payload)| Outcome::Error {
+        error_type,
+        payload,
+    }))
 }
 
 async fn init_error(api: &RuntimeApi, request: Request<Incoming>) -> Reply {
@@ -94,7 +113,12 @@ async fn init_error(api: &RuntimeApi, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
     match answer::error(&head.headers, body, &api.limits).await {
         Ok((error_type, payload)) => {
-            api.modify(|state| state.fail(RuntimeError::Init { error_type, payload }));
+            api.modify(|state| {
+                state.fail(RuntimeError::Init {
+                    error_type,
+                    payload,
+                })
+            });
             accepted()
         }
         Err(rejection) => rejected(rejection),
@@ -122,34 +146,51 @@ impl Answer<'_> {
 impl Drop for Answer<'_> {
     fn drop(&mut self) {
         if !self.complete {
-            self.api.modify(|state| state.answer_ends(Rejection::Truncated.outcome()));
+            self.api
+                .modify(|state| state.answer_ends(Rejection::Truncated.outcome()));
         }
     }
 }
 
 fn accepted() -> Reply {
-    reply(StatusCode::ACCEPTED, "application/json", "{\"status\":\"OK\"}\n".into())
+    reply(
+        StatusCode::ACCEPTED,
+        "application/json",
+        "{\"status\":\"OK\"}\n".into(),
+    )
 }
 
 fn rejected(rejection: Rejection) -> Reply {
     match rejection {
         Rejection::TooLarge { limit, .. } => {
             let message = format!("Exceeded maximum allowed payload size ({limit} bytes).");
-            failed(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+            failed(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                &message,
+            )
         }
-        Rejection::Truncated => {
-            failed(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", "HTTP request detected as truncated")
-        }
-        Rejection::ResponseMode => {
-            failed(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", "Invalid function response mode")
-        }
+        Rejection::Truncated => failed(
+            StatusCode::BAD_REQUEST,
+            "TruncatedHTTPRequest",
+            "HTTP request detected as truncated",
+        ),
+        Rejection::ResponseMode => failed(
+            StatusCode::BAD_REQUEST,
+            "InvalidFunctionResponseMode",
+            "Invalid function response mode",
+        ),
     }
 }
 
 fn refused(refusal: Refusal) -> Reply {
     let message = match refusal {
         Refusal::InvalidRequestId => {
-            return failed(StatusCode::BAD_REQUEST, "InvalidRequestID", "Invalid request ID");
+            return failed(
+                StatusCode::BAD_REQUEST,
+                "InvalidRequestID",
+                "Invalid request ID",
+            );
         }
         Refusal::InvalidTransition(from, to) => {
             let from = match from {
@@ -183,12 +224,18 @@ fn not_found() -> Reply {
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Reply {
-    reply(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+    reply(
+        status,
+        "text/plain; charset=utf-8",
+        Bytes::from_static(text.as_bytes()),
+    )
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: Bytes) -> Reply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    reply
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply
 }

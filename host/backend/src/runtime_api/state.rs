@@ -75,7 +75,14 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new() -> Self {
-        Self { phase: Phase::Started, current: None, answered: None, waiters: 0, failure: None, marks: Vec::new() }
+        Self {
+            phase: Phase::Started,
+            current: None,
+            answered: None,
+            waiters: 0,
+            failure: None,
+            marks: Vec::new(),
+        }
     }
 
     pub(super) fn failure(&self) -> Option<&RuntimeError> {
@@ -100,7 +107,11 @@ impl State {
     }
 
     /// The caller hands an event over.
-    pub(super) fn begin(&mut self, event: Arc<Event>, outcome: oneshot::Sender<Outcome>) -> Result<(), RuntimeError> {
+    pub(super) fn begin(
+        &mut self,
+        event: Arc<Event>,
+        outcome: oneshot::Sender<Outcome>,
+    ) -> Result<(), RuntimeError> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
@@ -108,14 +119,19 @@ impl State {
             return Err(RuntimeError::Busy);
         }
         self.current = Some(Current { event, outcome });
-        self.marks.retain(|(name, _)| *name == super::mark::INITIALISED);
+        self.marks
+            .retain(|(name, _)| *name == super::mark::INITIALISED);
         self.mark(super::mark::HANDED_OVER);
         Ok(())
     }
 
     /// The caller went away, or has the outcome.
     pub(super) fn end(&mut self, request_id: &str) {
-        if self.current.as_ref().is_some_and(|current| current.event.request_id == request_id) {
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.event.request_id == request_id)
+        {
             self.fail(RuntimeError::Abandoned);
         }
     }
@@ -155,11 +171,18 @@ impl State {
     }
 
     /// The runtime begins its answer to `request_id`.
-    pub(super) fn answer_begins(&mut self, request_id: &str, transition: Transition) -> Result<(), Refusal> {
+    pub(super) fn answer_begins(
+        &mut self,
+        request_id: &str,
+        transition: Transition,
+    ) -> Result<(), Refusal> {
         if self.failure.is_some() {
             return Err(Refusal::Failed);
         }
-        let current = self.current.as_ref().is_some_and(|current| current.event.request_id == request_id);
+        let current = self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.event.request_id == request_id);
         match self.phase {
             Phase::Running if current => {
                 self.phase = Phase::Answering;

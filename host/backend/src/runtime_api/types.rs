@@ -29,7 +29,10 @@ pub struct RuntimeLimits {
 
 impl Default for RuntimeLimits {
     fn default() -> Self {
-        Self { response_bytes: 6 * 1024 * 1024 + 100, head_bytes: 1280 * 1024 }
+        Self {
+            response_bytes: 6 * 1024 * 1024 + 100,
+            head_bytes: 1280 * 1024,
+        }
     }
 }
 
@@ -123,7 +126,11 @@ impl ExitReason {
             0 => "Runtime exited without providing a reason".to_owned(),
             code => format!("Runtime exited with error: exit status {code}"),
         };
-        Self { text, code: Some(code), signal: None }
+        Self {
+            text,
+            code: Some(code),
+            signal: None,
+        }
     }
 
     /// This signal ended the process.
@@ -138,28 +145,53 @@ impl ExitReason {
             libc::SIGTERM => "terminated".to_owned(),
             other => other.to_string(),
         };
-        Self { text: format!("Runtime exited with error: signal: {name}"), code: None, signal: Some(signal) }
+        Self {
+            text: format!("Runtime exited with error: signal: {name}"),
+            code: None,
+            signal: Some(signal),
+        }
     }
 }
 
 /// The error that a caller gets when the function's process ended without a report, in Lambda's words.
 pub fn exit_error_payload(request_id: &str, reason: &ExitReason) -> Bytes {
-    error_payload("Runtime.ExitError", &format!("RequestId: {request_id} Error: {reason}"))
+    error_payload(
+        "Runtime.ExitError",
+        &format!("RequestId: {request_id} Error: {reason}"),
+    )
 }
 
 /// An error in the form in which runtimes report theirs.
 pub(super) fn error_payload(error_type: &str, message: &str) -> Bytes {
-    json!({ "errorType": error_type, "errorMessage": message }).to_string().into()
+    json!({ "errorType": error_type, "errorMessage": message })
+        .to_string()
+        .into()
 }
 
 /// What the runtime gets for `invocation`.
 pub(super) fn event(invocation: Invocation) -> Result<Event, RuntimeError> {
-    let since_epoch = invocation.deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = invocation
+        .deadline
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(REQUEST_ID, header("the request id", &invocation.request_id)?);
-    headers.insert(FUNCTION_ARN, header("the function's ARN", &invocation.function_arn)?);
-    headers.insert(DEADLINE, since_epoch.as_millis().to_string().parse().map_err(|e| invalid("the deadline", e))?);
+    headers.insert(
+        REQUEST_ID,
+        header("the request id", &invocation.request_id)?,
+    );
+    headers.insert(
+        FUNCTION_ARN,
+        header("the function's ARN", &invocation.function_arn)?,
+    );
+    headers.insert(
+        DEADLINE,
+        since_epoch
+            .as_millis()
+            .to_string()
+            .parse()
+            .map_err(|e| invalid("the deadline", e))?,
+    );
     if let Some(trace_id) = &invocation.trace_id {
         headers.insert(TRACE_ID, header("the trace id", trace_id)?);
     }
@@ -167,9 +199,16 @@ pub(super) fn event(invocation: Invocation) -> Result<Event, RuntimeError> {
         let field = "the client context";
         serde_json::from_str::<IgnoredAny>(context).map_err(|e| invalid(field, e))?;
         // In valid JSON, control characters are white space between tokens.
-        headers.insert(CLIENT_CONTEXT, header(field, &context.replace(|c: char| c.is_ascii_control(), " "))?);
+        headers.insert(
+            CLIENT_CONTEXT,
+            header(field, &context.replace(|c: char| c.is_ascii_control(), " "))?,
+        );
     }
-    Ok(Event { request_id: invocation.request_id, headers, payload: invocation.payload })
+    Ok(Event {
+        request_id: invocation.request_id,
+        headers,
+        payload: invocation.payload,
+    })
 }
 
 fn header(field: &'static str, text: &str) -> Result<HeaderValue, RuntimeError> {
@@ -177,5 +216,8 @@ fn header(field: &'static str, text: &str) -> Result<HeaderValue, RuntimeError> 
 }
 
 fn invalid(field: &'static str, reason: impl fmt::Display) -> RuntimeError {
-    RuntimeError::Invalid { field, reason: reason.to_string() }
+    RuntimeError::Invalid {
+        field,
+        reason: reason.to_string(),
+    }
 }

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which permission an S3 operation needs. An operation is allowed by name: what is not known here is refused.
+
+use http::Method;
+
+use super::policy::{Access, Scope};
+use super::refusal::Refusal;
+use super::target::{CopySource, Target};
+
+/// Parameters that change nothing about what is touched.
+const HARMLESS: &[&str] = &["x-id", "versionId", "encoding-type"];
+const OBJECT_READS: &[&str] = &[
+    "partNumber",
+    "uploadId",
+    "max-parts",
+    "part-number-marker",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+    "acl",
+    "attributes",
+    "legal-hold",
+    "retention",
+    "tagging",
+    "torrent",
+];
+const OBJECT_WRITES: &[&str] = &["partNumber", "uploadId", "uploads", "tagging", "restore"];
+const SELECTS: &[&str] = &["select", "select-type"];
+const LISTS: &[&str] = &[
+    "list-type",
+    "prefix",
+    "delimiter",
+    "max-keys",
+    "marker",
+    "continuation-token",
+    "start-after",
+    "fetch-owner",
+    "versions",
+    "key-marker",
+    "version-id-marker",
+    "uploads",
+    "max-uploads",
+    "upload-id-marker",
+];
+const BUCKET_READS: &[&str] = &[
+    "acl",
+    "cors",
+    "encryption",
+    "lifecycle",
+    "object-lock",
+    "ownershipControls",
+    "tagging",
+    "versioning",
+];
+
+/// What a request needs: on what, and which access.
+pub(super) type Need = (Scope, Access);
+
+/// The needs of a request. All of them must be allowed.
+pub(super) fn needs(
+    method: &Method,
+    target: &Target,
+    copy: Option<&CopySource>,
+) -> Result<Vec<Need>, Refusal> {
+    let mut needs = vec![match (&target.bucket, &target.key) {
+        (Some(bucket), Some(key)) => on_object(method, target, bucket, key)?,
+        (Some(bucket), None) => on_bucket(method, target, bucket)?,
+        (None, _) => on_account(method, target)?,
+    }];
+    if let Some(copy) = copy {
+        needs.push((
+            Scope::Keys {
+                bucket: copy.bucket.clone(),
+                prefix: copy.key.clone(),
+            },
+            Access::Read,
+        ));
+    }
+    Ok(needs)
+}
+
+fn on_object(method: &Method, target: &Target, bucket: &str, key: &str) -> Result<Need, Refusal> {
+    let object = Scope::Keys {
+        bucket: bucket.to_owned(),
+        prefix: key.to_owned(),
+    };
+    match *method {
+        Method::GET | Method::HEAD if only(target, OBJECT_READS) => Ok((object, Access::Read)),
+        Method::POST if target.parameter("select").is_some() && only(target, SELECTS) => {
+            Ok((object, Access::Read))
+        }
+        Method::PUT | Method::POST | Method::DELETE if only(target, OBJECT_WRITES) => {
+            Ok((object, Access::Write))
+        }
+        _ => Err(unknown(method, target)),
+    }
+}
+
+fn on_bucket(method: &Method, target: &Target, bucket: &str) -> Result<Need, Refusal> {
+    let existence = Scope::Existence(bucket.to_owned());
+    let under = |prefix: &str| Scope::Keys {
+        bucket: bucket.to_owned(),
+        prefix: prefix.to_owned(),
+    };
+    match *method {
+        Method::HEAD if only(target, &[]) => Ok((existence, Access::Read)),
+        Method::GET if target.parameter("location").is_some() && only(target, &["location"]) => {
+            Ok((existence, Access::Read))
+        }
+        Method::GET if only(target, LISTS) => Ok((
+            under(target.parameter("prefix").unwrap_or_default()),
+            Access::Read,
+        )),
+        Method::GET if only(target, BUCKET_READS) => Ok((under(""), Access::Read)),
+        // The keys are in the body: whoever may delete all of them may delete these.
+        Method::POST if target.parameter("delete").is_some() && only(target, &["delete"]) => {
+            Ok((under(""), Access::Write))
+        }
+        Method::PUT | Method::DELETE if only(target, &[]) => Ok((under(""), Access::Write)),
+        _ => Err(unknown(method, target)),
+    }
+}
+
+fn on_account(method: &Method, target: &Target) -> Result<Need, Refusal> {
+    match *method {
+        Method::GET
+            if only(
+                target,
+                &[
+                    "prefix",
+                    "max-buckets",
+                    "continuation-token",
+                    "bucket-region",
+                ],
+            ) =>
+        {
+            Ok((Scope::Everything, Access::Read))
+        }
+        _ => Err(unknown(method, target)),
+    }
+}
+
+/// Whether all parameters are known ones.
+fn only(target: &Target, known: &[&str]) -> bool {
+    target
+        .query
+        .iter()
+        .all(|(name, _)| known.contains(&name.as_str()) || HARMLESS.contains(&name.as_str()))
+}
+
+fn unknown(method: &Method, target: &Target) -> Refusal {
+    let names: Vec<&str> = target.query.iter().map(|(name, _)| name.as_str()).collect();
+    let of = match (&target.bucket, &target.key) {
+        (Some(_), Some(_)) => "an object",
+        (Some(_), None) => "a bucket",
+        (None, _) => "the account",
+    };
+    Refusal::access_denied(format!(
+        "functions may not {method} {of} with the parameters [{}]",
+        names.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn need(method: &Method, path: &str) -> Result<Need, Refusal> {
+        let target = Target::parse(&path.parse().unwrap(), "h").unwrap();
+        needs(method, &target, None).map(|needs| needs[0].clone())
+    }
+
+    fn keys(prefix: &str) -> Scope {
+        Scope::Keys {
+            bucket: "b".to_owned(),
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    #[test]
+    fn objects() {
+        for path in [
+            "/b/k",
+            "/b/k?versionId=1&x-id=GetObject",
+            "/b/k?partNumber=1",
+            "/b/k?tagging",
+        ] {
+            assert_eq!(
+                need(&Method::GET, path),
+                Ok((keys("k"), Access::Read)),
+                "{path}"
+            );
+        }
+        assert_eq!(
+            need(&Method::POST, "/b/k?select&select-type=2"),
+            Ok((keys("k"), Access::Read))
+        );
+        for path in ["/b/k", "/b/k?partNumber=1&uploadId=u", "/b/k?tagging"] {
+            assert_eq!(
+                need(&Method::PUT, path),
+                Ok((keys("k"), Access::Write)),
+                "{path}"
+            );
+        }
+        assert_eq!(
+            need(&Method::POST, "/b/k?uploads"),
+            Ok((keys("k"), Access::Write))
+        );
+        assert_eq!(
+            need(&Method::DELETE, "/b/k?uploadId=u"),
+            Ok((keys("k"), Access::Write))
+        );
+    }
+
+    #[test]
+    fn buckets() {
+        assert_eq!(
+            need(&Method::GET, "/b?list-type=2&prefix=a/"),
+            Ok((keys("a/"), Access::Read))
+        );
+        assert_eq!(
+            need(&Method::GET, "/b?uploads&prefix=a/"),
+            Ok((keys("a/"), Access::Read))
+        );
+        assert_eq!(need(&Method::GET, "/b"), Ok((keys(""), Access::Read)));
+        assert_eq!(
+            need(&Method::GET, "/b?versioning"),
+            Ok((keys(""), Access::Read))
+        );
+        assert_eq!(
+            need(&Method::HEAD, "/b"),
+            Ok((Scope::Existence("b".to_owned()), Access::Read))
+        );
+        assert_eq!(
+            need(&Method::GET, "/b?location"),
+            Ok((Scope::Existence("b".to_owned()), Access::Read))
+        );
+        assert_eq!(
+            need(&Method::POST, "/b?delete"),
+            Ok((keys(""), Access::Write))
+        );
+        assert_eq!(need(&Method::PUT, "/b"), Ok((keys(""), Access::Write)));
+        assert_eq!(
+            need(&Method::GET, "/"),
+            Ok((Scope::Everything, Access::Read))
+        );
+    }
+
+    #[test]
+    fn administration_and_the_unknown_are_refused() {
+        for (method, path) in [
+            (Method::PUT, "/b?policy"),
+            (Method::PUT, "/b?acl"),
+            (Method::PUT, "/b/k?acl"),
+            (Method::GET, "/b?session"),
+            (Method::GET, "/b?policy"),
+            (Method::PUT, "/b/k?renameObject"),
+            (Method::POST, "/b"),
+            (Method::PATCH, "/b/k"),
+            (Method::PUT, "/"),
+            (Method::GET, "/b?location&policy"),
+        ] {
+            assert_eq!(
+                need(&method, path).unwrap_err().status,
+                403,
+                "{method} {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_copy_reads_its_source() {
+        let target = Target::parse(&"/b/k".parse().unwrap(), "h").unwrap();
+        let source = CopySource::parse("other/key").unwrap();
+        let needs = needs(&Method::PUT, &target, Some(&source)).unwrap();
+        let other = Scope::Keys {
+            bucket: "other".to_owned(),
+            prefix: "key".to_owned(),
+        };
+        assert_eq!(needs, [(keys("k"), Access::Write), (other, Access::Read)]);
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The guest's signature off, the real one on (AWS Signature Version 4).
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+
+use super::refusal::Refusal;
+
+pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+
+/// What the guest signed for, by the credential scope of its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SignedFor {
+    pub(super) region: String,
+    pub(super) service: String,
+}
+
+impl SignedFor {
+    /// Reads the scope of `Authorization: AWS4-HMAC-SHA256 Credential=id/date/region/service/aws4_request, …`.
+    ///
+    /// The signature proves nothing, since the key is a placeholder. But it must be there: somebody who makes a function
+    /// fetch a URL of his choice cannot send headers of his choice.
+    pub(super) fn parse(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let unsigned =
+            || Refusal::access_denied("Requests to the gateway must be signed; any key will do.");
+        let text = headers
+            .get(AUTHORIZATION)
+            .ok_or_else(unsigned)?
+            .to_str()
+            .map_err(|_| unsigned())?;
+        let Some(fields) = text.strip_prefix("AWS4-HMAC-SHA256") else {
+            let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
+            return Err(Refusal::bad_request("InvalidRequest", message));
+        };
+        let malformed = || {
+            Refusal::bad_request(
+                "AuthorizationHeaderMalformed",
+                "The authorization header is malformed.",
+            )
+        };
+        let credential = fields
+            .split(',')
+            .find_map(|field| field.trim().strip_prefix("Credential="))
+            .ok_or_else(malformed)?;
+        // From the end: an access key id may hold a slash.
+        let mut scope = credential.rsplit('/');
+        let (Some("aws4_request"), Some(service), Some(region)) =
+            (scope.next(), scope.next(), scope.next())
+        else {
+            return Err(malformed());
+        };
+        let name = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+        };
+        match name(service) && name(region) {
+            true => Ok(Self {
+                region: region.to_owned(),
+                service: service.to_owned(),
+            }),
+            false => Err(malformed()),
+        }
+    }
+}
+
+/// Removes all that the guest signed with.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, DATE, SECURITY_TOKEN, http::header::DATE] {
+        headers.remove(name);
+    }
+}
+
+/// Signs a request to S3, whose URI is complete and encoded as SigV4 wants it. The header `x-amz-content-sha256` says what
+/// is known of the body and becomes part of the signature.
+pub(super) fn sign_s3(
+    parts: &mut Parts,
+    credentials: Credentials,
+    region: &str,
+) -> Result<(), Refusal> {
+    let payload = match parts.headers.remove(CONTENT_SHA256) {
+        Some(hash) => hash.to_str().unwrap_or_default().to_owned(),
+        None => "UNSIGNED-PAYLOAD".to_owned(),
+    };
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    let identity = credentials.into();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("s3")
+        .time(SystemTime::now())
+        .settings(settings)
+        .build()
+        .map_err(|e| cannot_sign(&e))?
+        .into();
+    let instructions = {
+        let headers = signed_headers(&parts.headers)?;
+        let uri = parts.uri.to_string();
+        let body = SignableBody::Precomputed(payload);
+        let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
+            .map_err(|e| cannot_sign(&e))?;
+        sign(request, &params)
+            .map_err(|e| cannot_sign(&e))?
+            .into_parts()
+            .0
+    };
+    for (name, value) in instructions.headers() {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| cannot_sign(&e))?;
+        let mut value = HeaderValue::from_str(value).map_err(|e| cannot_sign(&e))?;
+        value.set_sensitive(name == AUTHORIZATION || name == SECURITY_TOKEN);
+        parts.headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// Host and all `x-amz-` headers must be signed; others that a proxy might change should not.
+fn signed_headers(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, Refusal> {
+    let signed = |name: &HeaderName| {
+        name.as_str().starts_with("x-amz-")
+            || matches!(*name, http::header::HOST | CONTENT_TYPE)
+            || name == "content-md5"
+    };
+    headers
+        .iter()
+        .filter(|(name, _)| signed(name))
+        .map(
+            |(name, value)| match std::str::from_utf8(value.as_bytes()) {
+                Ok(value) => Ok((name.as_str(), value)),
+                Err(_) => Err(Refusal::bad_request(
+                    "InvalidArgument",
+                    format!("The header {name} is not UTF-8."),
+                )),
+            },
+        )
+        .collect()
+}
+
+fn cannot_sign(error: &dyn std::error::Error) -> Refusal {
+    Refusal::bad_request(
+        "InvalidRequest",
+        format!("The request cannot be signed: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &'static str) -> Result<SignedFor, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static(text));
+        SignedFor::parse(&headers)
+    }
+
+    #[test]
+    fn the_scope_is_read_from_its_end() {
+        let signed_for = parse(
+            "AWS4-HMAC-SHA256 Credential=a/b/20261123/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=0",
+        );
+        assert_eq!(
+            signed_for,
+            Ok(SignedFor {
+                region: "eu-west-1".to_owned(),
+                service: "s3".to_owned()
+            })
+        );
+    }
+
+    #[test]
+    fn other_authorization_is_refused() {
+        assert_eq!(
+            SignedFor::parse(&HeaderMap::new()).unwrap_err().code,
+            "AccessDenied"
+        );
+        assert_eq!(parse("AWS AKID:sig").unwrap_err().code, "InvalidRequest");
+        for text in [
+            "AWS4-HMAC-SHA256 Signature=0",
+            "AWS4-HMAC-SHA256 Credential=s3/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=a/d/evil.host%2F/s3/aws4_request",
+            "AWS4-HMAC-SHA256 Credential=a/d//s3/aws4_request",
+        ] {
+            assert_eq!(
+                parse(text).unwrap_err().code,
+                "AuthorizationHeaderMalformed",
+                "{text}"
+            );
+        }
+    }
+}
