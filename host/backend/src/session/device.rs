@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The device: requests in, events out, the table of sockets, reset.
+//!
+//! Locks are taken in this order, any of them may be skipped: requests, events, then one of sockets, marks and a socket's own.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use nexus_proto::wire::{Config, DecodeError, Event, Family, Request, Ring, SocketId};
+use tokio_util::sync::CancellationToken;
+
+use super::statistics::{Counters, Statistics};
+use super::virtqueue::{QueueError, Virtqueue};
+use super::Limits;
+use crate::sockets::{Outbox, RingError, Rings, Socket, SocketViolation, Targets, connect};
+
+/// Most requests handled before other VMs get their turn.
+const REQUESTS_PER_TURN: usize = 256;
+
+/// How often a lingering socket is looked at.
+const LINGER_CHECKS: u32 = 12;
+
+/// What a guest did that no honest driver does (specification, section 6).
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Violation {
+    #[error("request queue: {0}")]
+    Request(#[source] QueueError),
+    #[error("event queue: {0}")]
+    Event(#[source] QueueError),
+    #[error("request that cannot be understood: {0}")]
+    Decode(#[from] DecodeError),
+    #[error("open of socket {0}, which is in use")]
+    InUse(SocketId),
+    #[error("open of socket {id}; ids are below {max}")]
+    Id { id: SocketId, max: u32 },
+    #[error("open of socket {id} with a ring of {size} bytes; at most {max} are offered")]
+    RingSize { id: SocketId, size: u32, max: u32 },
+    #[error("open of socket {id}: {source}")]
+    Ring { id: SocketId, source: RingError },
+    #[error("request for socket {0}, which is free")]
+    Free(SocketId),
+    #[error("socket {id}: {source}")]
+    Socket { id: SocketId, source: SocketViolation },
+}
+
+/// The device that one VM sees.
+#[derive(Debug)]
+pub(super) struct Device {
+    name: String,
+    limits: Limits,
+    targets: Targets,
+    requests: Mutex<Option<Virtqueue>>,
+    events: Mutex<Option<Virtqueue>>,
+    sockets: Mutex<HashMap<SocketId, Arc<Socket>>>,
+    /// Sockets with news for the guest, each at most once.
+    marks: Mutex<VecDeque<Arc<Socket>>>,
+    counters: Counters,
+    violation: OnceLock<String>,
+    violated: CancellationToken,
+}
+
+impl Device {
+    pub(super) fn new(name: String, targets: Targets, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            limits,
+            targets,
+            requests: Mutex::default(),
+            events: Mutex::default(),
+            sockets: Mutex::default(),
+            marks: Mutex::default(),
+            counters: Counters::default(),
+            violation: OnceLock::new(),
+            violated: CancellationToken::new(),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn config(&self) -> Config {
+        Config {
+            max_sockets: self.limits.max_sockets,
+            max_ring: self.limits.max_ring,
+        }
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        self.counters.snapshot(lock(&self.sockets).len())
+    }
+
+    pub(super) fn kicked(&self) {
+        self.counters.kicks.add(1);
+    }
+
+    /// The queue of requests while it runs.
+    pub(super) fn requests(&self) -> MutexGuard<'_, Option<Virtqueue>> {
+        lock(&self.requests)
+    }
+
+    /// The queue of events while it runs.
+    pub(super) fn events(&self) -> MutexGuard<'_, Option<Virtqueue>> {
+        lock(&self.events)
+    }
+
+    /// Handles what is in the request queue, up to a bound; says whether there is more.
+    pub(super) fn handle_requests(self: &Arc<Self>) -> Result<bool, Violation> {
+        let mut requests = self.requests();
+        let Some(queue) = requests.as_mut() else {
+            return Ok(false);
+        };
+        let mut more = true;
+        let mut count = 0;
+        while more && count < REQUESTS_PER_TURN {
+            while count < REQUESTS_PER_TURN
+                && let Some(message) = queue.receive().map_err(Violation::Request)?
+            {
+                count += 1;
+                self.handle(Request::decode(&message)?, queue)?;
+            }
+            more = count == REQUESTS_PER_TURN || queue.rearm().map_err(Violation::Request)?;
+        }
+        self.counters.requests.add(count as u64);
+        if count > 0 && queue.interrupt().map_err(Violation::Request)? {
+            self.counters.interrupts.add(1);
+        }
+        Ok(more)
+    }
+
+    /// Tells the guest all news for which it offers buffers.
+    pub(super) fn send_events(&self) {
+        let mut events = self.events();
+        let Some(queue) = events.as_mut() else {
+            return;
+        };
+        let sent = self.send_marked(queue).and_then(|sent| {
+            if sent > 0 && queue.interrupt()? {
+                self.counters.interrupts.add(1);
+            }
+            Ok(sent)
+        });
+        match sent {
+            Ok(sent) => self.counters.events.add(sent),
+            Err(error) => {
+                // No more of this queue; the session ends for it.
+                *events = None;
+                drop(events);
+                self.violate(&Violation::Event(error));
+            }
+        }
+    }
+
+    /// Stops both queues, resets all peers, forgets all ids. Afterwards no guest memory is touched.
+    pub(super) fn reset(&self) {
+        // The queues go first: requests would open sockets, and an event could only be about a socket that is gone.
+        *self.requests() = None;
+        *self.events() = None;
+        let sockets = std::mem::take(&mut *lock(&self.sockets));
+        for socket in sockets.values() {
+            socket.detach();
+        }
+        lock(&self.marks).clear();
+    }
+
+    /// Notes a violation, which ends the session.
+    pub(super) fn violate(&self, violation: &Violation) {
+        // The first one says what happened; what follows may be its consequence.
+        if self.violation.set(violation.to_string()).is_ok() {
+            // One line for each session at most, so this needs no limit of its own.
+            tracing::warn!(instance = %self.name, %violation, "the guest violated virtio-nexus, its session ends");
+            self.violated.cancel();
+        }
+    }
+
+    /// Resolves with the first violation.
+    pub(super) async fn violated(&self) -> String {
+        self.violated.cancelled().await;
+        self.violation.get().cloned().unwrap_or_default()
+    }
+
+    /// The first violation, if there was one.
+    pub(super) fn violation(&self) -> Option<String> {
+        self.violation.get().cloned()
+    }
+
+    fn handle(self: &Arc<Self>, request: Request, queue: &Virtqueue) -> Result<(), Violation> {
+        let id = request.socket();
+        let wrong = |source| Violation::Socket { id, source };
+        match request {
+            Request::Open { family, tx, rx, .. } => self.open(id, family, tx, rx, queue)?,
+            Request::Connect { peer, .. } => {
+                let socket = self.socket(id)?;
+                socket.begin_connect().map_err(wrong)?;
+                connect(&socket, &peer, &self.targets);
+            }
+            Request::Update { progress, .. } => {
+                let socket = self.socket(id)?;
+                socket.update(progress).map_err(wrong)?;
+                socket.flush();
+            }
+            Request::Close { tx_produced, abort, .. } => {
+                let socket = self.socket(id)?;
+                if socket.close(tx_produced, abort).map_err(wrong)? {
+                    tokio::spawn(watch_linger(Arc::clone(&socket), self.limits.close_timeout));
+                }
+                socket.flush();
+            }
+        }
+        Ok(())
+    }
+
+    fn open(self: &Arc<Self>, id: SocketId, family: Family, tx: Ring, rx: Ring, queue: &Virtqueue) -> Result<(), Violation> {
+        let (max_sockets, max_ring) = (self.limits.max_sockets, self.limits.max_ring);
+        if id >= max_sockets {
+            return Err(Violation::Id { id, max: max_sockets });
+        }
+        if let Some(size) = [tx.size(), rx.size()].into_iter().find(|size| *size > max_ring) {
+            return Err(Violation::RingSize { id, size, max: max_ring });
+        }
+        let mut sockets = lock(&self.sockets);
+        if sockets.contains_key(&id) {
+            return Err(Violation::InUse(id));
+        }
+        let rings = Rings::new(Arc::clone(queue.memory()), tx, rx).map_err(|source| Violation::Ring { id, source })?;
+        let outbox: Arc<dyn Outbox> = Arc::clone(self) as Arc<dyn Outbox>;
+        sockets.insert(id, Socket::new(id, family, rings, outbox));
+        self.counters.sockets_opened.add(1);
+        Ok(())
+    }
+
+    fn socket(&self, id: SocketId) -> Result<Arc<Socket>, Violation> {
+        lock(&self.sockets).get(&id).cloned().ok_or(Violation::Free(id))
+    }
+
+    fn send_marked(&self, queue: &mut Virtqueue) -> Result<u64, QueueError> {
+        let mut sent = 0;
+        while !lock(&self.marks).is_empty() && queue.offers()? {
+            let Some(socket) = lock(&self.marks).pop_front() else {
+                break;
+            };
+            // Unmarked first: news that come from here on mark it again.
+            socket.marked.store(false, Ordering::Release);
+            let Some(event) = socket.event() else {
+                continue;
+            };
+            if let Event::Released { socket } = event {
+                // The guest may use the id again as soon as it sees the event.
+                lock(&self.sockets).remove(&socket);
+            }
+            queue.send(&event.encode())?;
+            sent += 1;
+        }
+        Ok(sent)
+    }
+}
+
+impl Outbox for Device {
+    fn announce(&self, socket: &Arc<Socket>) {
+        if !socket.marked.swap(true, Ordering::AcqRel) {
+            lock(&self.marks).push_back(Arc::clone(socket));
+        }
+        self.send_events();
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.counters.bytes_sent.add(bytes);
+    }
+
+    fn received(&self, bytes: u64) {
+        self.counters.bytes_received.add(bytes);
+    }
+}
+
+/// Resets a closed socket whose peer takes nothing for `timeout`.
+async fn watch_linger(socket: Arc<Socket>, timeout: Duration) {
+    let mut seen = None;
+    let mut since = Instant::now();
+    while let Some(taken) = socket.lingering() {
+        if seen != Some(taken) {
+            seen = Some(taken);
+            since = Instant::now();
+        } else if since.elapsed() >= timeout {
+            socket.abort();
+            socket.flush();
+            return;
+        }
+        tokio::time::sleep(timeout / LINGER_CHECKS).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that these locks guard is left half-changed by a panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Who answers a connect request: a service inside the process, a TCP connection, or the policy with an error.
+//!
+//! The local address that a guest is told is an address of its own, never the host's: the host's would tell a tenant
+//! about the machine it runs on, and no use of it by the guest (to bind it, to hand it to a peer) could work. The port
+//! of a TCP connection is the real one, so that a guest's log can be matched with its peer's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use nexus_proto::wire::{Address, Family, Ip};
+
+use super::socket::{Mover, Socket, errno};
+use super::stream::RingStream;
+use super::{EndpointPolicy, tcp};
+use crate::service::{Service, Services};
+
+/// The guest's own address, as its sockets show it: beside [`crate::service::SERVICE_IP`] in the link-local network.
+const GUEST_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 1);
+
+/// The same for IPv6 peers; a unique local address (RFC 4193).
+const GUEST_V6: Ipv6Addr = Ipv6Addr::new(0xfd6e, 0x6578, 0x7573, 0, 0, 0, 0, 1);
+
+/// First of the ports that connections to services appear to come from (RFC 6335, dynamic ports).
+const FIRST_PORT: u16 = 49152;
+
+/// What the sockets of one guest can be connected to.
+#[derive(Debug)]
+pub(crate) struct Targets {
+    services: Services,
+    policy: Arc<EndpointPolicy>,
+    connect_timeout: Duration,
+    ports: AtomicU16,
+}
+
+impl Targets {
+    pub(crate) fn new(services: Services, policy: Arc<EndpointPolicy>, connect_timeout: Duration) -> Self {
+        Self {
+            services,
+            policy,
+            connect_timeout,
+            ports: AtomicU16::new(0),
+        }
+    }
+
+    fn service_port(&self) -> u16 {
+        FIRST_PORT + self.ports.fetch_add(1, Ordering::Relaxed) % (u16::MAX - FIRST_PORT)
+    }
+}
+
+/// Starts to connect `socket`, whose guest asked for `peer`. Spawns on the current runtime.
+pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
+    let Some(address) = socket_address(peer, socket.family()) else {
+        return socket.finish(Some(errno(libc::EAFNOSUPPORT)));
+    };
+    if let Some(service) = targets.services.get(&address) {
+        return serve(socket, service, local_address(socket.family(), address.ip(), targets.service_port()));
+    }
+    if let Err(refusal) = targets.policy.check(address) {
+        tracing::debug!(%address, %refusal, "connection refused by policy");
+        return socket.finish(Some(refusal.errno()));
+    }
+    socket.attach(Mover::Tcp);
+    tokio::spawn(tcp::run(Arc::clone(socket), address, targets.connect_timeout));
+}
+
+fn serve(socket: &Arc<Socket>, service: Arc<dyn Service>, local: Address) {
+    socket.attach(Mover::Service);
+    socket.established(local);
+    socket.flush();
+    let socket = Arc::clone(socket);
+    tokio::spawn(async move {
+        let stream = Box::pin(RingStream::new(Arc::clone(&socket)));
+        tokio::select! {
+            () = socket.lost() => {}
+            () = service.serve(stream) => {}
+        }
+    });
+}
+
+/// The address to connect to, a v4-mapped one as IPv4; `None` if a socket of `family` cannot have such a peer.
+fn socket_address(peer: &Address, family: Family) -> Option<SocketAddr> {
+    if peer.family() != family {
+        return None;
+    }
+    Some(match peer.ip {
+        Ip::V4(ip) => SocketAddr::V4(SocketAddrV4::new(ip.into(), peer.port)),
+        Ip::V6(ip) => {
+            let ip = Ipv6Addr::from(ip);
+            match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddr::V4(SocketAddrV4::new(ip, peer.port)),
+                None => SocketAddr::V6(SocketAddrV6::new(ip, peer.port, peer.flow, peer.scope)),
+            }
+        }
+    })
+}
+
+/// The guest's own address towards `peer`, for a socket of `family`.
+pub(super) fn local_address(family: Family, peer: IpAddr, port: u16) -> Address {
+    let ip = match (family, peer) {
+        (Family::V4, _) => Ip::V4(GUEST_V4.octets()),
+        (Family::V6, IpAddr::V4(_)) => Ip::V6(GUEST_V4.to_ipv6_mapped().octets()),
+        (Family::V6, IpAddr::V6(_)) => Ip::V6(GUEST_V6.octets()),
+    };
+    Address {
+        ip,
+        port,
+        flow: 0,
+        scope: 0,
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Moves bytes between a TCP connection and a socket's rings, in place: the kernel copies from and to guest memory.
+//!
+//! One task for each connection, bounded work for each turn, no call that blocks. A task holds no buffer: a peer that
+//! reads slowly fills the guest's tx ring, a guest that reads slowly fills its rx ring and then the peer's window.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
+use tokio::io::Interest;
+use tokio::net::{TcpSocket, TcpStream};
+use vm_memory::VolatileSlice;
+
+use super::connect::local_address;
+use super::socket::{Moved, Socket, errno};
+
+/// Most bytes that one system call moves: long enough to make the call cheap, short enough to hold a socket's lock for.
+const CHUNK: u32 = 128 << 10;
+
+/// Most system calls for each direction in one turn, after which other connections get theirs.
+const CALLS: usize = 4;
+
+/// What a connection waits for, or how it ends.
+enum Turn {
+    /// Nothing: there is more to do.
+    More,
+    /// The guest, and the peer's bytes or room.
+    Wait { read: bool, write: bool },
+    /// Both directions are over.
+    Done,
+    /// To be reset.
+    Reset,
+    /// The connection broke.
+    Failed(u16),
+}
+
+/// Connects `socket` to `peer` and moves its bytes until the connection ends.
+pub(super) async fn run(socket: Arc<Socket>, peer: SocketAddr, connect_timeout: Duration) {
+    let error = match connect(&socket, peer, connect_timeout).await {
+        Ok(Some(stream)) => pump(&socket, stream).await,
+        Ok(None) => None,
+        Err(error) => Some(errno_of(&error)),
+    };
+    // The connection is closed here, so that the guest's release says that nothing of it is left.
+    socket.finish(error);
+}
+
+/// Connects, or gives `None` if the guest closes the socket meanwhile.
+async fn connect(socket: &Socket, peer: SocketAddr, timeout: Duration) -> io::Result<Option<TcpStream>> {
+    let tcp = match peer {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    tcp.set_nodelay(true)?;
+    let connecting = tokio::time::timeout(timeout, tcp.connect(peer));
+    tokio::pin!(connecting);
+    let stream = loop {
+        tokio::select! {
+            result = &mut connecting => {
+                break result.unwrap_or_else(|_| Err(io::Error::from_raw_os_error(libc::ETIMEDOUT)))?;
+            }
+            () = socket.changed() => {
+                if socket.abandoned() {
+                    return Ok(None);
+                }
+            }
+        }
+    };
+    let port = stream.local_addr()?.port();
+    socket.established(local_address(socket.family(), peer.ip(), port));
+    Ok(Some(stream))
+}
+
+/// Moves bytes both ways until the connection ends; the error with which it broke, if it did.
+async fn pump(socket: &Arc<Socket>, stream: TcpStream) -> Option<u16> {
+    let mut fin_sent = false;
+    loop {
+        let turn = turn(socket, &stream, &mut fin_sent);
+        socket.flush();
+        match turn {
+            Turn::More => tokio::task::yield_now().await,
+            // Readiness is only a hint here: the next turn's calls say what is the matter with the connection.
+            Turn::Wait { read, write } => tokio::select! {
+                () = socket.changed() => {}
+                _ = stream.readable(), if read => {}
+                _ = stream.writable(), if write => {}
+            },
+            Turn::Done => return None,
+            Turn::Reset => {
+                // With a linger time of zero, close(2) drops what is unsent and sends RST (tcp(7), socket(7)).
+                let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+                if let Err(error) = setsockopt(&stream, sockopt::Linger, &linger) {
+                    tracing::debug!(%error, "cannot reset a connection, closing it");
+                }
+                return None;
+            }
+            Turn::Failed(error) => return Some(error),
+        }
+    }
+}
+
+fn turn(socket: &Socket, stream: &TcpStream, fin_sent: &mut bool) -> Turn {
+    let (mut sent, mut received) = (Moved::Bytes, Moved::Bytes);
+    for _ in 0..CALLS {
+        if matches!(sent, Moved::Bytes) {
+            sent = transmit(socket, stream);
+        }
+        if matches!(received, Moved::Bytes) {
+            received = receive(socket, stream);
+        }
+    }
+    if let Moved::Failed(error) = &sent {
+        // What the peer sent before it broke the connection still belongs to the guest.
+        while matches!(received, Moved::Bytes) {
+            received = receive(socket, stream);
+        }
+        return Turn::Failed(errno_of(error));
+    }
+    match (&sent, &received) {
+        (Moved::Gone, _) | (_, Moved::Gone) => return Turn::Reset,
+        (_, Moved::Failed(error)) => return Turn::Failed(errno_of(error)),
+        (Moved::Finished, _) if !*fin_sent => {
+            *fin_sent = true;
+            if let Err(error) = shutdown(stream.as_raw_fd(), Shutdown::Write) {
+                // The peer broke the connection just now; receiving says how.
+                tracing::trace!(%error, "shutdown");
+            }
+        }
+        _ => {}
+    }
+    if *fin_sent && (matches!(received, Moved::Finished) || socket.closing()) {
+        return Turn::Done;
+    }
+    if matches!(sent, Moved::Bytes) || matches!(received, Moved::Bytes) {
+        return Turn::More;
+    }
+    Turn::Wait {
+        read: matches!(received, Moved::Blocked),
+        write: matches!(sent, Moved::Blocked),
+    }
+}
+
+fn transmit(socket: &Socket, stream: &TcpStream) -> Moved {
+    socket.transmit(CHUNK, |runs| stream.try_io(Interest::WRITABLE, || send(stream.as_fd(), &runs)))
+}
+
+fn receive(socket: &Socket, stream: &TcpStream) -> Moved {
+    let moved = socket.receive(CHUNK, |runs| stream.try_io(Interest::READABLE, || read(stream.as_fd(), &runs)));
+    if !matches!(moved, Moved::Discard) {
+        return moved;
+    }
+    // Left in the host's socket, these bytes would turn the FIN of a later close into a RST that destroys what the
+    // peer has yet to read.
+    match stream.try_io(Interest::READABLE, || discard(stream.as_fd())) {
+        Ok(0) => {
+            socket.eof();
+            Moved::Finished
+        }
+        Ok(_) => Moved::Bytes,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Moved::Blocked,
+        Err(error) => Moved::Failed(error),
+    }
+}
+
+fn vectors(runs: &[VolatileSlice<'_>; 2]) -> [libc::iovec; 2] {
+    runs.each_ref().map(|run| libc::iovec {
+        iov_base: run.ptr_guard_mut().as_ptr().cast(),
+        iov_len: run.len(),
+    })
+}
+
+/// sendmsg(2) straight out of guest memory, without SIGPIPE.
+fn send(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> {
+    let mut vectors = vectors(runs);
+    // SAFETY: msghdr is plain data, for which zeroes mean no address, no vectors and no control data.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = vectors.as_mut_ptr();
+    message.msg_iovlen = vectors.len();
+    retry(|| {
+        // SAFETY: `message` refers to `vectors`, which refer to mappings that `runs` borrows; the kernel only reads
+        // them, and copes with a guest that writes there meanwhile.
+        unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) }
+    })
+}
+
+/// readv(2) straight into guest memory.
+fn read(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> {
+    let vectors = vectors(runs);
+    retry(|| {
+        // SAFETY: the two vectors refer to mappings that `runs` borrows and that hold nothing but the guest's bytes: no
+        // reference to them exists in this process. The socket is non-blocking.
+        unsafe { libc::readv(fd.as_raw_fd(), vectors.as_ptr(), 2) }
+    })
+}
+
+/// Drops received bytes. With MSG_TRUNC the kernel copies none of them (tcp(7)).
+fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    retry(|| {
+        // SAFETY: with MSG_TRUNC a TCP socket writes nothing to the buffer, so none is needed.
+        unsafe { libc::recv(fd.as_raw_fd(), std::ptr::null_mut(), CHUNK as usize, flags) }
+    })
+}
+
+fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        match usize::try_from(call()) {
+            Ok(bytes) => return Ok(bytes),
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() != io::ErrorKind::Interrupted {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+fn errno_of(error: &io::Error) -> u16 {
+    errno(error.raw_os_error().unwrap_or(libc::EIO))
+}
