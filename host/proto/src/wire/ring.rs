@@ -23,7 +23,7 @@ impl Ring {
     pub const fn new(address: u64, size: u32) -> Result<Self, DecodeError> {
         let fits = size >= limits::RING_MIN && size <= limits::RING_MAX && size.is_power_of_two();
         let placed =
-            address % limits::RING_ALIGN == 0 && address.checked_add(size as u64).is_some();
+            address.is_multiple_of(limits::RING_ALIGN) && address.checked_add(size as u64).is_some();
         if fits && placed {
             Ok(Self { address, size })
         } else {

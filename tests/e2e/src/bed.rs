@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the host's halves stand on: a network namespace of their own, and a Nexus in it.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{io, thread};
+
+use anyhow::{Context, Result, ensure};
+use nexus_testbed::{Deployment, Options, Reply, Testbed};
+use serde_json::{Value, json};
+
+use crate::cases::Case;
+
+/// Address of the test servers: of the range for benchmarks (RFC 2544), on an interface of the tests' own.
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+/// An address on that interface which nobody has: connecting to it times out.
+pub(crate) const SILENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+/// An address to which the host has an `unreachable` route.
+pub(crate) const UNREACHABLE: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
+/// An address that the host has no route to.
+pub(crate) const NO_ROUTE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+/// An address that the functions' policy does not allow, though a server listens there.
+pub(crate) const FORBIDDEN: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 3);
+
+/// A Nexus with the test functions.
+pub(crate) struct Bed {
+    /// The running daemon.
+    pub(crate) testbed: Testbed,
+    images: PathBuf,
+}
+
+impl Bed {
+    /// Starts a Nexus and deploys the function `agent`.
+    pub(crate) fn start(options: Options, images: &Path) -> Result<Self> {
+        let bed = Self {
+            testbed: Testbed::start(options)?,
+            images: images.to_path_buf(),
+        };
+        bed.testbed.deploy(&bed.agent("agent"))?;
+        Ok(bed)
+    }
+
+    /// Root file system of a test image.
+    pub(crate) fn root(&self, image: &str) -> PathBuf {
+        self.images.join(format!("{image}.erofs"))
+    }
+
+    /// The agent as a function of this name, allowed to reach the test servers.
+    pub(crate) fn agent(&self, name: &str) -> Deployment {
+        let mut function = Deployment::new(name, &self.root("agent"));
+        for allowed in [SERVER, SILENT, UNREACHABLE, NO_ROUTE] {
+            function = function.with("--endpoint", &format!("{allowed}:*"));
+        }
+        function
+    }
+
+    /// Runs the guest's half of a case and returns its result.
+    pub(crate) fn guest(&self, case: &Case, arguments: &Value) -> Result<Value> {
+        self.guest_of("agent", case, arguments)?.success()
+    }
+
+    /// Runs the guest's half of a case in a function of another name.
+    pub(crate) fn guest_of(&self, function: &str, case: &Case, arguments: &Value) -> Result<Reply> {
+        self.testbed.invoke(
+            function,
+            &json!({ "case": case.name, "arguments": arguments }),
+        )
+    }
+
+    /// The one instance of a function, as `nexus ps` shows it.
+    pub(crate) fn instance(&self, function: &str) -> Result<Value> {
+        let listed = self.testbed.nexus_json(&["ps"])?;
+        let all = listed
+            .as_array()
+            .or_else(|| listed["instances"].as_array())
+            .context("nexus ps printed no list")?;
+        let mut mine = all
+            .iter()
+            .filter(|instance| instance["function"] == function);
+        let found = mine
+            .next()
+            .with_context(|| format!("{function} has no instance: {listed}"))?;
+        ensure!(
+            mine.next().is_none(),
+            "{function} has several instances: {listed}"
+        );
+        Ok(found.clone())
+    }
+
+    /// Process id of the VMM of a function's one instance.
+    pub(crate) fn vmm(&self, function: &str) -> Result<u32> {
+        let instance = self.instance(function)?;
+        let pid = instance["pid"]
+            .as_u64()
+            .with_context(|| format!("no pid in {instance}"))?;
+        Ok(u32::try_from(pid)?)
+    }
+}
+
+/// A TCP server on the host whose connections are each served by a thread.
+pub(crate) fn serve(
+    address: Ipv4Addr,
+    serve: impl Fn(std::net::TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> Result<u16> {
+    let listener =
+        TcpListener::bind((address, 0)).with_context(|| format!("cannot listen on {address}"))?;
+    let port = listener.local_addr()?.port();
+    thread::spawn(move || {
+        let serve = std::sync::Arc::new(serve);
+        for stream in listener.incoming().flatten() {
+            let serve = std::sync::Arc::clone(&serve);
+            // What goes wrong with a connection is for the guest's half to notice.
+            thread::spawn(move || drop(serve(stream)));
+        }
+    });
+    Ok(port)
+}
+
+/// Moves this process into a network namespace with the addresses above. To be called before there are other threads.
+pub(crate) fn enter_network() -> Result<()> {
+    // SAFETY: no memory is involved; only this process's view of the network changes.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    ensure!(
+        result == 0,
+        "cannot make a network namespace: {}; are you root?",
+        io::Error::last_os_error()
+    );
+    for command in [
+        "link set lo up".to_owned(),
+        "link add nexus-test type dummy".to_owned(),
+        format!("address add {SERVER}/24 dev nexus-test"),
+        format!("address add {FORBIDDEN}/32 dev nexus-test"),
+        "link set nexus-test up".to_owned(),
+        format!("route add unreachable {UNREACHABLE}/32"),
+    ] {
+        let status = Command::new("ip")
+            .args(command.split(' '))
+            .status()
+            .context("cannot start ip, of iproute2")?;
+        ensure!(status.success(), "ip {command}: {status}");
+    }
+    // Two retransmissions of a SYN, about seven seconds, instead of two minutes.
+    std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "2")
+        .context("cannot shorten the connect timeout")?;
+    Ok(())
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The cases. One file a behaviour, with both halves: `guest` runs in the function, `host` is the test.
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::bed::Bed;
+
+mod bulk;
+mod connect_errors;
+mod data_path;
+mod function_faults;
+mod hostile_guest;
+mod many_connections;
+mod python_image;
+mod restart;
+mod secret;
+mod slow_reader;
+mod stream_calls;
+
+/// A case.
+pub(crate) struct Case {
+    /// Its name, as test and as event.
+    pub(crate) name: &'static str,
+    /// What runs in the guest: arguments to result.
+    pub(crate) guest: fn(&Value) -> Result<Value>,
+    /// What runs on the host.
+    pub(crate) host: fn(&Bed) -> Result<()>,
+}
+
+/// All cases.
+pub(crate) const ALL: &[&Case] = &[
+    &stream_calls::CASE,
+    &connect_errors::CASE,
+    &data_path::CASE,
+    &bulk::CASE,
+    &many_connections::CASE,
+    &slow_reader::CASE,
+    &secret::CASE,
+    &hostile_guest::CASE,
+    &function_faults::CASE,
+    &python_image::CASE,
+    &restart::CASE,
+];
+
+/// The port in a case's arguments.
+fn port(arguments: &Value) -> Result<u16> {
+    let port = arguments["port"]
+        .as_u64()
+        .ok_or_else(|| anyhow::anyhow!("no port in {arguments}"))?;
+    Ok(u16::try_from(port)?)
+}

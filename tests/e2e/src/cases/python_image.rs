@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//! An unmodified Python image with the stock runtime client, boto3 and Pillow: the thumbnail function's whole job, its
+//! own error at the caller, and what a bucket policy forbids.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use nexus_testbed::Deployment;
+use serde_json::{Value, json};
+
+use super::Case;
+use crate::bed::Bed;
+
+pub(crate) const CASE: Case = Case {
+    name: "python_image",
+    guest,
+    host,
+};
+
+/// The guest's half proper is `tests/images/thumbnail`; the agent has none.
+fn guest(arguments: &Value) -> Result<Value> {
+    anyhow::bail!("this case is not for the agent: {arguments}")
+}
+
+fn host(bed: &Bed) -> Result<()> {
+    let testbed = &bed.testbed;
+    testbed.create_bucket("photos")?;
+    testbed.create_bucket("private")?;
+    let picture = testbed.folder().join("picture.ppm");
+    fs::write(&picture, picture_bytes(640, 480))?;
+    testbed.put_object("photos", "in/picture.ppm", &picture)?;
+    testbed.put_object("private", "in/picture.ppm", &picture)?;
+    let function = Deployment::new("thumbnail", &bed.root("thumbnail"));
+    testbed.deploy(&function.with("--memory", "256").with("--bucket", "photos"))?;
+
+    let event = json!({ "bucket": "photos", "key": "in/picture.ppm", "width": 64, "output_key": "out/picture.jpg" });
+    let result = testbed.invoke("thumbnail", &event)?.success()?;
+    ensure!(
+        result["width"] == 64 && result["height"] == 48,
+        "wrong size: {result}"
+    );
+    let scaled = testbed.folder().join("scaled.jpg");
+    testbed.get_object("photos", "out/picture.jpg", &scaled)?;
+    let bytes = fs::read(&scaled)?;
+    ensure!(
+        bytes.starts_with(&[0xff, 0xd8, 0xff]),
+        "the result is no JPEG"
+    );
+    ensure!(
+        result["bytes"].as_u64() == Some(bytes.len() as u64),
+        "the function wrote another number of bytes: {result}"
+    );
+
+    for (bucket, key, code) in [
+        ("photos", "in/nothing", "NoSuchKey"),
+        ("private", "in/picture.ppm", "AccessDenied"),
+    ] {
+        let reply = testbed.invoke(
+            "thumbnail",
+            &json!({ "bucket": bucket, "key": key, "width": 64 }),
+        )?;
+        ensure!(
+            reply.function_error.is_some(),
+            "{bucket}/{key}: no error: {reply:?}"
+        );
+        let message = reply.payload["errorMessage"]
+            .as_str()
+            .context("an error without a message")?;
+        ensure!(
+            message.contains(code),
+            "{bucket}/{key}: {message:?} does not speak of {code}"
+        );
+    }
+    Ok(())
+}
+
+/// A picture in the simplest format that Pillow reads, with a gradient in it.
+fn picture_bytes(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = format!("P6 {width} {height} 255\n").into_bytes();
+    for row in 0..height {
+        for column in 0..width {
+            bytes.extend([
+                (column % 256).to_le_bytes()[0],
+                (row % 256).to_le_bytes()[0],
+                128,
+            ]);
+        }
+    }
+    bytes
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Runs the host's halves as tests.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use libtest_mimic::{Arguments as TestArguments, Failed, Trial};
+use nexus_testbed::Options;
+
+use crate::bed::{self, Bed};
+use crate::cases;
+
+/// Where things are, and which tests to run.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Folder of nexusd, nexus-vmm and nexus.
+    #[arg(long)]
+    programs: PathBuf,
+    /// Uncompressed guest kernel.
+    #[arg(long)]
+    kernel: PathBuf,
+    /// Folder of the test images' root file systems.
+    #[arg(long)]
+    images: PathBuf,
+    /// Folder for what a failure leaves behind.
+    #[arg(long)]
+    folder: PathBuf,
+    /// Arguments of the test runner, such as a part of a name.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    tests: Vec<String>,
+}
+
+/// Runs all cases, or those asked for.
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let mut tests = TestArguments::from_iter(
+        std::iter::once("nexus-e2e".to_owned()).chain(arguments.tests.clone()),
+    );
+    // The guests share two emulated processors.
+    tests.test_threads = tests.test_threads.or(Some(1));
+    let bed = bed::enter_network().and_then(|()| Bed::start(options(arguments), &arguments.images));
+    let bed = match bed {
+        Ok(bed) => Arc::new(bed),
+        Err(error) => {
+            eprintln!("error: cannot start the tests' Nexus: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = cases::ALL.iter().map(|case| trial(case, &bed)).collect();
+    let conclusion = libtest_mimic::run(&tests, trials);
+    if conclusion.has_failed() {
+        keep(arguments, &bed);
+    }
+    conclusion.exit_code()
+}
+
+fn trial(case: &'static cases::Case, bed: &Arc<Bed>) -> Trial {
+    let bed = Arc::clone(bed);
+    Trial::test(case.name, move || {
+        (case.host)(&bed).map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
+
+/// What a [`Bed`] is started with.
+pub(crate) fn options(arguments: &Arguments) -> Options {
+    let configuration = "[pool]\nmax_instances = 8\n".to_owned();
+    Options {
+        programs: arguments.programs.clone(),
+        kernel: arguments.kernel.clone(),
+        configuration,
+    }
+}
+
+/// Keeps the daemon's log, and the guests' consoles, for a person to read.
+fn keep(arguments: &Arguments, bed: &Bed) {
+    let to = arguments.folder.join("failed");
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(bed.testbed.folder())
+        .arg(&to)
+        .status();
+    match copied {
+        Ok(status) if status.success() => eprintln!("logs are kept in {}", to.display()),
+        _ => eprintln!(
+            "logs could not be kept in {}; nexusd's: {}",
+            to.display(),
+            bed.testbed.log()
+        ),
+    }
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//! nexusd as a child process, and what the CLI does with it.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long nexusd may take until it answers. Generous, since it may run in an emulated machine.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a testbed is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of `nexusd`, `nexus-vmm` and `nexus`.
+    pub programs: PathBuf,
+    /// Uncompressed guest kernel.
+    pub kernel: PathBuf,
+    /// Lines added to the configuration file, such as a `[pool]` table.
+    pub configuration: String,
+}
+
+/// Keys of the object store, made for one testbed and known to nexusd and its clients alone.
+#[derive(Clone)]
+pub struct Keys {
+    /// Access key id.
+    pub access: String,
+    /// Secret access key.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys")
+            .field("access", &self.access)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A function as it is to be deployed.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// Function name.
+    pub name: String,
+    /// Root file system.
+    pub root: PathBuf,
+    /// Further arguments of `nexus deploy`, such as `--timeout 5`.
+    pub arguments: Vec<String>,
+}
+
+impl Deployment {
+    /// A deployment with the defaults of `nexus deploy` and a timeout that suits emulated machines.
+    pub fn new(name: &str, root: &Path) -> Self {
+        let arguments = vec!["--timeout".to_owned(), "120".to_owned()];
+        Self {
+            name: name.to_owned(),
+            root: root.to_path_buf(),
+            arguments,
+        }
+    }
+
+    /// Adds an argument with a value; a later one of the same name wins.
+    #[must_use]
+    pub fn with(mut self, flag: &str, value: &str) -> Self {
+        if flag == "--timeout" {
+            self.arguments.clear();
+        }
+        self.arguments.extend([flag.to_owned(), value.to_owned()]);
+        self
+    }
+}
+
+/// A running nexusd. Dropping it kills the daemon, whose VMs end by themselves.
+#[derive(Debug)]
+pub struct Testbed {
+    options: Options,
+    folder: TempDir,
+    keys: Keys,
+    invoke: SocketAddr,
+    store: SocketAddr,
+    daemon: Child,
+}
+
+impl Testbed {
+    /// Starts nexusd in a new folder and waits until it answers.
+    ///
+    /// # Errors
+    /// If nexusd cannot be started, or does not answer within a minute; the error has its log.
+    pub fn start(options: Options) -> Result<Self> {
+        // Not below the checkout: in the lab that is a file system without Unix sockets.
+        let folder = tempfile::Builder::new()
+            .prefix("nexus-")
+            .tempdir()
+            .context("cannot make a folder")?;
+        let keys = Keys {
+            access: format!("AK{}", random_hex(9)?),
+            secret: random_hex(20)?,
+        };
+        let (invoke, store) = (free_address()?, free_address()?);
+        write_private(&folder.path().join("credentials"), &credentials(&keys))?;
+        let configuration = configuration(&options, folder.path(), invoke, store);
+        fs::write(folder.path().join("nexusd.toml"), configuration)?;
+        let daemon = spawn(&options, folder.path())?;
+        let mut bed = Self {
+            options,
+            folder,
+            keys,
+            invoke,
+            store,
+            daemon,
+        };
+        bed.wait_until_ready()?;
+        Ok(bed)
+    }
+
+    /// The folder with configuration, logs and state.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What the testbed was started with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The store's keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Address of the Invoke API.
+    pub fn invoke_address(&self) -> SocketAddr {
+        self.invoke
+    }
+
+    /// Address of the object store.
+    pub fn store_address(&self) -> SocketAddr {
+        self.store
+    }
+
+    /// Process id of nexusd.
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// nexusd's own log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder().join("nexusd.log")).unwrap_or_default()
+    }
+
+    /// Kills nexusd with SIGKILL, as a crash would.
+    pub fn kill(&mut self) -> Result<()> {
+        self.daemon.kill()?;
+        self.daemon.wait()?;
+        Ok(())
+    }
+
+    /// Asks nexusd to end, and returns whether it did so in order.
+    pub fn terminate(&mut self) -> Result<bool> {
+        let pid = i32::try_from(self.daemon.id())?;
+        // SAFETY: plain system call on the id of a child that has not been waited for, so it is that child's.
+        unsafe { libc::kill(pid, libc::SIGTERM) };
+        Ok(self.daemon.wait()?.success())
+    }
+
+    /// Starts nexusd again on the same state.
+    pub fn restart(&mut self) -> Result<()> {
+        self.daemon = spawn(&self.options, self.folder.path())?;
+        self.wait_until_ready()
+    }
+
+    /// Deploys a function.
+    pub fn deploy(&self, function: &Deployment) -> Result<()> {
+        let mut command = self.nexus();
+        command
+            .arg("deploy")
+            .arg(&function.name)
+            .arg("--root")
+            .arg(&function.root)
+            .args(&function.arguments);
+        run(&mut command).map(drop)
+    }
+
+    /// Runs `nexus` with these arguments and `--json`.
+    pub fn nexus_json(&self, arguments: &[&str]) -> Result<Value> {
+        let text = run(self.nexus().args(arguments).arg("--json"))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("nexus {arguments:?} printed no JSON: {text}"))
+    }
+
+    /// Runs `nexus` with these arguments and returns what it printed.
+    pub fn nexus_text(&self, arguments: &[&str]) -> Result<String> {
+        run(self.nexus().args(arguments))
+    }
+
+    /// A `nexus` command that talks to this daemon.
+    pub fn nexus(&self) -> Command {
+        let mut command = Command::new(self.options.programs.join("nexus"));
+        command.env("NEXUS_ADMIN", self.folder().join("admin.sock"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            if let Some(status) = self.daemon.try_wait()? {
+                bail!("nexusd ended with {status}: {}", self.log());
+            }
+            match run(self.nexus().arg("status")) {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > deadline => {
+                    bail!("nexusd does not answer: {error:#}; its log: {}", self.log())
+                }
+                Err(_) => sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        // Both fail only if the daemon is gone already, which is what they are for.
+        drop(self.daemon.kill());
+        drop(self.daemon.wait());
+    }
+}
+
+/// Runs a command to its end and returns its standard output.
+pub(crate) fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{} {:?}: {}: {}",
+            command.get_program().display(),
+            command.get_args(),
+            output.status,
+            text.trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn spawn(options: &Options, folder: &Path) -> Result<Child> {
+    let program = options.programs.join("nexusd");
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("nexusd.log"))?;
+    let mut command = Command::new(&program);
+    command
+        .arg("--config")
+        .arg(folder.join("nexusd.toml"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    command
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))
+}
+
+fn configuration(
+    options: &Options,
+    folder: &Path,
+    invoke: SocketAddr,
+    store: SocketAddr,
+) -> String {
+    let (folder, programs) = (folder.display(), options.programs.display());
+    format!(
+        "state_dir = \"{folder}/state\"\n\n\
+         [listen]\ninvoke = \"{invoke}\"\nadmin = \"{folder}/admin.sock\"\n\n\
+         [vm]\nvmm = \"{programs}/nexus-vmm\"\nkernel = \"{kernel}\"\nboot_timeout_s = 120\n\n\
+         [gateway]\nregion = \"us-east-1\"\nendpoint = \"http://{store}\"\ncredentials = {{ file = \"{folder}/credentials\" }}\n\n\
+         [store]\nlisten = \"{store}\"\nroot = \"{folder}/store\"\n\n{more}",
+        kernel = options.kernel.display(),
+        more = options.configuration,
+    )
+}
+
+fn credentials(keys: &Keys) -> String {
+    format!(
+        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+        keys.access, keys.secret
+    )
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut options = File::options();
+    let file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    fs::write(path, text)?;
+    Ok(())
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn random_hex(bytes: usize) -> Result<String> {
+    let mut random = vec![0; bytes];
+    File::open("/dev/urandom")?.read_exact(&mut random)?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A complete Nexus in a folder of its own: nexusd with its embedded object store, started as a user would start it.
+//!
+//! The demo, the benchmarks and the end-to-end tests all stand on this; none of them reaches into nexusd.
+//!
+//! - [`Testbed`]: starts, kills and restarts the daemon; deploys and invokes functions.
+//! - [`store`]: puts objects into the store and gets them, with curl, so that another S3 client than ours has its say.
+//! - [`memory`]: looks into a VM's memory from outside.
+
+pub mod daemon;
+pub mod invoke;
+pub mod memory;
+pub mod store;
+
+pub use daemon::{Deployment, Options, Testbed};
+pub use invoke::Reply;

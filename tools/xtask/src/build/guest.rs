@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What goes into a guest beside its image: nexus.ko, init, the preload library.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::{self, Key};
+use crate::setup::kernel::Kernel;
+use crate::step::Step;
+use crate::{paths, process, step};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Builds all guest files into [`paths::guest_files`] and returns that folder.
+pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
+    let folder = paths::guest_files();
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let module = module(kernel)?;
+    copy(&module, &folder.join("nexus.ko"))?;
+    step::run("guest init and preload library", |step| {
+        // A static program: it runs before, and whatever, the image's C library is.
+        let init = program(
+            "nexus-init",
+            "nexus-init",
+            "-C target-feature=+crt-static",
+            step,
+        )?;
+        copy(&init, &folder.join("init"))?;
+        let preload = program("nexus-preload", "libnexus_preload.so", "", step)?;
+        copy(&preload, &folder.join("libnexus_preload.so"))
+    })?;
+    Ok(folder)
+}
+
+/// Builds a program for the guest with the given compiler flags; each set of flags has a target folder of its own.
+pub(crate) fn program(package: &str, product: &str, flags: &str, step: &Step) -> Result<PathBuf> {
+    let target = paths::target().join(if flags.is_empty() {
+        "guest-dynamic"
+    } else {
+        "guest-static"
+    });
+    let mut build = Command::new("cargo");
+    build
+        .current_dir(paths::repository())
+        .args([
+            "build",
+            "--profile",
+            "guest",
+            "--target",
+            TARGET,
+            "--package",
+            package,
+            "--target-dir",
+        ])
+        .arg(&target)
+        .env("RUSTFLAGS", flags);
+    process::run(step, &mut build)?;
+    Ok(target.join(TARGET).join("guest").join(product))
+}
+
+/// Builds nexus.ko.
+fn module(kernel: &Kernel) -> Result<PathBuf> {
+    let wire = paths::repository().join("host/proto/src/wire");
+    kernel_module(
+        kernel,
+        "nexus",
+        &paths::repository().join("guest-kmod"),
+        Key::default().path(&wire)?,
+    )
+}
+
+/// Builds garble.ko, with which the end-to-end tests play a guest that has been taken over.
+pub(crate) fn garble(kernel: &Kernel) -> Result<PathBuf> {
+    kernel_module(
+        kernel,
+        "garble",
+        &paths::repository().join("tests/e2e/garble"),
+        Key::default(),
+    )
+}
+
+/// Builds a module out of `source` against the guest kernel.
+fn kernel_module(kernel: &Kernel, name: &str, source: &Path, key: Key) -> Result<PathBuf> {
+    let file = format!("{name}.ko");
+    let key = key.text(&kernel.image().to_string_lossy()).path(source)?;
+    let folder = cache::ensure(&format!("module-{name}"), key, &file, |folder, step| {
+        let mut make = kernel.make();
+        make.arg(format!("M={}", source.display()))
+            .arg(format!("MO={}", folder.display()))
+            .arg("modules");
+        process::run(step, &mut make)?;
+        strip(&folder.join(&file), step)
+    })?;
+    Ok(folder.join(file))
+}
+
+/// Debug sections are of no use to a guest, and would lie in its page cache.
+fn strip(module: &Path, step: &Step) -> Result<()> {
+    process::run(
+        step,
+        Command::new("llvm-strip-19")
+            .arg("--strip-debug")
+            .arg(module),
+    )
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}

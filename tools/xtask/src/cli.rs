@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The command line of `cargo xtask`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{bench, build, check, demo, lab, paths, setup, test};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set everything up and show the main job: a function image runs in a Nexus VM.
+    Demo,
+    /// Run all tests: unit tests and integration tests on this machine, end-to-end tests where KVM is complete.
+    Test {
+        /// Leave the end-to-end tests out.
+        #[arg(long)]
+        host_only: bool,
+        /// Run only the end-to-end tests whose names contain this.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+    },
+    /// Measure boot, start and invocation, and print a table.
+    Bench,
+    /// Check format, lints and dependencies.
+    Check,
+    /// Set up and build everything, and run nothing.
+    Build,
+    /// Run a program where KVM can run a Linux guest.
+    Lab {
+        /// Folder that the program may write to.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, required = true)]
+        program: Vec<String>,
+    },
+    /// The demo's part that needs KVM.
+    #[command(hide = true)]
+    DemoJob(demo::Inputs),
+    /// The benchmark's part that needs KVM.
+    #[command(hide = true)]
+    BenchJob(demo::Inputs),
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::Demo => demo::run(),
+            Command::Test { host_only, only } => test::run(host_only, only.as_deref()),
+            Command::Bench => bench::run(),
+            Command::Check => check::run(),
+            Command::Build => build::everything().map(drop),
+            Command::Lab { folder, program } => {
+                setup::debian::packages(false)?;
+                build::host::programs()?;
+                let folder = folder.unwrap_or_else(|| paths::runs().join("lab"));
+                lab::Place::find()?.run(&folder, lab::Clock::Wall, &program)
+            }
+            Command::DemoJob(inputs) => demo::job(&inputs),
+            Command::BenchJob(inputs) => bench::job(&inputs),
+        }
+    }
+}

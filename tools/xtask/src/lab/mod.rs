@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Runs a program where KVM can run a Linux guest.
+//!
+//! That is this machine, if a probe guest says so. Elsewhere it is the lab: an emulated AMD machine with a complete KVM, in which
+//! this machine's file system is the root, read-only but for the run's own folder.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{paths, process, setup, step};
+
+/// Where programs that need KVM run.
+pub(crate) enum Place {
+    /// On this machine.
+    Here,
+    /// In an emulated machine.
+    Lab(setup::lab::Parts),
+}
+
+/// How the emulated machine counts time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// As the wall does; two processors.
+    Wall,
+    /// One virtual nanosecond is one instruction; one processor.
+    Instructions,
+}
+
+impl Place {
+    /// Finds out by trying; needs nexus-vmm. Sets the lab up if it is needed.
+    pub(crate) fn find() -> Result<Self> {
+        let probe = Command::new(paths::host_programs().join("nexus-vmm"))
+            .arg("probe")
+            .output()
+            .context("cannot start nexus-vmm")?;
+        let said = String::from_utf8_lossy(&probe.stdout);
+        let said = said.lines().next().unwrap_or_default();
+        if probe.status.success() {
+            step::note("KVM on this machine runs Linux guests: running directly");
+            return Ok(Self::Here);
+        }
+        step::note(&format!(
+            "running in the lab, an emulated machine with a complete KVM ({said})"
+        ));
+        setup::debian::packages(true)?;
+        Ok(Self::Lab(setup::lab::ensure()?))
+    }
+
+    /// Runs a program with its output shown; `folder` is the one place it may write to that is seen afterwards.
+    ///
+    /// # Errors
+    /// If the program fails, or the lab does.
+    pub(crate) fn run(&self, folder: &Path, clock: Clock, program: &[String]) -> Result<()> {
+        match self {
+            Self::Here => process::inherit(
+                Command::new(&program[0])
+                    .args(&program[1..])
+                    .current_dir(paths::repository()),
+            ),
+            Self::Lab(parts) => run_in_lab(parts, folder, clock, program),
+        }
+    }
+}
+
+fn run_in_lab(
+    parts: &setup::lab::Parts,
+    folder: &Path,
+    clock: Clock,
+    program: &[String],
+) -> Result<()> {
+    let files = Exchange::new(folder)?;
+    files.write_script(program)?;
+    let mut machine = start(parts, folder, clock, &files)?;
+    let mut output = Follower {
+        file: File::open(&files.output)?,
+    };
+    loop {
+        let ended = machine.try_wait()?.is_some();
+        output.copy_new()?;
+        if ended {
+            break;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    match fs::read_to_string(&files.status) {
+        Ok(status) if status.trim() == "0" => Ok(()),
+        Ok(status) => bail!("{} exited with {} in the lab", program[0], status.trim()),
+        Err(_) => bail!(
+            "the lab's machine ended before the program did: see {}",
+            files.console.display()
+        ),
+    }
+}
+
+fn start(
+    parts: &setup::lab::Parts,
+    folder: &Path,
+    clock: Clock,
+    files: &Exchange,
+) -> Result<Child> {
+    let console = File::create(&files.console)?;
+    let path = env::var("PATH").unwrap_or_default();
+    let (processors, accelerator) = match clock {
+        Clock::Wall => ("2", "-accel tcg,thread=multi"),
+        Clock::Instructions => ("1", "-accel tcg,thread=single -icount shift=0,sleep=off"),
+    };
+    let mut machine = Command::new(parts.programs.join("vng"));
+    machine
+        .env("PATH", format!("{}:{path}", parts.programs.display()))
+        .arg("--run")
+        .arg(&parts.kernel)
+        .args(["--disable-kvm", "--cpus", processors, "--memory", "4G"])
+        .arg(format!("--rwdir={}", folder.display()))
+        .arg(format!("--qemu-opts=-cpu EPYC-v4,+svm,+npt {accelerator}"))
+        .arg("--")
+        .arg(format!("sh {}", files.script.display()))
+        .stdin(Stdio::null())
+        .stdout(console.try_clone()?)
+        .stderr(console);
+    machine.spawn().context("cannot start virtme-ng")
+}
+
+/// The files through which this machine and the lab's talk.
+struct Exchange {
+    script: PathBuf,
+    output: PathBuf,
+    status: PathBuf,
+    console: PathBuf,
+}
+
+impl Exchange {
+    fn new(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let file = |name: &str| folder.join(name);
+        let files = Self {
+            script: file("lab.sh"),
+            output: file("lab-output.txt"),
+            status: file("lab-status.txt"),
+            console: file("lab-console.txt"),
+        };
+        File::create(&files.output)?;
+        if files.status.exists() {
+            fs::remove_file(&files.status)?;
+        }
+        Ok(files)
+    }
+
+    /// The lab's standard output is a serial line; a file is faster and keeps every byte.
+    fn write_script(&self, program: &[String]) -> Result<()> {
+        let words: Vec<String> = program
+            .iter()
+            .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
+            .collect();
+        let script = format!(
+            "exec >>'{output}' 2>&1 </dev/null\nmodprobe kvm-amd\nmodprobe dummy numdummies=0\nulimit -n 65536\ncd '{here}'\n{command}\necho $? >'{status}'\nsync\n",
+            output = self.output.display(),
+            here = paths::repository().display(),
+            command = words.join(" "),
+            status = self.status.display(),
+        );
+        fs::write(&self.script, script)
+            .with_context(|| format!("cannot write {}", self.script.display()))
+    }
+}
+
+/// Copies what is added to a file to standard output.
+struct Follower {
+    file: File,
+}
+
+impl Follower {
+    fn copy_new(&mut self) -> Result<()> {
+        let mut new = Vec::new();
+        self.file.read_to_end(&mut new)?;
+        let mut out = io::stdout().lock();
+        out.write_all(&new)?;
+        out.flush()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Debian packages: installed where they are programs, downloaded and unpacked where they are material.
+//!
+//! apt is given sources and lists of its own, in the cache, so that the machine's apt configuration stays as it is. They name
+//! the mirror that the machine already uses, with backports added.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::step::{self, Step};
+use crate::{paths, process};
+
+/// The release that this set-up knows.
+const RELEASE: &str = "bookworm";
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Packages that building needs, on any machine.
+const BUILD: &[&str] = &[
+    "bc",
+    "bison",
+    "ca-certificates",
+    "clang-19",
+    "curl",
+    "erofs-utils",
+    "flex",
+    "gcc",
+    "iproute2",
+    "kmod",
+    "libc6-dev",
+    "libclang-19-dev",
+    "libelf-dev",
+    "libssl-dev",
+    "lld-19",
+    "llvm-19",
+    "make",
+    "mmdebstrap",
+    "python3",
+    "python3-pip",
+    "python3-venv",
+    "xz-utils",
+];
+
+/// Packages that only the lab needs.
+const LAB: &[&str] = &["busybox-static"];
+
+/// Which packages apt is asked about.
+#[derive(Clone, Copy)]
+pub(crate) enum Suite {
+    /// The machine's own release with its backports.
+    Machine,
+    /// Backports of the next release: kernel and Rust sources, never installed.
+    Next,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Machine => RELEASE,
+            Self::Next => "trixie-backports",
+        }
+    }
+
+    fn sources(self, mirror: &str, security: &str) -> String {
+        let entry = |uri: &str, suites: &str| {
+            format!(
+                "Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {KEYRING}\n\n"
+            )
+        };
+        match self {
+            Self::Machine => {
+                let main = entry(
+                    mirror,
+                    &format!("{RELEASE} {RELEASE}-updates {RELEASE}-backports"),
+                );
+                main + &entry(security, &format!("{RELEASE}-security"))
+            }
+            Self::Next => entry(mirror, self.name()),
+        }
+    }
+
+    fn folder(self) -> PathBuf {
+        paths::cache().join("apt").join(self.name())
+    }
+
+    /// An apt program with this suite's sources, and nothing of the machine's.
+    pub(crate) fn apt(self, program: &str) -> Command {
+        let folder = self.folder();
+        let mut command = Command::new(program);
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("LC_ALL", "C.UTF-8");
+        for option in [
+            "Dir::Etc::SourceList=/dev/null".to_owned(),
+            format!("Dir::Etc::SourceParts={}", folder.join("sources").display()),
+            format!("Dir::State::Lists={}", folder.join("lists").display()),
+            "APT::Sandbox::User=root".to_owned(),
+            "Acquire::Retries=3".to_owned(),
+        ] {
+            command.arg("-o").arg(option);
+        }
+        command
+    }
+}
+
+/// Installs what building needs, and with `lab` what the lab needs.
+pub(crate) fn packages(lab: bool) -> Result<()> {
+    let mut wanted = BUILD.to_vec();
+    if lab {
+        wanted.extend(LAB);
+    }
+    let installed = installed()?;
+    let missing: Vec<_> = wanted
+        .into_iter()
+        .filter(|name| !installed.contains(*name))
+        .collect();
+    let qemu = lab && !qemu_is_recent();
+    if missing.is_empty() && !qemu {
+        step::cached("Debian packages");
+        return Ok(());
+    }
+    step::run("Debian packages", |step| {
+        refresh(Suite::Machine, step)?;
+        let mut install = Suite::Machine.apt("apt-get");
+        install
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&missing);
+        if !missing.is_empty() {
+            process::run(step, &mut install)?;
+        }
+        if qemu {
+            // QEMU 7.2 of the release itself panics nested guests.
+            let mut install = Suite::Machine.apt("apt-get");
+            install.args([
+                "install",
+                "-y",
+                "--no-install-recommends",
+                "-t",
+                &format!("{RELEASE}-backports"),
+            ]);
+            process::run(step, install.arg("qemu-system-x86"))?;
+        }
+        Ok(())
+    })
+}
+
+/// Fetches the package lists of a suite.
+pub(crate) fn refresh(suite: Suite, step: &Step) -> Result<()> {
+    check_release()?;
+    let folder = suite.folder();
+    fs::create_dir_all(folder.join("sources"))?;
+    fs::create_dir_all(folder.join("lists/partial"))?;
+    let (mirror, security) = mirrors()?;
+    fs::write(
+        folder.join("sources/nexus.sources"),
+        suite.sources(&mirror, &security),
+    )?;
+    process::run(step, suite.apt("apt-get").arg("update"))
+}
+
+/// Newest version of a package in a suite whose version starts with `prefix`.
+pub(crate) fn version(suite: Suite, package: &str, prefix: &str) -> Result<String> {
+    let table = process::output(suite.apt("apt-cache").args(["madison", package]))?;
+    let versions = table
+        .lines()
+        .filter_map(|line| line.split('|').nth(1))
+        .map(str::trim);
+    let found = versions
+        .into_iter()
+        .find(|version| version.starts_with(prefix))
+        .map(str::to_owned);
+    found.with_context(|| {
+        format!(
+            "Debian's {} has no {package} with a version that starts with {prefix:?}",
+            suite.name()
+        )
+    })
+}
+
+/// Downloads a package and unpacks it into `folder` without installing it.
+pub(crate) fn unpack(
+    suite: Suite,
+    package: &str,
+    version: &str,
+    folder: &Path,
+    step: &Step,
+) -> Result<()> {
+    let downloads = folder.join("download");
+    fs::create_dir_all(&downloads)?;
+    let mut download = suite.apt("apt-get");
+    process::run(
+        step,
+        download
+            .arg("download")
+            .arg(format!("{package}={version}"))
+            .current_dir(&downloads),
+    )?;
+    for entry in fs::read_dir(&downloads)? {
+        process::run(
+            step,
+            Command::new("dpkg-deb")
+                .arg("-x")
+                .arg(entry?.path())
+                .arg(folder),
+        )?;
+    }
+    fs::remove_dir_all(&downloads)?;
+    Ok(())
+}
+
+fn installed() -> Result<HashSet<String>> {
+    let query = process::output(Command::new("dpkg-query").args([
+        "-W",
+        "-f",
+        "${db:Status-Status} ${Package}\\n",
+    ]))?;
+    Ok(query
+        .lines()
+        .filter_map(|line| line.strip_prefix("installed "))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn qemu_is_recent() -> bool {
+    let Ok(text) = process::output(Command::new("qemu-system-x86_64").arg("--version")) else {
+        return false;
+    };
+    let major = text
+        .split_whitespace()
+        .find_map(|word| word.split('.').next()?.parse::<u32>().ok());
+    major.is_some_and(|major| major >= 10)
+}
+
+fn check_release() -> Result<()> {
+    let text = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
+    if text
+        .lines()
+        .any(|line| line == format!("VERSION_CODENAME={RELEASE}"))
+    {
+        return Ok(());
+    }
+    bail!(
+        "this set-up installs packages of Debian 12 ({RELEASE}), and this machine is not one: see docs/building.md for what is needed"
+    )
+}
+
+/// The mirrors that the machine's own apt uses, for the release and for its security updates.
+fn mirrors() -> Result<(String, String)> {
+    let format = "$(REPO_URI) $(CODENAME)";
+    let targets =
+        process::output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+    let find = |codename: &str| {
+        targets
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .find(|(_, name)| *name == codename)
+            .map(|(uri, _)| uri)
+    };
+    let mirror = find(RELEASE).with_context(|| {
+        format!("apt knows no mirror of {RELEASE}: run `apt-get update`, and check /etc/apt/sources.list.d")
+    })?;
+    let security = find("bookworm-security").map_or_else(
+        || mirror.replace("/debian", "/debian-security"),
+        str::to_owned,
+    );
+    Ok((mirror.to_owned(), security))
+}

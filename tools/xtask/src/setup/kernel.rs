@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The guest kernel, built from Debian's source package with `guest-kmod/kernel.config`.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result};
+
+use super::debian::{self, Suite};
+use super::rust;
+use crate::cache::{self, Key};
+use crate::step::Step;
+use crate::{paths, process};
+
+/// Series of the kernel source package.
+const SERIES: &str = "7.3";
+/// Changes when the recipe below does.
+const RECIPE: &str = "1";
+
+/// A built kernel with its tree, against which modules are built.
+#[derive(Clone)]
+pub(crate) struct Kernel {
+    tree: PathBuf,
+    bindgen: PathBuf,
+    library: PathBuf,
+}
+
+impl Kernel {
+    /// Builds the kernel, or finds it built.
+    pub(crate) fn ensure() -> Result<Self> {
+        let library = rust::library_source()?;
+        let bindgen = rust::bindgen()?;
+        let configuration = paths::repository().join("guest-kmod/kernel.config");
+        let key = Key::default()
+            .text(SERIES)
+            .text(RECIPE)
+            .text(&rust::compiler_version()?)
+            .path(&configuration)?;
+        let folder = cache::ensure("guest-kernel", key, "guest kernel", |folder, step| {
+            let kernel = Self {
+                tree: folder.join("tree"),
+                bindgen: bindgen.clone(),
+                library: library.clone(),
+            };
+            unpack(folder, &kernel.tree, step)?;
+            kernel.build(&configuration, step)
+        })?;
+        Ok(Self {
+            tree: folder.join("tree"),
+            bindgen,
+            library,
+        })
+    }
+
+    /// The uncompressed kernel, which boots by PVH.
+    pub(crate) fn image(&self) -> PathBuf {
+        self.tree.join("vmlinux")
+    }
+
+    /// `make` in the kernel's tree, with the same compilers always.
+    pub(crate) fn make(&self) -> Command {
+        let path = env::var("PATH").unwrap_or_default();
+        let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut make = Command::new("make");
+        make.current_dir(&self.tree)
+            .args(["LLVM=-19", &format!("-j{jobs}")])
+            .env("PATH", format!("{}:{path}", self.bindgen.display()))
+            .env("LIBCLANG_PATH", "/usr/lib/llvm-19/lib")
+            .env("RUST_LIB_SRC", &self.library)
+            // The same input gives the same bytes.
+            .env("KBUILD_BUILD_TIMESTAMP", "1970-01-01")
+            .env("KBUILD_BUILD_USER", "nexus")
+            .env("KBUILD_BUILD_HOST", "nexus");
+        for variable in ["RUSTFLAGS", "MAKEFLAGS", "CARGO_TARGET_DIR"] {
+            make.env_remove(variable);
+        }
+        make
+    }
+
+    fn build(&self, configuration: &Path, step: &Step) -> Result<()> {
+        process::run(step, self.make().arg("tinyconfig"))?;
+        let mut merge = Command::new("scripts/kconfig/merge_config.sh");
+        process::run(
+            step,
+            merge
+                .current_dir(&self.tree)
+                .args(["-m", ".config"])
+                .arg(configuration),
+        )?;
+        process::run(step, self.make().arg("olddefconfig"))?;
+        check_configuration(&self.tree.join(".config"), configuration)?;
+        process::run(
+            step,
+            self.make().args(["vmlinux", "modules", "modules_prepare"]),
+        )
+    }
+}
+
+fn unpack(folder: &Path, tree: &Path, step: &Step) -> Result<()> {
+    debian::refresh(Suite::Next, step)?;
+    let package = format!("linux-source-{SERIES}");
+    let version = debian::version(Suite::Next, &package, SERIES)?;
+    debian::unpack(Suite::Next, &package, &version, folder, step)?;
+    let archive = folder.join(format!("usr/src/{package}.tar.xz"));
+    process::run(
+        step,
+        Command::new("tar")
+            .arg("-C")
+            .arg(folder)
+            .arg("-xf")
+            .arg(&archive),
+    )?;
+    fs::rename(folder.join(&package), tree)
+        .with_context(|| format!("{} holds no {package}", archive.display()))?;
+    fs::remove_dir_all(folder.join("usr"))?;
+    Ok(())
+}
+
+/// Kconfig drops what it does not know or cannot satisfy without a word; a guest without it would be a riddle.
+fn check_configuration(result: &Path, wanted: &Path) -> Result<()> {
+    let result = fs::read_to_string(result)?;
+    let set: std::collections::HashSet<&str> = result.lines().collect();
+    let wanted = fs::read_to_string(wanted)?;
+    let missing: Vec<&str> = wanted
+        .lines()
+        .map(str::trim)
+        .filter(|line| {
+            line.starts_with("CONFIG_") && !set.contains(line) && !is_absent(line, &result)
+        })
+        .collect();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "the kernel's configuration lost these lines of kernel.config: {}",
+        missing.join(", ")
+    );
+    Ok(())
+}
+
+fn is_absent(line: &str, result: &str) -> bool {
+    line.strip_suffix("=n").is_some_and(|name| {
+        !result
+            .lines()
+            .any(|set| set.starts_with(&format!("{name}=")))
+    })
+}

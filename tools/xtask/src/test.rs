@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask test`: everything that can fail, in the order in which it fails fastest.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{build, lab, paths, process, setup, step};
+
+/// Runs all tests.
+pub(crate) fn run(host_only: bool, only: Option<&str>) -> Result<()> {
+    setup::debian::packages(false)?;
+    if only.is_none() {
+        workspace()?;
+        images()?;
+    }
+    if host_only { Ok(()) } else { end_to_end(only) }
+}
+
+/// Unit and integration tests of all crates.
+fn workspace() -> Result<()> {
+    step::note("unit and integration tests on this machine");
+    let mut test = Command::new("cargo");
+    process::inherit(
+        test.current_dir(paths::repository())
+            .args(["test", "--workspace", "--quiet"]),
+    )
+}
+
+/// The function images' own Python.
+fn images() -> Result<()> {
+    step::note("tests of the function images");
+    let mut test = Command::new("python3");
+    process::inherit(
+        test.current_dir(paths::repository().join("tests/images"))
+            .args(["-m", "unittest", "discover", "--quiet"]),
+    )
+}
+
+/// Tests in real guests.
+fn end_to_end(only: Option<&str>) -> Result<()> {
+    let built = build::everything()?;
+    let place = lab::Place::find()?;
+    step::note("end-to-end tests in real guests");
+    let runner = paths::host_programs().join("nexus-e2e");
+    let folder = paths::runs().join("e2e");
+    let mut program = vec![runner.display().to_string(), "run".to_owned()];
+    for (flag, value) in [
+        ("--programs", paths::host_programs()),
+        ("--kernel", built.kernel.clone()),
+        ("--images", paths::images()),
+        ("--folder", folder.clone()),
+    ] {
+        program.extend([flag.to_owned(), value.display().to_string()]);
+    }
+    program.extend(only.map(str::to_owned));
+    if env::var_os("CI").is_some() {
+        // One case at a time, so that a machine with two emulated processors is not the thing under test.
+        program.push("--test-threads=1".to_owned());
+    }
+    place.run(&folder, lab::Clock::Wall, &program)
+}
