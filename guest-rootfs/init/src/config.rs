@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What to run: the image's own configuration, and what nexusd says over it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::error::InitError;
+
+/// The search path of images that set none, the one of container engines.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// `/.nexus/image.json`, written by the rootfs builder.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ImageConfig {
+    entrypoint: Vec<String>,
+    cmd: Vec<String>,
+    /// `NAME=value` each.
+    env: Vec<String>,
+    cwd: String,
+    uid: u32,
+    gid: u32,
+    groups: Vec<u32>,
+    home: String,
+}
+
+impl ImageConfig {
+    pub(crate) fn load(path: &Path) -> Result<Self, InitError> {
+        let json = std::fs::read(path).map_err(InitError::file("read", path))?;
+        serde_json::from_slice(&json).map_err(|source| InitError::ImageConfig {
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// nexusd's answer to `GET /2026-11-01/boot`.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct BootConfig {
+    /// Over the image's environment.
+    #[serde(default)]
+    pub(crate) env: BTreeMap<String, String>,
+    /// In place of the image's command.
+    pub(crate) command: Option<Vec<String>>,
+    /// In place of the image's entry point; the command stays, as in Lambda's image configuration.
+    pub(crate) entrypoint: Option<Vec<String>>,
+    /// In place of the image's working directory.
+    pub(crate) cwd: Option<String>,
+    /// The time, in nanoseconds since 1970.
+    pub(crate) clock_ns: u64,
+    #[serde(default)]
+    pub(crate) hostname: String,
+}
+
+/// A program, ready to be started.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// Not empty; the first one is the program.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) cwd: String,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
+}
+
+impl Program {
+    pub(crate) fn new(image: ImageConfig, boot: BootConfig) -> Result<Self, InitError> {
+        let mut arguments = boot.entrypoint.unwrap_or(image.entrypoint);
+        arguments.extend(boot.command.unwrap_or(image.cmd));
+        if arguments.first().is_none_or(String::is_empty) {
+            return Err(InitError::Program(
+                "there is neither an entry point nor a command".into(),
+            ));
+        }
+        let mut env = BTreeMap::from([
+            ("PATH".to_owned(), DEFAULT_PATH.to_owned()),
+            ("HOME".to_owned(), image.home),
+        ]);
+        let of_image = image.env.iter().filter_map(|pair| pair.split_once('='));
+        env.extend(of_image.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        env.extend(boot.env);
+        if let Some(bad) = env
+            .keys()
+            .find(|name| name.is_empty() || name.contains('='))
+        {
+            return Err(InitError::Program(format!(
+                "it has a variable named {bad:?}"
+            )));
+        }
+        let cwd = boot.cwd.unwrap_or(image.cwd);
+        let texts = arguments
+            .iter()
+            .chain(env.keys())
+            .chain(env.values())
+            .chain([&cwd]);
+        if let Some(bad) = texts.into_iter().find(|text| text.contains('\0')) {
+            return Err(InitError::Program(format!("{bad:?} contains a zero byte")));
+        }
+        Ok(Self {
+            arguments,
+            env,
+            cwd,
+            uid: image.uid,
+            gid: image.gid,
+            groups: image.groups,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IMAGE: &str = r#"{"entrypoint": ["/usr/bin/python3", "-m", "x"], "cmd": ["app.handler"],
+        "env": ["PATH=/opt/bin", "A=1", "B=x=y"], "cwd": "/var/task", "uid": 993, "gid": 990, "groups": [7],
+        "home": "/home/f"}"#;
+
+    fn program(boot: &str) -> Result<Program, InitError> {
+        let image = serde_json::from_str(IMAGE).expect("the image's configuration");
+        Program::new(image, serde_json::from_str(boot).expect("the boot answer"))
+    }
+
+    #[test]
+    fn image_alone() {
+        let program = program(r#"{"clock_ns": 1}"#).expect("a program");
+        assert_eq!(
+            program.arguments,
+            ["/usr/bin/python3", "-m", "x", "app.handler"]
+        );
+        assert_eq!(program.cwd, "/var/task");
+        assert_eq!(
+            (program.uid, program.gid, program.groups),
+            (993, 990, vec![7])
+        );
+        assert_eq!(program.env["PATH"], "/opt/bin");
+        assert_eq!(program.env["B"], "x=y");
+        assert_eq!(program.env["HOME"], "/home/f");
+    }
+
+    #[test]
+    fn nexusd_overrides() {
+        let boot = r#"{"clock_ns": 1, "env": {"A": "2", "HOME": "/tmp"}, "command": ["other"], "cwd": "/",
+            "entrypoint": null, "hostname": "h", "unknown": true}"#;
+        let program = program(boot).expect("a program");
+        assert_eq!(program.arguments, ["/usr/bin/python3", "-m", "x", "other"]);
+        assert_eq!(program.env["A"], "2");
+        assert_eq!(program.env["HOME"], "/tmp");
+        assert_eq!(program.cwd, "/");
+    }
+
+    #[test]
+    fn nothing_to_run() {
+        let boot = r#"{"clock_ns": 1, "command": [], "entrypoint": []}"#;
+        assert!(matches!(program(boot), Err(InitError::Program(_))));
+    }
+
+    #[test]
+    fn zero_bytes_and_bad_names_are_refused() {
+        for boot in [
+            r#"{"clock_ns": 1, "command": ["a\u0000b"]}"#,
+            r#"{"clock_ns": 1, "env": {"A\u0000": "1"}}"#,
+            r#"{"clock_ns": 1, "env": {"A=B": "1"}}"#,
+            r#"{"clock_ns": 1, "env": {"": "1"}}"#,
+        ] {
+            assert!(
+                matches!(program(boot), Err(InitError::Program(_))),
+                "{boot}"
+            );
+        }
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//! PID 1 of a Nexus guest: it makes the machine ready, runs the image's program, and ends the VM with it.
+//!
+//! The kernel starts it as `/.nexus/init` from the read-only root. In this order it
+//! 1. puts a writable overlay over the root and moves into it ([`mounts`]),
+//! 2. loads the driver, which brings the socket families ([`machine`]),
+//! 3. asks nexusd how to run the program ([`host`], [`config`]) and writes what libc reads ([`files`]),
+//! 4. starts the program, reaps orphans, and reports how the program ended ([`process`]),
+//! 5. ends the VM ([`machine`]).
+//!
+//! What goes wrong on the way is said on the console in a line that starts with `nexus-init:`, reported to nexusd if
+//! it can be reached, and ends the VM with code 126, or 127 if the program does not exist.
+
+mod config;
+mod error;
+mod files;
+mod host;
+mod http;
+mod machine;
+mod mounts;
+mod process;
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use config::{ImageConfig, Program};
+use error::InitError;
+use host::ProcessExit;
+
+/// Where the builder puts what init needs.
+const MODULE: &str = "/.nexus/nexus.ko";
+const IMAGE_CONFIG: &str = "/.nexus/image.json";
+
+fn main() {
+    let Err(error) = if std::process::id() == 1 {
+        boot()
+    } else {
+        Err(InitError::NotPidOne)
+    };
+    eprintln!("nexus-init: {error}");
+    let code = error.exit_code();
+    if matches!(error, InitError::NotPidOne) {
+        std::process::exit(code.into());
+    }
+    let report = ProcessExit::Failed {
+        error: error.to_string(),
+    };
+    if error.host_is_reachable()
+        && let Err(error) = host::report_exit(&report)
+    {
+        eprintln!("nexus-init: {error}");
+    }
+    machine::end(code);
+}
+
+/// Does everything; returns only if something fails.
+fn boot() -> Result<Infallible, InitError> {
+    let began = machine::time_since_boot();
+    mounts::enter_overlay(Path::new("/"))?;
+    let console = mounts::open_console()?;
+    machine::load_module(Path::new(MODULE))?;
+    let image = ImageConfig::load(Path::new(IMAGE_CONFIG))?;
+    let boot = host::boot_config()?;
+    machine::set_clock(boot.clock_ns)?;
+    machine::set_hostname(&boot.hostname)?;
+    files::write(Path::new("/"), &boot.hostname)?;
+    let program = Program::new(image, boot)?;
+    let ready = machine::time_since_boot();
+    println!(
+        "nexus-init: ready in {} ns (init began at {} ns)",
+        ready.as_nanos(),
+        began.as_nanos()
+    );
+    let child = process::start(&program, &console)?;
+    println!(
+        "nexus-init: exec {} at {} ns",
+        program.arguments.join(" ").escape_debug(),
+        machine::time_since_boot().as_nanos()
+    );
+    let exit = process::reap_until_exit(child)?;
+    if let Err(error) = host::report_exit(&exit) {
+        eprintln!("nexus-init: {error}");
+    }
+    machine::end(exit.code())
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the function images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
+
+Three layers: Debian with Python, the packages of requirements.txt, the function's code. There is nothing of Nexus in them.
+The first two are cached; the same inputs give the same image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from typing import Any
+
+import debian
+import oci
+
+HERE = pathlib.Path(__file__).resolve().parent
+FUNCTIONS = HERE / "functions"
+REQUIREMENTS = HERE / "requirements.txt"
+# Debian 12's Python: wheels and compiled modules are for this version.
+PYTHON = (3, 11)
+PACKAGES_FOLDER = "opt/python"
+CODE_FOLDER = "var/task"
+
+CONFIG: dict[str, Any] = {
+    "Entrypoint": ["/usr/bin/python3", "-m", "awslambdaric"],
+    "Cmd": ["app.handler"],
+    "WorkingDir": f"/{CODE_FOLDER}",
+    "User": "1000:1000",
+    "Env": [
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG=C.UTF-8",
+        f"PYTHONPATH=/{PACKAGES_FOLDER}",
+    ],
+}
+
+
+def packages_layer(cache: pathlib.Path) -> oci.Layer:
+    """The pinned packages, installed by pip unless they are in the cache."""
+    name = f"packages-{oci.key(REQUIREMENTS.read_text(), PYTHON, PACKAGES_FOLDER)}"
+
+    def install(tar: tarfile.TarFile) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            target = pathlib.Path(folder) / "packages"
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
+            pip += ["--only-binary=:all:", "--root-user-action=ignore", "--target", str(target)]
+            subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
+            # Commands, which name this machine's interpreter.
+            shutil.rmtree(target / "bin", ignore_errors=True)
+            compile_modules(target)
+            oci.add_tree(tar, target, PACKAGES_FOLDER)
+
+    return oci.cached_layer(cache, name, install)
+
+
+def code_layer(cache: pathlib.Path, function: pathlib.Path) -> oci.Layer:
+    """The function's code."""
+    files = sorted(function.glob("*.py"))
+    name = f"code-{oci.key([(path.name, path.read_text()) for path in files])}"
+
+    def copy(tar: tarfile.TarFile) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for path in files:
+                shutil.copyfile(path, pathlib.Path(folder) / path.name)
+            oci.add_tree(tar, pathlib.Path(folder), CODE_FOLDER)
+
+    return oci.cached_layer(cache, name, copy)
+
+
+def compile_modules(folder: pathlib.Path) -> None:
+    """Compiles as pip does, but independent of the sources' times and of the folder's name."""
+    command = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(folder), "-p", f"/{PACKAGES_FOLDER}", str(folder)]
+    # Some packages carry modules for other versions, which do not compile; so it is with pip.
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONHASHSEED": "0"})
+
+
+def main() -> int:
+    """Builds one image."""
+    names = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", choices=names)
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="a folder, or an archive if it ends in .tar")
+    parser.add_argument("--cache", type=pathlib.Path, required=True, help="folder for layers")
+    arguments = parser.parse_args()
+    if sys.version_info[:2] != PYTHON:
+        parser.error(f"run it by Python {PYTHON[0]}.{PYTHON[1]}, the version in the images")
+    arguments.output.absolute().parent.mkdir(parents=True, exist_ok=True)
+    layers = []
+    try:
+        for label, make in (
+            ("Debian with Python", lambda: debian.layer(arguments.cache)),
+            ("Python packages", lambda: packages_layer(arguments.cache)),
+            ("function", lambda: code_layer(arguments.cache, FUNCTIONS / arguments.name)),
+        ):
+            print(f"{arguments.name}: {label}", file=sys.stderr, flush=True)
+            layers.append(make())
+        print(oci.write_image(arguments.output, layers, CONFIG))
+    except (subprocess.CalledProcessError, OSError, debian.NoMirrorError) as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
