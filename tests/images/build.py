@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import debian
@@ -93,13 +94,14 @@ def main() -> int:
     if sys.version_info[:2] != PYTHON:
         parser.error(f"run it by Python {PYTHON[0]}.{PYTHON[1]}, the version in the images")
     arguments.output.absolute().parent.mkdir(parents=True, exist_ok=True)
+    steps: dict[str, Callable[[], oci.Layer]] = {
+        "Debian with Python": lambda: debian.layer(arguments.cache),
+        "Python packages": lambda: packages_layer(arguments.cache),
+        "function": lambda: code_layer(arguments.cache, FUNCTIONS / arguments.name),
+    }
     layers = []
     try:
-        for label, make in (
-            ("Debian with Python", lambda: debian.layer(arguments.cache)),
-            ("Python packages", lambda: packages_layer(arguments.cache)),
-            ("function", lambda: code_layer(arguments.cache, FUNCTIONS / arguments.name)),
-        ):
+        for label, make in steps.items():
             print(f"{arguments.name}: {label}", file=sys.stderr, flush=True)
             layers.append(make())
         print(oci.write_image(arguments.output, layers, CONFIG))

@@ -22,8 +22,8 @@ EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
 # Logs and caches hold times, and nothing that a function needs.
 DROPPED = ("var/log/", "var/cache/", "var/lib/apt/", "var/lib/dpkg/info/", "tmp/", "run/", "dev/", "proc/", "sys/")
 
-# Its files are compared by nothing: a compiled module is valid whatever time its source has.
-COMPILE = "exec chroot \"$1\" python3 -m compileall -q -f --invalidation-mode unchecked-hash " + " ".join(PYTHON_LIBRARIES)
+# Compiled modules are valid whatever times their sources have: times are all the same in the layer.
+COMPILE = 'exec chroot "$1" python3 -m compileall -q -f --invalidation-mode unchecked-hash ' + " ".join(PYTHON_LIBRARIES)
 
 
 class NoMirrorError(Exception):

@@ -35,7 +35,7 @@ class Layer:
 class Hashed(io.RawIOBase):
     """Passes bytes on and hashes them."""
 
-    def __init__(self, inner: IO[bytes]) -> None:
+    def __init__(self, inner: IO[bytes] | gzip.GzipFile) -> None:
         self.inner = inner
         self.hash = hashlib.sha256()
 
@@ -152,9 +152,7 @@ def write_layout(layout: pathlib.Path, layers: list[Layer], config: dict[str, An
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": blob(image, CONFIG),
-        "layers": [
-            {"mediaType": LAYER, "digest": f"sha256:{layer.digest}", "size": layer.size} for layer in layers
-        ],
+        "layers": [{"mediaType": LAYER, "digest": f"sha256:{layer.digest}", "size": layer.size} for layer in layers],
     }
     descriptor = blob(manifest, MANIFEST)
     descriptor["platform"] = {"architecture": "amd64", "os": "linux"}
