@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A guest with a placeholder key, the gateway, and a store that knows only the real key.
+
+mod failures;
+mod objects;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::upstream::Body;
+use super::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Upstream, sign};
+use crate::service::Service as _;
+
+const MIB: usize = 1024 * 1024;
+const REAL_ID: &str = "AKIAREAL";
+const REAL_SECRET: &str = "the/real+secret";
+
+/// An S3 store in a folder, which has the buckets `input` and `out`.
+async fn store() -> (TempDir, SocketAddr) {
+    let folder = tempfile::tempdir().unwrap();
+    for bucket in ["input", "out", "secret"] {
+        std::fs::create_dir(folder.path().join(bucket)).unwrap();
+    }
+    let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
+    builder.set_auth(SimpleAuth::from_single(REAL_ID, REAL_SECRET));
+    let service = builder.build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = hyper::server::conn::http1::Builder::new();
+                server
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await
+                    .ok();
+            });
+        }
+    });
+    (folder, address)
+}
+
+fn policy() -> BucketPolicy {
+    let rule = |bucket: &str, prefix: &str, access| BucketRule {
+        bucket: bucket.into(),
+        prefix: prefix.into(),
+        access,
+    };
+    BucketPolicy {
+        rules: vec![
+            rule("input", "", Access::Read),
+            rule("out", "", Access::ReadWrite),
+            rule("secret", "shared/", Access::ReadWrite),
+        ],
+    }
+}
+
+async fn gateway_to(store: &str) -> Arc<Gateway> {
+    let config = GatewayConfig {
+        region: "us-east-1".to_owned(),
+        endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
+        connect_timeout: Duration::from_secs(5),
+    };
+    let key =
+        SharedCredentialsProvider::new(Credentials::new(REAL_ID, REAL_SECRET, None, None, "test"));
+    Gateway::new(
+        Upstream::new(config, key).await.unwrap(),
+        Arc::new(policy()),
+        "f".to_owned(),
+    )
+}
+
+/// A connection of the guest.
+struct Guest(SendRequest<Body>);
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Answer {
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// Code and status of an S3 error.
+    fn error(&self) -> (u16, &str) {
+        let code = self
+            .text()
+            .split_once("<Code>")
+            .and_then(|(_, rest)| rest.split_once("</Code>"));
+        (self.status, code.map_or("", |(code, _)| code))
+    }
+}
+
+impl Guest {
+    async fn connect(gateway: &Arc<Gateway>) -> Self {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(gateway.clone().serve(Box::pin(theirs)));
+        let (sender, connection) = handshake(TokioIo::new(ours)).await.unwrap();
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    /// Signs with the placeholder key, as an SDK in the guest does, and sends.
+    async fn send(&mut self, request: Request<Body>) -> Answer {
+        let (parts, body) = self.start(request).await.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        }
+    }
+
+    async fn start(&mut self, request: Request<Body>) -> http::Response<hyper::body::Incoming> {
+        self.0.ready().await.unwrap();
+        self.0.send_request(signed(request)).await.unwrap()
+    }
+
+    async fn call(&mut self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.send(request(method, path, &[], full(body))).await
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        self.call(Method::GET, path, "").await
+    }
+
+    async fn put(&mut self, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.call(Method::PUT, path, body).await
+    }
+}
+
+fn request(method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body).unwrap()
+}
+
+fn signed(request: Request<Body>) -> Request<Body> {
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.clone();
+    parts.uri = format!("http://169.254.170.2{path}").parse().unwrap();
+    sign::sign_s3(
+        &mut parts,
+        Credentials::new("placeholder", "none", Some("token".into()), None, "guest"),
+        "us-east-1",
+    )
+    .unwrap();
+    assert!(
+        parts.headers[AUTHORIZATION]
+            .to_str()
+            .unwrap()
+            .contains("Credential=placeholder/")
+    );
+    parts
+        .headers
+        .entry(HOST)
+        .or_insert_with(|| "169.254.170.2".parse().unwrap());
+    parts.uri = path;
+    Request::from_parts(parts, body)
+}
+
+fn full(data: impl Into<Bytes>) -> Body {
+    Full::new(data.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// A body of a known length that is made as it is asked for, and counts how much of it was.
+struct Made {
+    left: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Made {
+    fn body(length: usize) -> (Body, Arc<AtomicUsize>) {
+        let taken = Arc::new(AtomicUsize::new(0));
+        (
+            Self {
+                left: length,
+                taken: taken.clone(),
+            }
+            .boxed_unsync(),
+            taken,
+        )
+    }
+
+    /// What it is made of, again and again. Its length divides no buffer's.
+    fn pattern() -> Bytes {
+        static PATTERN: LazyLock<Bytes> = LazyLock::new(|| {
+            (0..1_000_003_usize).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect()
+        });
+        PATTERN.clone()
+    }
+
+    /// The part at `at`, of at most `length` bytes.
+    fn part(at: usize, length: usize) -> Bytes {
+        let pattern = Self::pattern();
+        let start = at % pattern.len();
+        pattern.slice(start..pattern.len().min(start + length))
+    }
+}
+
+impl hyper::body::Body for Made {
+    type Data = Bytes;
+    type Error = super::upstream::BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let data = Self::part(self.taken.load(Ordering::Relaxed), self.left.min(100_000));
+        self.taken.fetch_add(data.len(), Ordering::Relaxed);
+        self.left -= data.len();
+        Poll::Ready(Some(Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left as u64)
+    }
+}

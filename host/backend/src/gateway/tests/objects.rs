@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What works as with S3, against a real store.
+
+use super::*;
+
+async fn guest() -> (TempDir, Guest) {
+    let (folder, address) = store().await;
+    let gateway = gateway_to(&format!("http://{address}")).await;
+    (folder, Guest::connect(&gateway).await)
+}
+
+#[tokio::test]
+async fn put_get_head_list_copy_delete() {
+    let (folder, mut guest) = guest().await;
+    std::fs::write(folder.path().join("input/photo 1+ä.jpg"), b"pixels").unwrap();
+    let got = guest.get("/input/photo%201%2B%C3%A4.jpg").await;
+    assert_eq!((got.status, got.text()), (200, "pixels"));
+
+    assert_eq!(guest.put("/out/a/b.txt", "hello, store").await.status, 200);
+    assert_eq!(
+        std::fs::read(folder.path().join("out/a/b.txt")).unwrap(),
+        b"hello, store"
+    );
+    let range = guest
+        .send(request(
+            Method::GET,
+            "/out/a/b.txt",
+            &[("range", "bytes=7-11")],
+            full(""),
+        ))
+        .await;
+    assert_eq!((range.status, range.text()), (206, "store"));
+    assert_eq!(range.headers["content-range"], "bytes 7-11/12");
+
+    let head = guest.call(Method::HEAD, "/out/a/b.txt", "").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.headers["content-length"], "12");
+    let list = guest.get("/out?list-type=2&prefix=a%2F").await;
+    assert_eq!(list.status, 200);
+    assert!(
+        list.text().contains("<Key>a/b.txt</Key>"),
+        "{}",
+        list.text()
+    );
+
+    let copy = [("x-amz-copy-source", "/input/photo%201%2B%C3%A4.jpg")];
+    assert_eq!(
+        guest
+            .send(request(Method::PUT, "/out/copy", &copy, full("")))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(guest.get("/out/copy").await.text(), "pixels");
+    assert_eq!(
+        guest.call(Method::DELETE, "/out/copy", "").await.status,
+        204
+    );
+    assert!(!folder.path().join("out/copy").exists());
+}
+
+#[tokio::test]
+async fn the_stores_own_errors_pass_unchanged() {
+    let (_folder, mut guest) = guest().await;
+    let missing = guest.get("/input/none").await;
+    assert_eq!(missing.error(), (404, "NoSuchKey"));
+    let head = guest.call(Method::HEAD, "/input/none", "").await;
+    assert_eq!((head.status, head.body.len()), (404, 0));
+}
+
+#[tokio::test]
+async fn buckets_in_amazons_host_names() {
+    let (folder, mut guest) = guest().await;
+    std::fs::write(folder.path().join("input/k"), b"v").unwrap();
+    let host = [("host", "input.s3.us-east-1.amazonaws.com")];
+    assert_eq!(
+        guest
+            .send(request(Method::GET, "/k", &host, full("")))
+            .await
+            .text(),
+        "v"
+    );
+    let host = [("host", "secret.s3.us-east-1.amazonaws.com")];
+    assert_eq!(
+        guest
+            .send(request(Method::GET, "/k", &host, full("")))
+            .await
+            .error(),
+        (403, "AccessDenied")
+    );
+}
+
+#[tokio::test]
+async fn large_objects_both_ways() {
+    let (folder, mut guest) = guest().await;
+    let (body, taken) = Made::body(64 * MIB);
+    assert_eq!(
+        guest
+            .send(request(Method::PUT, "/out/large", &[], body))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(taken.load(Ordering::Relaxed), 64 * MIB);
+    assert_eq!(
+        std::fs::metadata(folder.path().join("out/large"))
+            .unwrap()
+            .len(),
+        64 * MIB as u64
+    );
+
+    let mut body = guest
+        .start(request(Method::GET, "/out/large", &[], full("")))
+        .await
+        .into_body();
+    assert_eq!(body.size_hint().exact(), Some(64 * MIB as u64));
+    let mut at = 0;
+    while let Some(frame) = body.frame().await {
+        let mut data = frame.unwrap().into_data().unwrap();
+        while !data.is_empty() {
+            let expected = Made::part(at, data.len());
+            assert!(data.split_to(expected.len()) == expected, "between {at} and {}", at + expected.len());
+            at += expected.len();
+        }
+    }
+    assert_eq!(at, 64 * MIB);
+}
+
+#[tokio::test]
+async fn chunks_with_trailers_pass_through() {
+    let (folder, mut guest) = guest().await;
+    // The CRC-32 of the data, in base64.
+    let body = "5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n";
+    let headers = [
+        ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+        ("x-amz-decoded-content-length", "5"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ("content-encoding", "aws-chunked"),
+    ];
+    let put = guest
+        .send(request(Method::PUT, "/out/k", &headers, full(body)))
+        .await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert_eq!(
+        std::fs::read(folder.path().join("out/k")).unwrap(),
+        b"hello"
+    );
+}
+
+#[tokio::test]
+async fn chunks_signed_by_the_guest_are_unpacked() {
+    let (folder, mut guest) = guest().await;
+    let signature = "chunk-signature=".to_owned() + &"0".repeat(64);
+    let body =
+        format!("5;{signature}\r\nhello\r\n6;{signature}\r\n store\r\n0;{signature}\r\n\r\n");
+    let headers = [
+        ("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+        ("x-amz-decoded-content-length", "11"),
+        ("content-encoding", "aws-chunked"),
+    ];
+    let put = guest
+        .send(request(Method::PUT, "/out/k", &headers, full(body.clone())))
+        .await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    assert_eq!(
+        std::fs::read(folder.path().join("out/k")).unwrap(),
+        b"hello store"
+    );
+
+    let short = [
+        headers[0],
+        ("x-amz-decoded-content-length", "10"),
+        headers[2],
+    ];
+    let put = guest
+        .send(request(Method::PUT, "/out/wrong", &short, full(body)))
+        .await;
+    assert_eq!(put.error(), (400, "IncompleteBody"));
+    assert!(!folder.path().join("out/wrong").exists());
+}
+
+#[tokio::test]
+async fn multipart_uploads() {
+    let (folder, mut guest) = guest().await;
+    let created = guest.call(Method::POST, "/out/parts?uploads", "").await;
+    assert_eq!(created.status, 200, "{}", created.text());
+    let (_, rest) = created.text().split_once("<UploadId>").unwrap();
+    let id = rest.split_once("</UploadId>").unwrap().0.to_owned();
+    let mut tags = Vec::new();
+    for (number, size) in [(1, 5 * MIB), (2, 10)] {
+        let part = guest
+            .put(
+                &format!("/out/parts?partNumber={number}&uploadId={id}"),
+                vec![b'x'; size],
+            )
+            .await;
+        assert_eq!(part.status, 200, "{}", part.text());
+        tags.push(format!(
+            "<Part><PartNumber>{number}</PartNumber><ETag>{}</ETag></Part>",
+            part.headers["etag"].to_str().unwrap()
+        ));
+    }
+    let list = format!(
+        "<CompleteMultipartUpload>{}</CompleteMultipartUpload>",
+        tags.concat()
+    );
+    let done = guest
+        .call(Method::POST, &format!("/out/parts?uploadId={id}"), list)
+        .await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(
+        std::fs::metadata(folder.path().join("out/parts"))
+            .unwrap()
+            .len(),
+        (5 * MIB + 10) as u64
+    );
+}
