@@ -33,6 +33,10 @@ impl Socket {
         };
         let (endpoint, pending) = self.start(sk, peer)?;
         let timeout = sk.send_timeout(nonblock);
+        if timeout == 0 && pending == EINPROGRESS {
+            // As Linux, even if the device was faster: who does not wait hears of the outcome by poll.
+            return Err(pending);
+        }
         self.await_outcome(sk, &endpoint, timeout, pending)?;
         let mut state = self.state.lock();
         if endpoint.phase() == Phase::Connected {
