@@ -7,8 +7,8 @@ mod objects;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -213,7 +213,9 @@ impl Made {
     /// What it is made of, again and again. Its length divides no buffer's.
     fn pattern() -> Bytes {
         static PATTERN: LazyLock<Bytes> = LazyLock::new(|| {
-            (0..1_000_003_usize).map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8).collect()
+            (0..1_000_003_usize)
+                .map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8)
+                .collect()
         });
         PATTERN.clone()
     }

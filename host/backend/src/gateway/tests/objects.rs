@@ -119,7 +119,11 @@ async fn large_objects_both_ways() {
         let mut data = frame.unwrap().into_data().unwrap();
         while !data.is_empty() {
             let expected = Made::part(at, data.len());
-            assert!(data.split_to(expected.len()) == expected, "between {at} and {}", at + expected.len());
+            assert!(
+                data.split_to(expected.len()) == expected,
+                "between {at} and {}",
+                at + expected.len()
+            );
             at += expected.len();
         }
     }
