@@ -58,7 +58,7 @@ def identity(_: object) -> dict[str, Any]:
         "uid": os.getuid(),
         "gid": os.getgid(),
         "groups": os.getgroups(),
-        "cwd": os.getcwd(),
+        "cwd": str(pathlib.Path.cwd()),
         "pid": os.getpid(),
         "hostname": socket.gethostname(),
         "argv": pathlib.Path("/proc/self/cmdline").read_bytes().decode().split("\0")[:-1],
