@@ -1,2 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
-//! To be written.
+//! Names for guests: a DNS server over TCP (RFC 1035, RFC 7766) that answers by this host's own resolver.
+//!
+//! A guest resolves the names that its endpoint policy mentions, and no others: anything else is answered REFUSED, so that
+//! names cannot carry data out of a guest and a mistake in a policy shows at its first effect. What an allowed name
+//! resolves to is noted in the policy, which thereby allows connections to it.
+
+mod answer;
+mod resolve;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use self::resolve::Resolver;
+use crate::service::{Service, ServiceStream, Serving};
+use crate::sockets::EndpointPolicy;
+
+/// Longest query in bytes: a name of 255 bytes and EDNS options fit many times over.
+const QUERY_MAX: usize = 4096;
+
+/// Queries answered on one connection; a client then connects again (RFC 7766, section 6.2.3).
+const QUERIES_MAX: usize = 1024;
+
+/// How long a connection may lie idle (RFC 7766, section 6.2.3), or take to deliver a query.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Answers the names of one VM.
+#[derive(Debug)]
+pub struct DnsService {
+    policy: Arc<EndpointPolicy>,
+    resolver: Resolver,
+}
+
+impl DnsService {
+    /// A name service for the VM whose connections `policy` governs.
+    pub fn new(policy: Arc<EndpointPolicy>) -> Arc<Self> {
+        Arc::new(Self { policy, resolver: Resolver::default() })
+    }
+
+    async fn serve_queries(&self, mut stream: ServiceStream) -> io::Result<()> {
+        for _ in 0..QUERIES_MAX {
+            let query = match tokio::time::timeout(IDLE, read_query(&mut stream)).await {
+                Ok(query) => query?,
+                Err(_) => return Ok(()),
+            };
+            let Some(query) = query else {
+                return Ok(());
+            };
+            let Some(response) = self.answer(&query).await else {
+                return Ok(());
+            };
+            let Ok(length) = u16::try_from(response.len()) else {
+                return Ok(());
+            };
+            let message = [&length.to_be_bytes()[..], &response].concat();
+            stream.write_all(&message).await?;
+        }
+        stream.shutdown().await
+    }
+}
+
+impl Service for DnsService {
+    fn serve(self: Arc<Self>, stream: ServiceStream) -> Serving {
+        Box::pin(async move {
+            if let Err(error) = self.serve_queries(stream).await {
+                tracing::debug!(%error, "DNS connection of a guest");
+            }
+        })
+    }
+}
+
+/// The next query; `None` at the end of the stream, or if what comes is too long to be one.
+async fn read_query(stream: &mut ServiceStream) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 2];
+    if stream.read(&mut length[..1]).await? == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut length[1..]).await?;
+    let length = usize::from(u16::from_be_bytes(length));
+    if length > QUERY_MAX {
+        return Ok(None);
+    }
+    let mut query = vec![0; length];
+    stream.read_exact(&mut query).await?;
+    Ok(Some(query))
+}

@@ -5,7 +5,7 @@
 //! buffer, and only while there is room for its reply, so that a VMM that stalls in the middle of a message or takes no
 //! reply holds up nobody, without a thread for each VM.
 
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, AsFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -45,7 +45,10 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(stream: UnixStream, device: Arc<Device>) -> io::Result<Self> {
         let transport = Arc::new(Mutex::new(Transport::new(Arc::clone(&device))));
-        let watched = AsyncFd::new(stream.try_clone()?)?;
+        let watched = stream.try_clone()?;
+        // SAFETY: a `UnixStream` keeps its one descriptor open until it is dropped, and the `AsyncFd` owns it and lends it
+        // out by shared reference only.
+        let watched = unsafe { AsyncFd::register(watched)? };
         Ok(Self {
             device,
             handler: BackendReqHandler::from_stream(stream, Arc::clone(&transport)),
@@ -151,7 +154,7 @@ async fn kicked(kick: Option<Kick>) {
     };
     loop {
         match kick.readable().await {
-            Ok(mut ready) => match ready.try_io(|fd| fd.get_ref().read()) {
+            Ok(mut ready) => match ready.try_io(|fd| fd.get_ref().read(&mut [0; 8])) {
                 Ok(_) => return,
                 Err(_would_block) => {}
             },

@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd};
 use std::sync::Arc;
 
 use nexus_proto::wire::config::{CONFIG_SIZE, QUEUE_COUNT, QUEUE_EVENT, QUEUE_REQUEST, feature};
@@ -22,7 +21,6 @@ use vhost::vhost_user::{Error, GpuBackend, Result, VhostUserBackendReqHandlerMut
 use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
 use virtio_bindings::virtio_ring::VIRTIO_RING_F_EVENT_IDX;
 use virtio_queue::{Queue, QueueT};
-use vmm_sys_util::eventfd::EventFd;
 
 use super::device::{Device, Violation};
 use super::memory::MemoryTable;
@@ -34,7 +32,7 @@ const FEATURES: u64 = feature::SUPPORTED
     | VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits();
 
 /// A file through which the guest notifies the device, watched.
-pub(super) type Kick = Arc<AsyncFd<EventFd>>;
+pub(super) type Kick = Arc<AsyncFd<File>>;
 
 /// What the VMM said about one queue.
 #[derive(Debug, Default)]
@@ -44,7 +42,7 @@ struct Vring {
     /// Descriptor table, avail ring, used ring, where the VMM has them.
     addresses: Option<[u64; 3]>,
     kick: Option<Kick>,
-    call: Option<EventFd>,
+    call: Option<File>,
     enabled: bool,
     running: bool,
 }
@@ -167,19 +165,16 @@ fn failed(reason: String) -> Error {
     Error::ReqHandlerError(io::Error::other(reason))
 }
 
-fn clone(eventfd: Option<&EventFd>) -> Result<Option<EventFd>> {
+fn clone(eventfd: Option<&File>) -> Result<Option<File>> {
     eventfd.map(|fd| fd.try_clone().map_err(Error::ReqHandlerError)).transpose()
 }
 
-/// Takes an eventfd from the VMM such that neither reading nor writing it ever blocks.
-fn eventfd(file: File) -> Result<EventFd> {
+/// Takes an eventfd from the VMM such that neither reading nor writing it ever blocks, whatever it really is.
+fn nonblocking(file: File) -> Result<File> {
     let flags = fcntl(&file, FcntlArg::F_GETFL).map_err(|error| Error::ReqHandlerError(error.into()))?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     fcntl(&file, FcntlArg::F_SETFL(flags)).map_err(|error| Error::ReqHandlerError(error.into()))?;
-    let fd = file.into_raw_fd();
-    // SAFETY: the descriptor was just given up by its owner. An `EventFd` only reads and writes eight bytes through it,
-    // so a descriptor of another kind does no harm to this process.
-    Ok(unsafe { EventFd::from_raw_fd(fd) })
+    Ok(file)
 }
 
 impl VhostUserBackendReqHandlerMut for Transport {
@@ -268,13 +263,16 @@ impl VhostUserBackendReqHandlerMut for Transport {
         let Some(file) = fd else {
             return Err(failed(format!("queue {index}: polling instead of notifications is not supported")));
         };
-        let kick = AsyncFd::new(eventfd(file)?).map_err(Error::ReqHandlerError)?;
+        // SAFETY: a `File` keeps its one descriptor open until it is dropped, and the `AsyncFd` owns it and lends it out
+        // by shared reference only.
+        let kick = unsafe { AsyncFd::register(nonblocking(file)?) };
+        let kick = kick.map_err(|error| Error::ReqHandlerError(error.into()))?;
         self.vring(index.into())?.kick = Some(Arc::new(kick));
         self.start_if_complete(index.into())
     }
 
     fn set_vring_call(&mut self, index: u8, fd: Option<File>) -> Result<()> {
-        let call = fd.map(eventfd).transpose()?;
+        let call = fd.map(nonblocking).transpose()?;
         let running = clone(call.as_ref())?;
         self.vring(index.into())?.call = call;
         let mut queue = if u16::from(index) == QUEUE_REQUEST { self.device.requests() } else { self.device.events() };

@@ -5,6 +5,8 @@
 //! indices are the `virtio-queue` crate's work. Descriptor chains are walked here, because every fault of a chain is a
 //! violation that has to be told apart, where that crate ends the walk without a word.
 
+use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +15,6 @@ use virtio_queue::desc::RawDescriptor;
 use virtio_queue::desc::split::Descriptor;
 use virtio_queue::{Queue, QueueOwnedT, QueueT};
 use vm_memory::{Bytes, GuestAddress};
-use vmm_sys_util::eventfd::EventFd;
 
 use crate::sockets::GuestMemory;
 
@@ -45,12 +46,12 @@ pub(super) enum QueueError {
 pub(super) struct Virtqueue {
     queue: Queue,
     memory: Arc<GuestMemory>,
-    call: Option<EventFd>,
+    call: Option<File>,
 }
 
 impl Virtqueue {
     /// A running queue, if all of it lies in guest memory.
-    pub(super) fn new(mut queue: Queue, memory: Arc<GuestMemory>, call: Option<EventFd>) -> Result<Self, QueueError> {
+    pub(super) fn new(mut queue: Queue, memory: Arc<GuestMemory>, call: Option<File>) -> Result<Self, QueueError> {
         queue.set_ready(true);
         if !queue.is_valid(&*memory) {
             return Err(QueueError::Placement);
@@ -65,7 +66,7 @@ impl Virtqueue {
         &self.memory
     }
 
-    pub(super) fn set_call(&mut self, call: Option<EventFd>) {
+    pub(super) fn set_call(&mut self, call: Option<File>) {
         self.call = call;
     }
 
@@ -121,10 +122,10 @@ impl Virtqueue {
         if !self.queue.needs_notification(&*self.memory)? {
             return Ok(false);
         }
-        let Some(call) = &self.call else {
+        let Some(mut call) = self.call.as_ref() else {
             return Ok(false);
         };
-        if let Err(error) = call.write(1) {
+        if let Err(error) = call.write(&1u64.to_ne_bytes()) {
             // A full counter means that the guest was notified and has not looked yet.
             tracing::trace!(%error, "interrupt");
         }

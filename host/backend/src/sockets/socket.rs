@@ -149,10 +149,6 @@ impl Socket {
         })
     }
 
-    pub(crate) fn id(&self) -> SocketId {
-        self.id
-    }
-
     pub(crate) fn family(&self) -> Family {
         self.family
     }
