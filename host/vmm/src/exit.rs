@@ -13,7 +13,7 @@
 //! | 14 | `backend_gone` | the virtio-nexus backend ended its connection, as it does after a violation by the guest |
 //! | 20 | `no_kvm` | there is no /dev/kvm |
 //! | 21 | `no_permission` | /dev/kvm may not be opened |
-//! | 22 | `kvm_lacks` | KVM is too old or lacks a feature |
+//! | 22 | `kvm_lacks` | KVM is too old or lacks a feature; also the status of `nexus-vmm probe` if KVM is not complete |
 //! | 23 | `bad_kernel` | the kernel image is missing or cannot be booted |
 //! | 24 | `bad_disk` | a disk image is missing or unusable |
 //! | 25 | `no_memory` | guest memory cannot be had |

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         .init();
     let cli = Cli::parse();
     match (cli.command, cli.machine) {
-        (Some(Command::Probe { json: _ }), _) => ExitCode::SUCCESS,
+        (Some(Command::Probe { json }), _) => probe(json),
         (None, Some(config)) => run(&config),
         (None, None) => Cli::command()
             .error(
@@ -24,6 +24,25 @@ fn main() -> ExitCode {
             )
             .exit(),
     }
+}
+
+/// Status 0 if KVM is complete, 22 if not.
+fn probe(json: bool) -> ExitCode {
+    let support = nexus_vmm::probe_kvm();
+    if json {
+        match serde_json::to_string(&support) {
+            Ok(text) => println!("{text}"),
+            Err(error) => tracing::error!("{error}"),
+        }
+    } else {
+        println!("{support}");
+    }
+    let lacks = nexus_vmm::VmmError::KvmLacks(String::new());
+    ExitCode::from(if support.is_complete() {
+        0
+    } else {
+        lacks.status()
+    })
 }
 
 fn run(config: &nexus_vmm::cli::MachineConfig) -> ExitCode {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Kicking a vCPU thread out of `KVM_RUN` without a lost wake-up.
 //!
-//! The signal is blocked in the thread and unblocked by KVM for the time of `KVM_RUN` alone. A kick that comes while the
-//! thread is elsewhere stays pending and ends the next `KVM_RUN` at once, so no handler and no shared flag are needed.
+//! The signal is blocked in the thread, from before its start, and unblocked by KVM for the time of `KVM_RUN` alone. A kick
+//! that comes while the thread is elsewhere stays pending and ends the next `KVM_RUN` at once, so no handler and no shared
+//! flag are needed.
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::thread::JoinHandle;
 
 use kvm_ioctls::VcpuFd;
-use vmm_sys_util::signal::{Killable, SIGRTMIN, block_signal, clear_signal};
+use vmm_sys_util::signal::{Error as SignalError, Killable, SIGRTMIN, block_signal, clear_signal};
 use vmm_sys_util::{ioctl, ioctl_iow_nr};
 
 /// `KVMIO` of linux/kvm.h.
@@ -26,9 +27,17 @@ struct SignalMask {
     set: [u8; KERNEL_SIGSET],
 }
 
-/// Prepares the calling thread and its vCPU for [`kick`].
+/// Blocks the signal in the calling thread and in those that it starts from then on. It has to come before the start of a
+/// vCPU thread: a kick that finds the signal unblocked would end the process.
+pub(crate) fn block() -> io::Result<()> {
+    match block_signal(SIGRTMIN()) {
+        Ok(()) | Err(SignalError::SignalAlreadyBlocked(_)) => Ok(()),
+        Err(error) => Err(io::Error::other(format!("{error:?}"))),
+    }
+}
+
+/// Prepares the calling thread's vCPU for [`kick`].
 pub(crate) fn prepare(vcpu: &VcpuFd) -> io::Result<()> {
-    block_signal(SIGRTMIN()).map_err(|e| io::Error::other(format!("{e:?}")))?;
     let mask = SignalMask {
         length: 8,
         set: mask_without_kick()?.to_ne_bytes(),

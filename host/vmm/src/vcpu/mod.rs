@@ -43,6 +43,7 @@ impl Vcpus {
         bus: &Arc<Bus>,
         exit: &Arc<ExitSlot>,
     ) -> Result<Self, VmmError> {
+        kick::block().map_err(VmmError::system("block a signal"))?;
         let gate = Arc::new(Gate::new(vcpus.len()));
         let mut threads = Vec::new();
         for (id, fd) in vcpus.into_iter().enumerate() {
