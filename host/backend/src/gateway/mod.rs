@@ -116,7 +116,7 @@ impl Gateway {
         }
         let payload = Payload::prepare(&mut parts.headers)?;
         parts.uri = uri(endpoint, &target.path_and_query())?;
-        self.prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
+        prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
         let credentials = self.upstream.credentials.get().await.map_err(|error| {
             tracing::error!(
                 error = &error as &dyn StdError,
@@ -145,26 +145,6 @@ impl Gateway {
             let message = "No endpoint is configured for s3: name one in the gateway's endpoints of nexusd's configuration.";
             Refusal::access_denied(message)
         })
-    }
-
-    fn prepare_headers(
-        &self,
-        headers: &mut HeaderMap,
-        endpoint: &Endpoint,
-        copy: Option<&CopySource>,
-    ) -> Result<(), Refusal> {
-        remove_hop_by_hop(headers);
-        sign::strip(headers);
-        headers.remove(header::EXPECT);
-        let value = |text: &str| {
-            HeaderValue::from_str(text)
-                .map_err(|error| Refusal::bad_request("InvalidArgument", error.to_string()))
-        };
-        headers.insert(header::HOST, value(endpoint.authority.as_str())?);
-        if let Some(copy) = copy {
-            headers.insert(COPY_SOURCE, value(&copy.header())?);
-        }
-        Ok(())
     }
 
     async fn forward(
@@ -212,6 +192,25 @@ impl Service for Gateway {
     }
 }
 
+fn prepare_headers(
+    headers: &mut HeaderMap,
+    endpoint: &Endpoint,
+    copy: Option<&CopySource>,
+) -> Result<(), Refusal> {
+    remove_hop_by_hop(headers);
+    sign::strip(headers);
+    headers.remove(header::EXPECT);
+    let value = |text: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|error| Refusal::bad_request("InvalidArgument", error.to_string()))
+    };
+    headers.insert(header::HOST, value(endpoint.authority.as_str())?);
+    if let Some(copy) = copy {
+        headers.insert(COPY_SOURCE, value(&copy.header())?);
+    }
+    Ok(())
+}
+
 /// A presigned URL carries its signature in the query. Only the guest's placeholder key can have made it.
 fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
     let presigned = |part: &str| {
@@ -219,15 +218,15 @@ fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
             .iter()
             .any(|p| part.starts_with(p))
     };
-    match uri
+    if uri
         .query()
         .is_some_and(|query| query.split('&').any(presigned))
     {
-        true => Err(Refusal::not_implemented(
+        return Err(Refusal::not_implemented(
             "Presigned URLs are not supported yet: they are signed with a key that no store knows.",
-        )),
-        false => Ok(()),
+        ));
     }
+    Ok(())
 }
 
 fn copy_source(headers: &HeaderMap) -> Result<Option<CopySource>, Refusal> {
@@ -293,21 +292,14 @@ fn no_answer(error: &hyper_util::client::legacy::Error) -> Refusal {
     if let Some(malformed) = cause.downcast_ref::<Malformed>() {
         return Refusal::bad_request("IncompleteBody", malformed.to_string());
     }
-    match error.is_connect() {
-        true => {
-            let message = format!("The store cannot be reached: {cause}. Please try again.");
-            Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                message,
-            )
-        }
-        false => Refusal::new(
-            StatusCode::BAD_GATEWAY,
-            "BadGateway",
-            format!("The store broke off: {cause}. Please try again."),
-        ),
-    }
+    let (status, code, what) = if error.is_connect() {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        (status, "ServiceUnavailable", "cannot be reached")
+    } else {
+        (StatusCode::BAD_GATEWAY, "BadGateway", "broke off")
+    };
+    let message = format!("The store {what}: {cause}. Please try again.");
+    Refusal::new(status, code, message)
 }
 
 fn wording(headers: &HeaderMap) -> Wording {

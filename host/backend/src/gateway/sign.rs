@@ -65,13 +65,13 @@ impl SignedFor {
                 && text.len() <= 64
                 && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
         };
-        match name(service) && name(region) {
-            true => Ok(Self {
-                region: region.to_owned(),
-                service: service.to_owned(),
-            }),
-            false => Err(malformed()),
+        if !name(service) || !name(region) {
+            return Err(malformed());
         }
+        Ok(Self {
+            region: region.to_owned(),
+            service: service.to_owned(),
+        })
     }
 }
 

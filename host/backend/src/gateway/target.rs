@@ -33,11 +33,8 @@ impl Target {
         let path = decoded(uri.path())?;
         let path = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key) = match bucket_in_host(host)? {
-            Some(bucket) => (bucket.to_owned(), path.to_owned()),
-            None => {
-                let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-                (bucket.to_owned(), key.to_owned())
-            }
+            Some(bucket) => (bucket, path),
+            None => path.split_once('/').unwrap_or((path, "")),
         };
         let query = query(uri.query().unwrap_or_default())?;
         if bucket.is_empty() && key.is_empty() {
@@ -47,11 +44,11 @@ impl Target {
                 query,
             });
         }
-        check_bucket(&bucket)?;
-        check_key(&key)?;
+        check_bucket(bucket)?;
+        check_key(key)?;
         Ok(Self {
-            bucket: Some(bucket),
-            key: Some(key).filter(|key| !key.is_empty()),
+            bucket: Some(bucket.to_owned()),
+            key: Some(key.to_owned()).filter(|key| !key.is_empty()),
             query,
         })
     }

@@ -176,9 +176,10 @@ fn tls_config(needed: bool) -> Result<rustls::ClientConfig, GatewayError> {
         .with_safe_default_protocol_versions()
         .map_err(|e| tls(&e))?;
     // A host without https endpoints needs no authorities, nor the memory for them.
-    let builder = match needed {
-        true => builder.with_native_roots().map_err(|e| tls(&e))?,
-        false => builder.with_root_certificates(rustls::RootCertStore::empty()),
+    let builder = if needed {
+        builder.with_native_roots().map_err(|e| tls(&e))?
+    } else {
+        builder.with_root_certificates(rustls::RootCertStore::empty())
     };
     Ok(builder.with_no_client_auth())
 }

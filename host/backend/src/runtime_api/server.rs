@@ -57,9 +57,10 @@ async fn route(api: &RuntimeApi, request: Request<Incoming>) -> Reply {
         (&Method::POST, ["runtime", "init", "error"]) => init_error(api, request).await,
         (
             _,
-            ["runtime", "invocation", "next"] | ["runtime", "invocation", _, "response" | "error"],
-        )
-        | (_, ["runtime", "init", "error"]) => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
+            ["runtime", "invocation", "next"]
+            | ["runtime", "invocation", _, "response" | "error"]
+            | ["runtime", "init", "error"],
+        ) => plain(StatusCode::METHOD_NOT_ALLOWED, ""),
         _ => not_found(),
     }
 }
@@ -107,7 +108,7 @@ async fn error(api: &RuntimeApi, id: &str, request: Request<Incoming>) -> Reply 
 }
 
 async fn init_error(api: &RuntimeApi, request: Request<Incoming>) -> Reply {
-    if let Err(refusal) = api.modify(|state| state.init_error()) {
+    if let Err(refusal) = api.modify(State::init_error) {
         return refused(refusal);
     }
     let (head, body) = request.into_parts();
@@ -117,7 +118,7 @@ async fn init_error(api: &RuntimeApi, request: Request<Incoming>) -> Reply {
                 state.fail(RuntimeError::Init {
                     error_type,
                     payload,
-                })
+                });
             });
             accepted()
         }

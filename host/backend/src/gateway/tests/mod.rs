@@ -214,7 +214,7 @@ impl Made {
     fn pattern() -> Bytes {
         static PATTERN: LazyLock<Bytes> = LazyLock::new(|| {
             (0..1_000_003_usize)
-                .map(|at| (at.wrapping_mul(0x9e37_79b9) >> 13) as u8)
+                .map(|at| at.wrapping_mul(0x9e37_79b9).to_le_bytes()[2])
                 .collect()
         });
         PATTERN.clone()
