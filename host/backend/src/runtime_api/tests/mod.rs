@@ -119,93 +119,6 @@ fn response(body: &'static str) -> Outcome {
     }
 }
 
-fn error_type(&self) -> String {
-        self.json()["errorType"].as_str().unwrap().to_owned()
-    }
-}
-
-impl Runtime {
-    async fn connect(api: &Arc<RuntimeApi>) -> Self {
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(api.clone().serve(Box::pin(theirs)));
-        let (sender, connection) = handshake(TokioIo::new(ours)).await.unwrap();
-        tokio::spawn(connection);
-        Self(sender)
-    }
-
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Answer {
-        let (parts, body) = self.0.send_request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-        }
-    }
-
-    async fn get(&mut self, path: &str) -> Answer {
-        self.send(
-            Request::get(format!("/2018-06-01/runtime/{path}"))
-                .body(Full::default())
-                .unwrap(),
-        )
-        .await
-    }
-
-    async fn next(&mut self) -> Answer {
-        self.get("invocation/next").await
-    }
-
-    async fn post(
-        &mut self,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Bytes>,
-    ) -> Answer {
-        let mut request = Request::post(format!("/2018-06-01/runtime/{path}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        self.send(request.body(Full::new(body.into())).unwrap())
-            .await
-    }
-
-    async fn respond(&mut self, id: &str, body: &'static str) -> Answer {
-        self.post(
-            &format!("invocation/{id}/response"),
-            &[("content-type", "application/json")],
-            body,
-        )
-        .await
-    }
-}
-
-fn invocation(id: &str, payload: &'static str) -> Invocation {
-    Invocation {
-        request_id: id.to_owned(),
-        function_arn: "arn:aws:lambda:eu-west-1:000000000000:function:f".to_owned(),
-        deadline: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_003_500),
-        trace_id: None,
-        client_context: None,
-        payload: payload.into(),
-    }
-}
-
-fn start(
-    api: &Arc<RuntimeApi>,
-    invocation: Invocation,
-) -> JoinHandle<Result<Outcome, RuntimeError>> {
-    let api = api.clone();
-    tokio::spawn(async move { api.invoke(invocation).await })
-}
-
-fn response(body: &'static str) -> Result<Outcome, RuntimeError> {
-    Ok(Outcome::Response {
-        payload: body.into(),
-        content_type: Some("application/json".to_owned()),
-    })
-}
-
 fn error_type(outcome: Result<Outcome, RuntimeError>) -> Option<String> {
     match outcome {
         Ok(Outcome::Error { error_type, .. }) => error_type,
@@ -242,7 +155,10 @@ async fn events_and_results() {
             assert_eq!(event, (200, &br#"{"n":1}"#[..]), "round {round}");
             assert_eq!(answer.headers["content-type"], "application/json");
             assert_eq!(answer.headers["lambda-runtime-aws-request-id"], ID);
-            assert_eq!(answer.headers["lambda-runtime-deadline-ms"], "1700000003500");
+            assert_eq!(
+                answer.headers["lambda-runtime-deadline-ms"],
+                "1700000003500"
+            );
             let arn = "arn:aws:lambda:eu-west-1:000000000000:function:f";
             assert_eq!(answer.headers["lambda-runtime-invoked-function-arn"], arn);
             assert!(!answer.headers.contains_key("lambda-runtime-trace-id"));
