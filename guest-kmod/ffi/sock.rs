@@ -96,8 +96,7 @@ impl Sock {
         }
         let closure: *mut F = &mut ready;
         // SAFETY: The sock is valid, and its wait queue is, since its socket still belongs to it. `closure` outlives the call.
-        let left =
-            unsafe { raw::nexus_sk_wait(self.as_raw(), timeout, ask::<F>, closure.cast()) };
+        let left = unsafe { raw::nexus_sk_wait(self.as_raw(), timeout, ask::<F>, closure.cast()) };
         if left < 0 {
             // Error numbers fit.
             return Err(Error::from_errno(left as c_int));

@@ -384,9 +384,6 @@ impl Connection {
 
     /// Neither direction lives.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Failed | Phase::Closing | Phase::Released
-        )
+        matches!(self.phase, Phase::Failed | Phase::Closing | Phase::Released)
     }
 }

@@ -123,7 +123,10 @@ impl Endpoint {
                 Ok(())
             }
             Err(violation) => {
-                pr_err!("socket {}: device violates the protocol: {violation:?}\n", state.id);
+                pr_err!(
+                    "socket {}: device violates the protocol: {violation:?}\n",
+                    state.id
+                );
                 state.fail(EPROTO);
                 Err(EPROTO)
             }

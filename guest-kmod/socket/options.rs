@@ -45,31 +45,31 @@ const ANY: c_int = c_int::MAX;
 /// Every option that is stored, with Linux' default and limits (`do_tcp_setsockopt()`, `do_ip_setsockopt()`,
 /// `do_ipv6_setsockopt()`).
 static KNOWN: [Known; 25] = [
-    known(SOL_TCP, 1, 0, c_int::MIN, ANY),     // TCP_NODELAY
-    known(SOL_TCP, 2, 1460, 88, 32767),        // TCP_MAXSEG
-    known(SOL_TCP, 3, 0, c_int::MIN, ANY),     // TCP_CORK
-    known(SOL_TCP, 4, 7200, 1, 32767),         // TCP_KEEPIDLE
-    known(SOL_TCP, 5, 75, 1, 32767),           // TCP_KEEPINTVL
-    known(SOL_TCP, 6, 9, 1, 127),              // TCP_KEEPCNT
-    known(SOL_TCP, 7, 6, 1, 127),              // TCP_SYNCNT
-    known(SOL_TCP, 8, 60, c_int::MIN, ANY),    // TCP_LINGER2
-    known(SOL_TCP, 9, 0, 0, ANY),              // TCP_DEFER_ACCEPT
-    known(SOL_TCP, 10, 0, 0, ANY),             // TCP_WINDOW_CLAMP
-    known(SOL_TCP, 12, 1, c_int::MIN, ANY),    // TCP_QUICKACK
-    known(SOL_TCP, 18, 0, 0, ANY),             // TCP_USER_TIMEOUT
-    known(SOL_TCP, 25, 0, c_int::MIN, ANY),    // TCP_NOTSENT_LOWAT
-    known(SOL_IP, 1, 0, 0, 255),               // IP_TOS
-    known(SOL_IP, 2, 64, 1, 255),              // IP_TTL
-    known(SOL_IP, 10, 1, 0, 5),                // IP_MTU_DISCOVER
-    known(SOL_IP, 11, 0, c_int::MIN, ANY),     // IP_RECVERR
-    known(SOL_IP, 15, 0, c_int::MIN, ANY),     // IP_FREEBIND
-    known(SOL_IP, 24, 0, c_int::MIN, ANY),     // IP_BIND_ADDRESS_NO_PORT
-    known(SOL_IPV6, 16, 64, -1, 255),          // IPV6_UNICAST_HOPS
-    known(SOL_IPV6, 23, 1, 0, 5),              // IPV6_MTU_DISCOVER
-    known(SOL_IPV6, 25, 0, c_int::MIN, ANY),   // IPV6_RECVERR
-    known(SOL_IPV6, 26, 0, c_int::MIN, ANY),   // IPV6_V6ONLY
-    known(SOL_IPV6, 67, 0, -1, 255),           // IPV6_TCLASS
-    known(SOL_IPV6, 70, 0, c_int::MIN, ANY),   // IPV6_AUTOFLOWLABEL
+    known(SOL_TCP, 1, 0, c_int::MIN, ANY),   // TCP_NODELAY
+    known(SOL_TCP, 2, 1460, 88, 32767),      // TCP_MAXSEG
+    known(SOL_TCP, 3, 0, c_int::MIN, ANY),   // TCP_CORK
+    known(SOL_TCP, 4, 7200, 1, 32767),       // TCP_KEEPIDLE
+    known(SOL_TCP, 5, 75, 1, 32767),         // TCP_KEEPINTVL
+    known(SOL_TCP, 6, 9, 1, 127),            // TCP_KEEPCNT
+    known(SOL_TCP, 7, 6, 1, 127),            // TCP_SYNCNT
+    known(SOL_TCP, 8, 60, c_int::MIN, ANY),  // TCP_LINGER2
+    known(SOL_TCP, 9, 0, 0, ANY),            // TCP_DEFER_ACCEPT
+    known(SOL_TCP, 10, 0, 0, ANY),           // TCP_WINDOW_CLAMP
+    known(SOL_TCP, 12, 1, c_int::MIN, ANY),  // TCP_QUICKACK
+    known(SOL_TCP, 18, 0, 0, ANY),           // TCP_USER_TIMEOUT
+    known(SOL_TCP, 25, 0, c_int::MIN, ANY),  // TCP_NOTSENT_LOWAT
+    known(SOL_IP, 1, 0, 0, 255),             // IP_TOS
+    known(SOL_IP, 2, 64, 1, 255),            // IP_TTL
+    known(SOL_IP, 10, 1, 0, 5),              // IP_MTU_DISCOVER
+    known(SOL_IP, 11, 0, c_int::MIN, ANY),   // IP_RECVERR
+    known(SOL_IP, 15, 0, c_int::MIN, ANY),   // IP_FREEBIND
+    known(SOL_IP, 24, 0, c_int::MIN, ANY),   // IP_BIND_ADDRESS_NO_PORT
+    known(SOL_IPV6, 16, 64, -1, 255),        // IPV6_UNICAST_HOPS
+    known(SOL_IPV6, 23, 1, 0, 5),            // IPV6_MTU_DISCOVER
+    known(SOL_IPV6, 25, 0, c_int::MIN, ANY), // IPV6_RECVERR
+    known(SOL_IPV6, 26, 0, c_int::MIN, ANY), // IPV6_V6ONLY
+    known(SOL_IPV6, 67, 0, -1, 255),         // IPV6_TCLASS
+    known(SOL_IPV6, 70, 0, c_int::MIN, ANY), // IPV6_AUTOFLOWLABEL
 ];
 
 /// Values of the [`KNOWN`] options. The default is theirs.

@@ -43,12 +43,12 @@ impl Socket {
         }
         let mut received = 0;
         loop {
-            let (copied, ended) = match endpoint.take_some(target, length - received, received, flags)
-            {
-                Ok(result) => result,
-                Err(_) if received > 0 => return Ok(received),
-                Err(error) => return Err(error),
-            };
+            let (copied, ended) =
+                match endpoint.take_some(target, length - received, received, flags) {
+                    Ok(result) => result,
+                    Err(_) if received > 0 => return Ok(received),
+                    Err(error) => return Err(error),
+                };
             received += copied;
             if received >= wanted || received == length {
                 return Ok(received);
@@ -120,7 +120,11 @@ impl Endpoint {
             let over = matches!(state.conn.phase(), Phase::Closing | Phase::Released);
             (
                 state.conn.rx_position() + skip as u64,
-                if over && !state.conn.read_ended() { 0 } else { readable },
+                if over && !state.conn.read_ended() {
+                    0
+                } else {
+                    readable
+                },
                 state.conn.read_ended(),
             )
         };

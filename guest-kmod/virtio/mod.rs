@@ -101,9 +101,7 @@ unsafe fn probe(vdev: *mut VirtioDevice) -> Result {
 unsafe fn start(vdev: *mut VirtioDevice, device: &Device) -> Result {
     let mut raw_queues: [*mut Virtqueue; config::QUEUE_COUNT as usize] = [core::ptr::null_mut(); _];
     // SAFETY: `vdev` is valid, and there is room for two queues.
-    kernel::error::to_result(unsafe {
-        raw::nexus_device_queues(vdev, raw_queues.as_mut_ptr())
-    })?;
+    kernel::error::to_result(unsafe { raw::nexus_device_queues(vdev, raw_queues.as_mut_ptr()) })?;
     let [requests, events] = raw_queues;
     let requests = NonNull::new(requests).ok_or(ENODEV)?;
     let events = NonNull::new(events).ok_or(ENODEV)?;
