@@ -104,10 +104,37 @@ fn no_network_stack(testbed: &Testbed) -> Result<()> {
     let found = testbed
         .invoke("echo", &json!({ "socket_family_owner": true }))?
         .success()?;
-    println!("   from inside the guest: {found}");
+    let families = &found["families"];
+    println!(
+        "   from inside the guest, kernel {}:",
+        found["kernel"].as_str().unwrap_or_default()
+    );
+    println!(
+        "   modules {}, protocols {}",
+        found["modules"], found["protocols"]
+    );
+    println!(
+        "   AF_INET: {}, AF_INET6: {}",
+        families["AF_INET"], families["AF_INET6"]
+    );
+    println!(
+        "   /proc/net/tcp: {}, /proc/sys/net/ipv4: {}",
+        found["has_proc_net_tcp"], found["has_sysctl_ipv4"]
+    );
+    let protocols = found["protocols"]
+        .as_array()
+        .context("no list of protocols")?;
     ensure!(
-        found["inet_in_kernel"] == json!(false),
+        !protocols.contains(&json!("TCP")),
+        "the guest kernel has TCP"
+    );
+    ensure!(
+        found["has_proc_net_tcp"] == json!(false) && found["has_sysctl_ipv4"] == json!(false),
         "the guest kernel has INET"
+    );
+    ensure!(
+        found["modules"] == json!(["nexus"]),
+        "something else than nexus.ko may own the families"
     );
     Ok(())
 }

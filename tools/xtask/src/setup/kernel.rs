@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The guest kernel, built from Debian's source package with `guest-kmod/kernel.config`.
 
+use std::collections::HashSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,28 +122,55 @@ fn unpack(folder: &Path, tree: &Path, step: &Step) -> Result<()> {
 
 /// Kconfig drops what it does not know or cannot satisfy without a word; a guest without it would be a riddle.
 fn check_configuration(result: &Path, wanted: &Path) -> Result<()> {
-    let result = fs::read_to_string(result)?;
-    let set: std::collections::HashSet<&str> = result.lines().collect();
-    let wanted = fs::read_to_string(wanted)?;
-    let missing: Vec<&str> = wanted
-        .lines()
-        .map(str::trim)
-        .filter(|line| {
-            line.starts_with("CONFIG_") && !set.contains(line) && !is_absent(line, &result)
-        })
-        .collect();
+    let (result, wanted) = (fs::read_to_string(result)?, fs::read_to_string(wanted)?);
+    let lost = lost_lines(&result, &wanted);
     anyhow::ensure!(
-        missing.is_empty(),
+        lost.is_empty(),
         "the kernel's configuration lost these lines of kernel.config: {}",
-        missing.join(", ")
+        lost.join(", ")
     );
     Ok(())
 }
 
-fn is_absent(line: &str, result: &str) -> bool {
-    line.strip_suffix("=n").is_some_and(|name| {
-        !result
-            .lines()
-            .any(|set| set.starts_with(&format!("{name}=")))
-    })
+/// Lines of `wanted` that do not hold in `result`.
+fn lost_lines<'a>(result: &str, wanted: &'a str) -> Vec<&'a str> {
+    let set: HashSet<&str> = result.lines().collect();
+    let named: HashSet<&str> = result
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name)
+        .collect();
+    let holds = |line: &str| match line
+        .strip_prefix("# ")
+        .and_then(|line| line.strip_suffix(" is not set"))
+    {
+        Some(name) => !named.contains(name),
+        None => !line.starts_with("CONFIG_") || set.contains(line),
+    };
+    wanted
+        .lines()
+        .map(str::trim)
+        .filter(|line| !holds(line))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_kconfig_dropped_or_turned_on_is_lost() {
+        let result = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_INET=y\n";
+        assert_eq!(
+            lost_lines(
+                result,
+                "# why\nCONFIG_A=y\n# CONFIG_B is not set\n# CONFIG_C is not set\n"
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            lost_lines(result, "CONFIG_B=y\n# CONFIG_INET is not set"),
+            ["CONFIG_B=y", "# CONFIG_INET is not set"]
+        );
+    }
 }
