@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The subcommands, one file each.
+
+mod build;
+mod deploy;
+mod doctor;
+mod invoke;
+mod logs;
+mod ps;
+mod remove;
+mod status;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::admin::Admin;
+use crate::output::Output;
+
+/// How a subcommand ends.
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Build(build::Build),
+    Deploy(deploy::Deploy),
+    Invoke(invoke::Invoke),
+    Logs(logs::Logs),
+    Ps(ps::Ps),
+    Remove(remove::Remove),
+    Status(status::Status),
+    Doctor(doctor::Doctor),
+}
+
+impl Command {
+    pub(crate) async fn run(self, admin: Admin, output: Output) -> Outcome {
+        match self {
+            Self::Build(build) => build.run(output),
+            Self::Deploy(deploy) => deploy.run(&admin, output).await,
+            Self::Invoke(invoke) => invoke.run(&admin, output).await,
+            Self::Logs(logs) => logs.run(&admin).await,
+            Self::Ps(ps) => ps.run(&admin, output).await,
+            Self::Remove(remove) => remove.run(&admin, output).await,
+            Self::Status(status) => status.run(&admin, output).await,
+            Self::Doctor(doctor) => doctor.run(&admin, output).await,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Functions: list, show, deploy, remove.
+
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde_json::json;
+
+use super::error::AdminError;
+use super::{Admin, json_response, no_content};
+use crate::functions::{Function, FunctionName};
+use crate::web::{Response, body};
+
+/// Largest description of a function, in bytes.
+const DESCRIPTION_MAX: usize = 256 * 1024;
+
+/// A function as the API shows it.
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a FunctionName,
+    arn: String,
+    #[serde(flatten)]
+    function: &'a Function,
+}
+
+impl Admin {
+    pub(super) fn list_functions(&self) -> Response {
+        let functions = self.registry.list();
+        let named: Vec<_> = functions
+            .iter()
+            .map(|(name, function)| self.named(name, function))
+            .collect();
+        json_response(&json!({ "functions": named }))
+    }
+
+    pub(super) fn get_function(&self, name: &str) -> Result<Response, AdminError> {
+        let name: FunctionName = name.parse()?;
+        let function = self.registry.get(&name).ok_or_else(|| unknown(&name))?;
+        Ok(json_response(&self.named(&name, &function)))
+    }
+
+    /// Adds or replaces a function. Instances of what it replaces take no more events.
+    pub(super) async fn put_function(
+        &self,
+        name: &str,
+        body: Incoming,
+    ) -> Result<Response, AdminError> {
+        let name: FunctionName = name.parse()?;
+        let text = body::read(body, DESCRIPTION_MAX)
+            .await
+            .map_err(|error| AdminError::Invalid(error.to_string()))?
+            .map_err(|_| {
+                AdminError::Invalid(format!(
+                    "a function is described in at most {DESCRIPTION_MAX} bytes"
+                ))
+            })?;
+        let function: Function = serde_json::from_slice(&text)
+            .map_err(|error| AdminError::Invalid(format!("the function's description: {error}")))?;
+        function.validate()?;
+        self.registry.put(name.clone(), function.clone())?;
+        self.pool.retire(&name).await;
+        tracing::info!(function = %name, root = %function.root.display(), "deployed");
+        Ok(json_response(&self.named(&name, &function)))
+    }
+
+    pub(super) async fn delete_function(&self, name: &str) -> Result<Response, AdminError> {
+        let name: FunctionName = name.parse()?;
+        if !self.registry.remove(&name)? {
+            return Err(unknown(&name));
+        }
+        self.pool.retire(&name).await;
+        self.logs.remove(&name);
+        tracing::info!(function = %name, "removed");
+        Ok(no_content())
+    }
+
+    fn named<'a>(&self, name: &'a FunctionName, function: &'a Function) -> Named<'a> {
+        Named {
+            name,
+            arn: name.arn(&self.region, None),
+            function,
+        }
+    }
+}
+
+pub(super) fn unknown(name: &FunctionName) -> AdminError {
+    AdminError::NotFound(format!("there is no function {name}"))
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The whole daemon: opened part by part, so that nothing is left behind if a part cannot be had; served; closed in
+//! order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use nexus_backend::gateway::{
+    CredentialSource, GatewayConfig, GatewayError, Upstream, credentials_from,
+};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Admin;
+use crate::admin::socket::{self, SocketError, SocketFile};
+use crate::config::{Config, Credentials};
+use crate::functions::{Registry, RegistryError};
+use crate::ingress::Ingress;
+use crate::ingress::events::EventQueue;
+use crate::logs::Logs;
+use crate::pool::vm::VmLauncher;
+use crate::pool::{Launcher, Limits, Pool};
+use crate::store::{Store, StoreError};
+use crate::timeline::History;
+use crate::web;
+
+/// Time for a connection to a service behind the gateway.
+const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder {path}; check that it may be written, or set state_dir to another", path = path.display())]
+    State {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The deployed functions cannot be read.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The Invoke API's address cannot be used.
+    #[error("cannot listen on {address}; set listen.invoke to another address")]
+    Listen {
+        /// `listen.invoke`.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The admin socket cannot be had.
+    #[error(transparent)]
+    Admin(#[from] SocketError),
+    /// The gateway cannot work.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// There is no key for the object store.
+    #[error("the object store needs the gateway's key; set gateway.credentials")]
+    Key(#[source] aws_credential_types::provider::error::CredentialsError),
+    /// The object store cannot work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An address that was just bound has no name.
+    #[error("cannot tell the address of a listening socket")]
+    Address(#[source] io::Error),
+}
+
+/// A daemon whose parts are all there.
+#[derive(Debug)]
+pub struct Daemon {
+    config: Config,
+    invoke: TcpListener,
+    admin: (UnixListener, SocketFile),
+    store: Option<Store>,
+    registry: Arc<Registry>,
+    logs: Arc<Logs>,
+    launcher: Arc<dyn Launcher>,
+}
+
+impl Daemon {
+    /// Opens everything that `config` names; functions run in VMs.
+    pub async fn open(config: Config) -> Result<Self, DaemonError> {
+        let credentials = credentials_from(match &config.gateway.credentials {
+            Credentials::Chain => CredentialSource::Chain,
+            Credentials::File(path) => CredentialSource::File(path.clone()),
+        })
+        .await?;
+        let gateway = GatewayConfig {
+            region: config.gateway.region.clone(),
+            endpoints: config.gateway.endpoints.clone(),
+            connect_timeout: CONNECT_TIMEOUT,
+        };
+        let upstream = Upstream::new(gateway, credentials.clone()).await?;
+        let launcher = Arc::new(VmLauncher::new(
+            config.vm.clone(),
+            config.gateway.region.clone(),
+            upstream,
+        ));
+        let store = open_store(&config, &credentials).await?;
+        Self::open_with(config, store, launcher).await
+    }
+
+    /// Opens everything but the gateway; functions run in what `launcher` starts.
+    pub async fn open_with(
+        config: Config,
+        store: Option<Store>,
+        launcher: Arc<dyn Launcher>,
+    ) -> Result<Self, DaemonError> {
+        let state = |source| DaemonError::State {
+            path: config.state_dir.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&config.state_dir).map_err(state)?;
+        let logs = Arc::new(Logs::open(config.state_dir.join("logs")).map_err(state)?);
+        let registry = Arc::new(Registry::open(config.state_dir.join("functions"))?);
+        let address = config.listen.invoke;
+        let invoke = TcpListener::bind(address)
+            .await
+            .map_err(|source| DaemonError::Listen { address, source })?;
+        // Last: it is the only part that leaves a file behind.
+        let admin = socket::bind(&config.listen.admin)?;
+        Ok(Self {
+            config,
+            invoke,
+            admin,
+            store,
+            registry,
+            logs,
+            launcher,
+        })
+    }
+
+    /// Where the Invoke API listens.
+    pub fn invoke_address(&self) -> io::Result<SocketAddr> {
+        self.invoke.local_addr()
+    }
+
+    /// Serves until `stop` is cancelled; then lets running invocations end, ends all instances, and removes its socket.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), DaemonError> {
+        let invoke_address = self.invoke.local_addr().map_err(DaemonError::Address)?;
+        let store_address = self
+            .store
+            .as_ref()
+            .map(Store::address)
+            .transpose()
+            .map_err(DaemonError::Address)?;
+        let pool = self.pool();
+        let history = Arc::clone(pool.history());
+        let events = EventQueue::start(
+            Arc::clone(&pool),
+            self.config.pool.max_instances,
+            stop.clone(),
+        );
+        let region = self.config.gateway.region.clone();
+        let ingress = Ingress::new(
+            Arc::clone(&self.registry),
+            Arc::clone(&pool),
+            events,
+            region.clone(),
+        );
+        let admin = Arc::new(Admin {
+            registry: self.registry,
+            pool: Arc::clone(&pool),
+            logs: self.logs,
+            history,
+            ingress: Arc::clone(&ingress),
+            invoke_address,
+            store_address,
+            region,
+            started: Instant::now(),
+            stop: stop.clone(),
+        });
+        tracing::info!(invoke = %invoke_address, admin = %self.config.listen.admin.display(), store = ?store_address, "ready");
+
+        let (admin_listener, admin_file) = self.admin;
+        let servers = TaskTracker::new();
+        // The store outlives the others: running invocations may still write to it.
+        let store_stop = CancellationToken::new();
+        let store = self
+            .store
+            .map(|store| tokio::spawn(store.serve(store_stop.clone())));
+        servers.spawn(web::serve(self.invoke, ingress, stop.clone()));
+        servers.spawn(web::serve(admin_listener, admin, stop.clone()));
+        servers.close();
+
+        stop.cancelled().await;
+        pool.close(self.config.pool.drain_timeout).await;
+        if tokio::time::timeout(self.config.pool.drain_timeout, servers.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("giving up connections that are still open");
+        }
+        store_stop.cancel();
+        if let Some(store) = store
+            && let Err(error) = store.await
+        {
+            tracing::warn!(%error, "the object store ended badly");
+        }
+        drop(admin_file);
+        tracing::info!("ended");
+        Ok(())
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        let limits = Limits {
+            max_instances: self.config.pool.max_instances,
+            idle_timeout: self.config.pool.idle_timeout,
+            boot_timeout: self.config.vm.boot_timeout,
+        };
+        Pool::new(
+            limits,
+            Arc::clone(&self.launcher),
+            Arc::clone(&self.logs),
+            Arc::new(History::default()),
+        )
+    }
+}
+
+async fn open_store(
+    config: &Config,
+    credentials: &SharedCredentialsProvider,
+) -> Result<Option<Store>, DaemonError> {
+    let Some(store) = &config.store else {
+        return Ok(None);
+    };
+    let key = credentials
+        .provide_credentials()
+        .await
+        .map_err(DaemonError::Key)?;
+    Ok(Some(Store::open(store, &key).await?))
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a person says about a function when deploying it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use nexus_backend::gateway;
+use nexus_backend::sockets::{EndpointPolicy, EndpointRule};
+use serde::{Deserialize, Serialize};
+
+use super::environment;
+
+/// Least and greatest memory of a VM, in MiB. Lambda's bounds.
+const MEMORY_MIB: std::ops::RangeInclusive<u32> = 64..=10_240;
+
+/// Longest time an invocation may take, in seconds. Lambda's bound.
+const TIMEOUT_MAX_S: u32 = 900;
+
+/// A deployed function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// The root file system: an EROFS image, referenced, not copied.
+    pub root: PathBuf,
+    /// Memory of the VM, in MiB.
+    #[serde(default = "default_memory")]
+    pub memory_mib: u32,
+    /// Longest time of an invocation, in seconds.
+    #[serde(default = "default_timeout")]
+    pub timeout_s: u32,
+    /// Variables for the function.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Replaces the image's command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    /// What the function may reach. Nothing unless said.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// What a function may reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Objects, by way of the gateway.
+    #[serde(default)]
+    pub buckets: Vec<BucketGrant>,
+    /// Hosts, as `host:port`.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointRule>,
+}
+
+/// Access to the objects of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BucketGrant {
+    /// The bucket; `*` stands for any characters.
+    pub bucket: String,
+    /// What keys must start with.
+    #[serde(default)]
+    pub prefix: String,
+    /// What may be done.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// What may be done with an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Get, head, list.
+    Read,
+    /// Put, delete.
+    Write,
+    /// Both.
+    #[default]
+    ReadWrite,
+}
+
+/// Why a function cannot be deployed.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// The root image cannot be used.
+    #[error("root image {path}: {reason}; make one with `nexus build`", path = path.display())]
+    Root {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A number is out of range.
+    #[error("{what} is {value}, must be {least} to {most}")]
+    Range {
+        /// Which number.
+        what: &'static str,
+        /// What was asked for.
+        value: u32,
+        /// The least possible.
+        least: u32,
+        /// The greatest possible.
+        most: u32,
+    },
+    /// A variable cannot be set.
+    #[error(transparent)]
+    Environment(#[from] environment::EnvironmentError),
+    /// A command with no words.
+    #[error("command is empty: leave it out to run the image's own")]
+    Command,
+}
+
+const fn default_memory() -> u32 {
+    128
+}
+
+const fn default_timeout() -> u32 {
+    3
+}
+
+impl Function {
+    /// Checks everything that can be known before the first invocation.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        range("memory_mib", self.memory_mib, MEMORY_MIB)?;
+        range("timeout_s", self.timeout_s, 1..=TIMEOUT_MAX_S)?;
+        environment::check(&self.env)?;
+        if self.command.as_ref().is_some_and(Vec::is_empty) {
+            return Err(SpecError::Command);
+        }
+        self.check_root()
+    }
+
+    fn check_root(&self) -> Result<(), SpecError> {
+        let wrong = |reason: String| SpecError::Root {
+            path: self.root.clone(),
+            reason,
+        };
+        if !self.root.is_absolute() {
+            return Err(wrong("the path must be absolute".into()));
+        }
+        has_erofs_magic(&self.root).map_err(|error| wrong(error.to_string()))
+    }
+}
+
+impl Policy {
+    /// For the backend's sockets. One for each VM: it remembers what names resolved to.
+    pub fn endpoint_policy(&self) -> EndpointPolicy {
+        EndpointPolicy::new(self.endpoints.iter().cloned())
+    }
+
+    /// For the gateway.
+    pub fn bucket_policy(&self) -> gateway::BucketPolicy {
+        let rules = self.buckets.iter().map(|grant| gateway::BucketRule {
+            bucket: grant.bucket.clone(),
+            prefix: grant.prefix.clone(),
+            access: match grant.access {
+                Access::Read => gateway::Access::Read,
+                Access::Write => gateway::Access::Write,
+                Access::ReadWrite => gateway::Access::ReadWrite,
+            },
+        });
+        gateway::BucketPolicy {
+            rules: rules.collect(),
+        }
+    }
+}
+
+fn range(
+    what: &'static str,
+    value: u32,
+    range: std::ops::RangeInclusive<u32>,
+) -> Result<(), SpecError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(SpecError::Range {
+        what,
+        value,
+        least: *range.start(),
+        most: *range.end(),
+    })
+}
+
+/// Looks for the superblock's magic number (Linux, `fs/erofs/erofs_fs.h`: at 1024, little-endian).
+fn has_erofs_magic(path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+
+    const OFFSET: u64 = 1024;
+    const MAGIC: [u8; 4] = 0xE0F5_E1E2_u32.to_le_bytes();
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut found = [0; 4];
+    match file.read_exact_at(&mut found, OFFSET) {
+        Ok(()) if found == MAGIC => Ok(()),
+        Ok(()) | Err(_) => Err(io::Error::other("not an EROFS image")),
+    }
+}

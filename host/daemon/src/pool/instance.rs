@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One instance: a machine, its runtime API and its console.
+//!
+//! ```text
+//!             initialised            lease
+//!   starting -------------> idle <----------> running
+//!      |                     |    release        |
+//!      |  init fails         |  idle too long    |  timeout, death
+//!      +---------------------+-------------------+----> stopped
+//! ```
+//! An idle instance is paused as soon as its function waits for the next event, and resumed when it is leased.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nexus_backend::runtime_api::{RuntimeApi, RuntimeLimits};
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::launch::{LaunchError, Launcher, Machine, MachineError, Order};
+use crate::functions::{Function, FunctionName};
+use crate::logs::FunctionLog;
+use crate::logs::console::Console;
+
+/// What an instance is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The function is not ready.
+    Starting,
+    /// It waits for an event.
+    Idle,
+    /// It has one.
+    Running,
+    /// It is being ended.
+    Stopped,
+}
+
+/// One instance.
+#[derive(Debug)]
+pub struct Instance {
+    /// Unique while the daemon runs.
+    pub id: String,
+    /// The function's name.
+    pub name: FunctionName,
+    /// The function as it was deployed when the instance was started.
+    pub function: Arc<Function>,
+    /// Where the function gets its events.
+    pub runtime: Arc<RuntimeApi>,
+    /// What it prints.
+    pub console: Arc<Console>,
+    /// What runs it.
+    pub machine: Box<dyn Machine>,
+    /// When the machine's process ran.
+    pub started: Instant,
+    retired: AtomicBool,
+    paused: tokio::sync::Mutex<bool>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    rest: CancellationToken,
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+impl Instance {
+    /// Starts a machine for `function`. `slot` is given back when the machine is gone.
+    pub async fn start(
+        launcher: &dyn Launcher,
+        name: FunctionName,
+        function: Arc<Function>,
+        log: Arc<FunctionLog>,
+        slot: OwnedSemaphorePermit,
+    ) -> Result<Arc<Self>, LaunchError> {
+        let (console, end) = Console::open(log).map_err(|source| LaunchError::Resource {
+            what: "make a console",
+            source,
+        })?;
+        let runtime = RuntimeApi::new(RuntimeLimits::default());
+        let id = Uuid::new_v4().simple().to_string()[..12].to_owned();
+        let machine = launcher
+            .launch(Order {
+                instance: id.clone(),
+                name: name.clone(),
+                function: Arc::clone(&function),
+                runtime: Arc::clone(&runtime),
+                console: end,
+            })
+            .await?;
+        let instance = Arc::new(Self {
+            id,
+            name,
+            function,
+            runtime,
+            console,
+            machine,
+            started: Instant::now(),
+            retired: AtomicBool::new(false),
+            paused: tokio::sync::Mutex::new(false),
+            inner: Mutex::new(Inner {
+                state: State::Starting,
+                rest: CancellationToken::new(),
+                slot: Some(slot),
+            }),
+        });
+        instance.watch();
+        Ok(instance)
+    }
+
+    /// Reads the console to its end, and tells the runtime API when the machine ends, so that nobody waits for it.
+    fn watch(self: &Arc<Self>) {
+        let console = Arc::clone(&self.console);
+        tokio::spawn(async move {
+            if let Err(error) = console.run().await {
+                tracing::warn!(%error, "cannot read an instance's console");
+            }
+        });
+        let instance = Arc::clone(self);
+        tokio::spawn(async move {
+            let reason = instance.machine.ended().await;
+            tracing::debug!(instance = instance.id, %reason, "instance ended");
+            instance.runtime.fail(reason);
+        });
+    }
+
+    /// Marks the instance idle. The returned token is cancelled when it is leased or stopped.
+    pub fn rest(&self) -> CancellationToken {
+        let mut inner = self.lock();
+        inner.state = State::Idle;
+        inner.rest = CancellationToken::new();
+        inner.rest.clone()
+    }
+
+    /// Marks the instance running.
+    pub fn lease(&self) {
+        let mut inner = self.lock();
+        inner.rest.cancel();
+        inner.state = State::Running;
+    }
+
+    /// Pauses the machine as soon as the function waits for an event. False if it has not come to wait within `limit`, or
+    /// the machine cannot be paused.
+    pub async fn settle(&self, limit: Duration) -> bool {
+        if tokio::time::timeout(limit, self.runtime.wait_until_waiting())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                instance = self.id,
+                "the function did not ask for its next event in time"
+            );
+            return false;
+        }
+        let mut paused = self.paused.lock().await;
+        // Before it is done: who is cancelled here must not leave a paused machine that counts as running.
+        *paused = true;
+        let result = self.machine.pause().await;
+        if let Err(error) = &result {
+            tracing::warn!(instance = self.id, %error, "cannot pause an idle instance");
+        }
+        result.is_ok()
+    }
+
+    /// Lets a paused machine go on.
+    pub async fn wake(&self) -> Result<(), MachineError> {
+        let mut paused = self.paused.lock().await;
+        if *paused {
+            self.machine.resume().await?;
+            *paused = false;
+        }
+        Ok(())
+    }
+
+    /// Ends the machine and gives its slot back.
+    pub async fn stop(&self) {
+        {
+            let mut inner = self.lock();
+            inner.rest.cancel();
+            inner.state = State::Stopped;
+        }
+        self.machine.stop().await;
+        self.lock().slot = None;
+    }
+
+    /// From now on the instance takes no more events: its function was replaced or removed.
+    pub fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+    }
+
+    /// Whether the instance takes no more events.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+
+    /// What the instance is doing.
+    pub fn state(&self) -> State {
+        self.lock().state
+    }
+
+    /// Whether the machine's processors are stopped; unknown while that changes.
+    pub fn is_paused(&self) -> Option<bool> {
+        self.paused.try_lock().ok().map(|paused| *paused)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
