@@ -18,7 +18,9 @@ impl DnsService {
     /// The response to `query`, as bytes; `None` if it is none that could be responded to.
     pub(super) async fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
         let response = match Message::from_vec(query) {
-            Ok(request) if request.metadata.message_type == MessageType::Query => self.respond(&request).await,
+            Ok(request) if request.metadata.message_type == MessageType::Query => {
+                self.respond(&request).await
+            }
             Ok(_) => return None,
             Err(_) => {
                 let id = u16::from_be_bytes(*query.first_chunk()?);
@@ -33,17 +35,20 @@ impl DnsService {
         response.metadata.recursion_desired = request.metadata.recursion_desired;
         response.metadata.recursion_available = true;
         response.queries.clone_from(&request.queries);
-        response.metadata.response_code = match (request.metadata.op_code, request.queries.as_slice()) {
-            (OpCode::Query, [query]) => match self.look_up(query).await {
-                Ok(addresses) => {
-                    response.answers.extend(addresses.into_iter().map(|ip| record(query, ip)));
-                    ResponseCode::NoError
-                }
-                Err(code) => code,
-            },
-            (OpCode::Query, _) => ResponseCode::FormErr,
-            _ => ResponseCode::NotImp,
-        };
+        response.metadata.response_code =
+            match (request.metadata.op_code, request.queries.as_slice()) {
+                (OpCode::Query, [query]) => match self.look_up(query).await {
+                    Ok(addresses) => {
+                        response
+                            .answers
+                            .extend(addresses.into_iter().map(|ip| record(query, ip)));
+                        ResponseCode::NoError
+                    }
+                    Err(code) => code,
+                },
+                (OpCode::Query, _) => ResponseCode::FormErr,
+                _ => ResponseCode::NotImp,
+            };
         response
     }
 
@@ -68,10 +73,14 @@ impl DnsService {
             return Err(ResponseCode::Refused);
         }
         // Without a final dot, which would hide the names of /etc/hosts: a name means what it means to a program on the host.
-        let addresses = self.resolver.resolve(name, wanted).await.map_err(|failure| match failure {
-            Failure::NoName => ResponseCode::NXDomain,
-            Failure::Unknown => ResponseCode::ServFail,
-        })?;
+        let addresses =
+            self.resolver
+                .resolve(name, wanted)
+                .await
+                .map_err(|failure| match failure {
+                    Failure::NoName => ResponseCode::NXDomain,
+                    Failure::Unknown => ResponseCode::ServFail,
+                })?;
         for ip in &addresses {
             self.policy.learn(name, *ip);
         }

@@ -37,7 +37,10 @@ pub struct DnsService {
 impl DnsService {
     /// A name service for the VM whose connections `policy` governs.
     pub fn new(policy: Arc<EndpointPolicy>) -> Arc<Self> {
-        Arc::new(Self { policy, resolver: Resolver::default() })
+        Arc::new(Self {
+            policy,
+            resolver: Resolver::default(),
+        })
     }
 
     async fn serve_queries(&self, mut stream: ServiceStream) -> io::Result<()> {

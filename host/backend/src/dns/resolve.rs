@@ -38,7 +38,9 @@ pub(super) struct Resolver {
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(CONCURRENT)) }
+        Self {
+            slots: Arc::new(Semaphore::new(CONCURRENT)),
+        }
     }
 }
 
@@ -56,7 +58,9 @@ impl Resolver {
             });
             lookup.await.map_err(|_| Failure::Unknown)?
         };
-        tokio::time::timeout(PATIENCE, lookup).await.unwrap_or(Err(Failure::Unknown))
+        tokio::time::timeout(PATIENCE, lookup)
+            .await
+            .unwrap_or(Err(Failure::Unknown))
     }
 }
 
@@ -70,7 +74,14 @@ fn look_up(name: &CString, wanted: Wanted) -> Result<Vec<IpAddr>, Failure> {
     hints.ai_socktype = libc::SOCK_STREAM;
     let mut list = std::ptr::null_mut();
     // SAFETY: the strings end with a zero byte or are absent, and `list` takes a list that is freed below.
-    let code = unsafe { libc::getaddrinfo(name.as_ptr(), std::ptr::null(), &raw const hints, &raw mut list) };
+    let code = unsafe {
+        libc::getaddrinfo(
+            name.as_ptr(),
+            std::ptr::null(),
+            &raw const hints,
+            &raw mut list,
+        )
+    };
     match code {
         0 => {}
         libc::EAI_NONAME => return Err(Failure::NoName),
@@ -82,7 +93,9 @@ fn look_up(name: &CString, wanted: Wanted) -> Result<Vec<IpAddr>, Failure> {
     let mut next = list;
     // SAFETY: the list is getaddrinfo's; it is linked by `ai_next` and ends with null.
     while let Some(entry) = unsafe { next.as_ref() } {
-        addresses.extend(address(entry).filter(|ip| !addresses.contains(ip)));
+        // SAFETY: the entry is of the list that getaddrinfo made.
+        let address = unsafe { address(entry) };
+        addresses.extend(address.filter(|ip| !addresses.contains(ip)));
         next = entry.ai_next;
     }
     // SAFETY: the list came from getaddrinfo, and nothing refers to it any more.
@@ -90,16 +103,18 @@ fn look_up(name: &CString, wanted: Wanted) -> Result<Vec<IpAddr>, Failure> {
     Ok(addresses)
 }
 
-fn address(entry: &libc::addrinfo) -> Option<IpAddr> {
+/// # Safety
+/// `entry` is one that getaddrinfo(3) made.
+unsafe fn address(entry: &libc::addrinfo) -> Option<IpAddr> {
     match entry.ai_family {
         libc::AF_INET => {
             // SAFETY: for this family `ai_addr` points to a sockaddr_in (getaddrinfo(3)).
-            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in>().as_ref() }?;
+            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in>().read_unaligned() };
             Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into())
         }
         libc::AF_INET6 => {
             // SAFETY: for this family `ai_addr` points to a sockaddr_in6 (getaddrinfo(3)).
-            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in6>().as_ref() }?;
+            let address = unsafe { entry.ai_addr.cast::<libc::sockaddr_in6>().read_unaligned() };
             Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
         }
         _ => None,

@@ -6,7 +6,7 @@
 //! reply holds up nobody, without a thread for each VM.
 
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, AsFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,7 +58,11 @@ impl Control {
     }
 
     /// Serves the VM until it ends, cleans up, and says how it ended.
-    pub(super) async fn serve(mut self, stop: CancellationToken, ended: watch::Sender<Option<SessionEnd>>) {
+    pub(super) async fn serve(
+        mut self,
+        stop: CancellationToken,
+        ended: watch::Sender<Option<SessionEnd>>,
+    ) {
         // Also if the runtime drops this task: no socket outlives it.
         let cleanup = Cleanup(Arc::clone(&self.device));
         let end = self.run(&stop).await;
@@ -106,12 +110,15 @@ impl Control {
     }
 
     fn transport(&self) -> MutexGuard<'_, Transport> {
-        self.transport.lock().unwrap_or_else(PoisonError::into_inner)
+        self.transport
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when a whole message can be read.
     async fn message(&self) -> Result<(), SessionEnd> {
-        let failed = |error: io::Error| SessionEnd::Failed(format!("vhost-user connection: {error}"));
+        let failed =
+            |error: io::Error| SessionEnd::Failed(format!("vhost-user connection: {error}"));
         loop {
             let mut ready = self.stream.readable().await.map_err(failed)?;
             match waiting(self.stream.get_ref().as_fd()).map_err(failed)? {
@@ -126,7 +133,9 @@ impl Control {
     fn handle(&mut self) -> Result<(), SessionEnd> {
         let replies = outgoing(self.stream.get_ref().as_fd());
         if replies.map_err(|error| SessionEnd::Failed(error.to_string()))? > REPLIES_MAX {
-            return Err(SessionEnd::Failed("the VMM does not take the replies to its vhost-user messages".into()));
+            return Err(SessionEnd::Failed(
+                "the VMM does not take the replies to its vhost-user messages".into(),
+            ));
         }
         match self.handler.handle_request() {
             Ok(()) => Ok(()),
@@ -191,7 +200,11 @@ fn waiting(stream: BorrowedFd<'_>) -> io::Result<Waiting> {
     }
     let payload = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]) as usize;
     let complete = payload > PAYLOAD_MAX || ioctl(stream, libc::FIONREAD)? >= HEADER + payload;
-    Ok(if complete { Waiting::Message } else { Waiting::Part })
+    Ok(if complete {
+        Waiting::Message
+    } else {
+        Waiting::Part
+    })
 }
 
 /// Bytes that the VMM has not taken yet.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use nexus_proto::wire::{Config, DecodeError, Event, Family, Request, Ring, SocketId};
 use tokio_util::sync::CancellationToken;
 
+use super::Limits;
 use super::statistics::{Counters, Statistics};
 use super::virtqueue::{QueueError, Virtqueue};
-use super::Limits;
 use crate::sockets::{Outbox, RingError, Rings, Socket, SocketViolation, Targets, connect};
 
 /// Most requests handled before other VMs get their turn.
@@ -42,7 +42,10 @@ pub(super) enum Violation {
     #[error("request for socket {0}, which is free")]
     Free(SocketId),
     #[error("socket {id}: {source}")]
-    Socket { id: SocketId, source: SocketViolation },
+    Socket {
+        id: SocketId,
+        source: SocketViolation,
+    },
 }
 
 /// The device that one VM sees.
@@ -201,7 +204,9 @@ impl Device {
                 socket.update(progress).map_err(wrong)?;
                 socket.flush();
             }
-            Request::Close { tx_produced, abort, .. } => {
+            Request::Close {
+                tx_produced, abort, ..
+            } => {
                 let socket = self.socket(id)?;
                 if socket.close(tx_produced, abort).map_err(wrong)? {
                     tokio::spawn(watch_linger(Arc::clone(&socket), self.limits.close_timeout));
@@ -212,19 +217,37 @@ impl Device {
         Ok(())
     }
 
-    fn open(self: &Arc<Self>, id: SocketId, family: Family, tx: Ring, rx: Ring, queue: &Virtqueue) -> Result<(), Violation> {
+    fn open(
+        self: &Arc<Self>,
+        id: SocketId,
+        family: Family,
+        tx: Ring,
+        rx: Ring,
+        queue: &Virtqueue,
+    ) -> Result<(), Violation> {
         let (max_sockets, max_ring) = (self.limits.max_sockets, self.limits.max_ring);
         if id >= max_sockets {
-            return Err(Violation::Id { id, max: max_sockets });
+            return Err(Violation::Id {
+                id,
+                max: max_sockets,
+            });
         }
-        if let Some(size) = [tx.size(), rx.size()].into_iter().find(|size| *size > max_ring) {
-            return Err(Violation::RingSize { id, size, max: max_ring });
+        if let Some(size) = [tx.size(), rx.size()]
+            .into_iter()
+            .find(|size| *size > max_ring)
+        {
+            return Err(Violation::RingSize {
+                id,
+                size,
+                max: max_ring,
+            });
         }
         let mut sockets = lock(&self.sockets);
         if sockets.contains_key(&id) {
             return Err(Violation::InUse(id));
         }
-        let rings = Rings::new(Arc::clone(queue.memory()), tx, rx).map_err(|source| Violation::Ring { id, source })?;
+        let rings = Rings::new(Arc::clone(queue.memory()), tx, rx)
+            .map_err(|source| Violation::Ring { id, source })?;
         let outbox: Arc<dyn Outbox> = Arc::clone(self) as Arc<dyn Outbox>;
         sockets.insert(id, Socket::new(id, family, rings, outbox));
         self.counters.sockets_opened.add(1);
@@ -232,7 +255,10 @@ impl Device {
     }
 
     fn socket(&self, id: SocketId) -> Result<Arc<Socket>, Violation> {
-        lock(&self.sockets).get(&id).cloned().ok_or(Violation::Free(id))
+        lock(&self.sockets)
+            .get(&id)
+            .cloned()
+            .ok_or(Violation::Free(id))
     }
 
     fn send_marked(&self, queue: &mut Virtqueue) -> Result<u64, QueueError> {

@@ -14,10 +14,16 @@ use crate::sockets::GuestMemory;
 /// Why the memory of a VM cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MemoryError {
-    #[error("guest memory at {address:#x} cannot be sealed against shrinking ({source}); make it a memfd with MFD_ALLOW_SEALING")]
+    #[error(
+        "guest memory at {address:#x} cannot be sealed against shrinking ({source}); make it a memfd with MFD_ALLOW_SEALING"
+    )]
     Seal { address: u64, source: io::Error },
     #[error("guest memory at {address:#x}, {size} bytes, cannot be mapped: {reason}")]
-    Map { address: u64, size: u64, reason: String },
+    Map {
+        address: u64,
+        size: u64,
+        reason: String,
+    },
     #[error("guest memory regions are not usable together: {0}")]
     Regions(String),
 }
@@ -38,7 +44,10 @@ struct Region {
 
 impl MemoryTable {
     /// Maps the regions that the VMM describes.
-    pub(super) fn map(table: &[VhostUserMemoryRegion], files: Vec<File>) -> Result<Self, MemoryError> {
+    pub(super) fn map(
+        table: &[VhostUserMemoryRegion],
+        files: Vec<File>,
+    ) -> Result<Self, MemoryError> {
         let mut regions = Vec::new();
         let mut mappings = Vec::new();
         for (region, file) in table.iter().zip(files) {
@@ -49,7 +58,8 @@ impl MemoryTable {
             mappings.push(map_region(guest, size, FileOffset::new(file, offset))?);
         }
         mappings.sort_by_key(|mapping| vm_memory::GuestMemoryRegion::start_addr(mapping).0);
-        let memory = GuestMemory::from_regions(mappings).map_err(|error| MemoryError::Regions(error.to_string()))?;
+        let memory = GuestMemory::from_regions(mappings)
+            .map_err(|error| MemoryError::Regions(error.to_string()))?;
         let memory = Arc::new(memory);
         Ok(Self { memory, regions })
     }
@@ -63,12 +73,21 @@ impl MemoryTable {
     }
 }
 
-fn map_region(address: u64, size: u64, file: FileOffset) -> Result<GuestRegionMmap<()>, MemoryError> {
+fn map_region(
+    address: u64,
+    size: u64,
+    file: FileOffset,
+) -> Result<GuestRegionMmap<()>, MemoryError> {
     seal(file.file()).map_err(|source| MemoryError::Seal { address, source })?;
-    let failed = |reason: String| MemoryError::Map { address, size, reason };
+    let failed = |reason: String| MemoryError::Map {
+        address,
+        size,
+        reason,
+    };
     let length = usize::try_from(size).map_err(|_| failed("too large".into()))?;
     let mapping = MmapRegion::from_file(file, length).map_err(|error| failed(error.to_string()))?;
-    GuestRegionMmap::new(mapping, GuestAddress(address)).ok_or_else(|| failed("its end exceeds the address space".into()))
+    GuestRegionMmap::new(mapping, GuestAddress(address))
+        .ok_or_else(|| failed("its end exceeds the address space".into()))
 }
 
 /// Makes sure that the file never gets shorter. Access to a mapping behind the end of its file raises SIGBUS
@@ -78,7 +97,9 @@ fn seal(file: &File) -> io::Result<()> {
         Ok(_) => Ok(()),
         // No seal can be added, but the one that counts may be there already.
         Err(error) => match fcntl(file, FcntlArg::F_GET_SEALS) {
-            Ok(seals) if SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_SHRINK) => Ok(()),
+            Ok(seals) if SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_SHRINK) => {
+                Ok(())
+            }
             _ => Err(error.into()),
         },
     }

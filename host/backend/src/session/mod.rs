@@ -27,8 +27,8 @@ use nexus_proto::wire::limits;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use self::statistics::Statistics;
 use self::device::Device;
+pub use self::statistics::Statistics;
 use crate::service::Services;
 use crate::sockets::{EndpointPolicy, Targets};
 
@@ -123,9 +123,11 @@ impl Session {
         let limits = limits.within_protocol();
         let targets = Targets::new(services, policy, limits.connect_timeout);
         let device = Device::new(name, targets, limits);
-        let control = control::Control::new(stream, Arc::clone(&device)).map_err(|source| SessionError::Stream {
-            name: device.name().into(),
-            source,
+        let control = control::Control::new(stream, Arc::clone(&device)).map_err(|source| {
+            SessionError::Stream {
+                name: device.name().into(),
+                source,
+            }
         })?;
         let stop = CancellationToken::new();
         let (ended, end) = watch::channel(None);

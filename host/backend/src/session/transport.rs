@@ -13,9 +13,10 @@ use nexus_proto::wire::limits;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::unix::AsyncFd;
 use vhost::vhost_user::message::{
-    VhostTransferStateDirection, VhostTransferStatePhase, VhostUserConfigFlags, VhostUserInflight, VhostUserLog,
-    VhostUserMemoryRegion, VhostUserProtocolFeatures, VhostUserShMemConfig, VhostUserSharedMsg,
-    VhostUserSingleMemoryRegion, VhostUserVirtioFeatures, VhostUserVringAddrFlags, VhostUserVringState,
+    VhostTransferStateDirection, VhostTransferStatePhase, VhostUserConfigFlags, VhostUserInflight,
+    VhostUserLog, VhostUserMemoryRegion, VhostUserProtocolFeatures, VhostUserShMemConfig,
+    VhostUserSharedMsg, VhostUserSingleMemoryRegion, VhostUserVirtioFeatures,
+    VhostUserVringAddrFlags, VhostUserVringState,
 };
 use vhost::vhost_user::{Error, GpuBackend, Result, VhostUserBackendReqHandlerMut};
 use virtio_bindings::virtio_config::VIRTIO_F_VERSION_1;
@@ -85,7 +86,11 @@ impl Transport {
         usize::try_from(index)
             .ok()
             .and_then(|index| self.vrings.get_mut(index))
-            .ok_or_else(|| failed(format!("there is no queue {index}; the device has {QUEUE_COUNT}")))
+            .ok_or_else(|| {
+                failed(format!(
+                    "there is no queue {index}; the device has {QUEUE_COUNT}"
+                ))
+            })
     }
 
     fn stop(&mut self) {
@@ -112,9 +117,11 @@ impl Transport {
         };
         let memory = Arc::clone(&table.memory);
         let translate = |address| {
-            table
-                .guest_address(address)
-                .ok_or_else(|| failed(format!("queue {index}: {address:#x} is not within the memory table")))
+            table.guest_address(address).ok_or_else(|| {
+                failed(format!(
+                    "queue {index}: {address:#x} is not within the memory table"
+                ))
+            })
         };
         let Some(vring) = self.vrings.get(index as usize) else {
             return Ok(());
@@ -125,7 +132,8 @@ impl Transport {
         if vring.running || vring.kick.is_none() || !(vring.enabled || always_enabled) {
             return Ok(());
         }
-        let mut queue = Queue::new(limits::QUEUE_SIZE).map_err(|error| failed(error.to_string()))?;
+        let mut queue =
+            Queue::new(limits::QUEUE_SIZE).map_err(|error| failed(error.to_string()))?;
         let [table, avail, used] = addresses;
         let placed = [
             queue.try_set_size(vring.size),
@@ -141,13 +149,22 @@ impl Transport {
         self.run(index, queue, memory)
     }
 
-    fn run(&mut self, index: u32, queue: Queue, memory: Arc<crate::sockets::GuestMemory>) -> Result<()> {
+    fn run(
+        &mut self,
+        index: u32,
+        queue: Queue,
+        memory: Arc<crate::sockets::GuestMemory>,
+    ) -> Result<()> {
         let device = Arc::clone(&self.device);
         let vring = self.vring(index)?;
         let call = clone(vring.call.as_ref())?;
         let is_requests = index == u32::from(QUEUE_REQUEST);
         let queue = Virtqueue::new(queue, memory, call).map_err(|error| {
-            let violation = if is_requests { Violation::Request(error) } else { Violation::Event(error) };
+            let violation = if is_requests {
+                Violation::Request(error)
+            } else {
+                Violation::Event(error)
+            };
             device.violate(&violation);
             failed(violation.to_string())
         })?;
@@ -166,12 +183,15 @@ fn failed(reason: String) -> Error {
 }
 
 fn clone(eventfd: Option<&File>) -> Result<Option<File>> {
-    eventfd.map(|fd| fd.try_clone().map_err(Error::ReqHandlerError)).transpose()
+    eventfd
+        .map(|fd| fd.try_clone().map_err(Error::ReqHandlerError))
+        .transpose()
 }
 
 /// Takes an eventfd from the VMM such that neither reading nor writing it ever blocks, whatever it really is.
 fn nonblocking(file: File) -> Result<File> {
-    let flags = fcntl(&file, FcntlArg::F_GETFL).map_err(|error| Error::ReqHandlerError(error.into()))?;
+    let flags =
+        fcntl(&file, FcntlArg::F_GETFL).map_err(|error| Error::ReqHandlerError(error.into()))?;
     let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
     fcntl(&file, FcntlArg::F_SETFL(flags)).map_err(|error| Error::ReqHandlerError(error.into()))?;
     Ok(file)
@@ -198,7 +218,10 @@ impl VhostUserBackendReqHandlerMut for Transport {
 
     fn set_features(&mut self, features: u64) -> Result<()> {
         if features & !FEATURES != 0 {
-            return Err(failed(format!("features {:#x} were not offered", features & !FEATURES)));
+            return Err(failed(format!(
+                "features {:#x} were not offered",
+                features & !FEATURES
+            )));
         }
         self.features = features;
         Ok(())
@@ -218,9 +241,14 @@ impl VhostUserBackendReqHandlerMut for Transport {
     }
 
     fn set_vring_num(&mut self, index: u32, num: u32) -> Result<()> {
-        let size = u16::try_from(num).ok().filter(|size| size.is_power_of_two() && *size <= limits::QUEUE_SIZE);
+        let size = u16::try_from(num)
+            .ok()
+            .filter(|size| size.is_power_of_two() && *size <= limits::QUEUE_SIZE);
         let size = size.ok_or_else(|| {
-            failed(format!("queue {index}: size {num} is not a power of two up to {}", limits::QUEUE_SIZE))
+            failed(format!(
+                "queue {index}: size {num} is not a power of two up to {}",
+                limits::QUEUE_SIZE
+            ))
         })?;
         self.vring(index)?.size = size;
         Ok(())
@@ -240,7 +268,8 @@ impl VhostUserBackendReqHandlerMut for Transport {
     }
 
     fn set_vring_base(&mut self, index: u32, base: u32) -> Result<()> {
-        let base = u16::try_from(base).map_err(|_| failed(format!("queue {index}: base {base} exceeds 16 bits")))?;
+        let base = u16::try_from(base)
+            .map_err(|_| failed(format!("queue {index}: base {base} exceeds 16 bits")))?;
         self.vring(index)?.base = base;
         Ok(())
     }
@@ -261,7 +290,9 @@ impl VhostUserBackendReqHandlerMut for Transport {
 
     fn set_vring_kick(&mut self, index: u8, fd: Option<File>) -> Result<()> {
         let Some(file) = fd else {
-            return Err(failed(format!("queue {index}: polling instead of notifications is not supported")));
+            return Err(failed(format!(
+                "queue {index}: polling instead of notifications is not supported"
+            )));
         };
         // SAFETY: a `File` keeps its one descriptor open until it is dropped, and the `AsyncFd` owns it and lends it out
         // by shared reference only.
@@ -275,7 +306,11 @@ impl VhostUserBackendReqHandlerMut for Transport {
         let call = fd.map(nonblocking).transpose()?;
         let running = clone(call.as_ref())?;
         self.vring(index.into())?.call = call;
-        let mut queue = if u16::from(index) == QUEUE_REQUEST { self.device.requests() } else { self.device.events() };
+        let mut queue = if u16::from(index) == QUEUE_REQUEST {
+            self.device.requests()
+        } else {
+            self.device.events()
+        };
         if let Some(queue) = queue.as_mut() {
             queue.set_call(running);
         }
@@ -314,15 +349,27 @@ impl VhostUserBackendReqHandlerMut for Transport {
         Ok(())
     }
 
-    fn get_config(&mut self, offset: u32, size: u32, _flags: VhostUserConfigFlags) -> Result<Vec<u8>> {
+    fn get_config(
+        &mut self,
+        offset: u32,
+        size: u32,
+        _flags: VhostUserConfigFlags,
+    ) -> Result<Vec<u8>> {
         let config: [u8; CONFIG_SIZE] = self.device.config().encode();
         let range = offset as usize..(offset as usize).saturating_add(size as usize);
         let bytes = config.get(range).ok_or(Error::InvalidParam)?;
         Ok(bytes.to_vec())
     }
 
-    fn set_config(&mut self, _offset: u32, _buf: &[u8], _flags: VhostUserConfigFlags) -> Result<()> {
-        Err(Error::InvalidOperation("the configuration space is read-only"))
+    fn set_config(
+        &mut self,
+        _offset: u32,
+        _buf: &[u8],
+        _flags: VhostUserConfigFlags,
+    ) -> Result<()> {
+        Err(Error::InvalidOperation(
+            "the configuration space is read-only",
+        ))
     }
 
     fn set_gpu_socket(&mut self, _gpu_backend: GpuBackend) -> Result<()> {
@@ -333,7 +380,10 @@ impl VhostUserBackendReqHandlerMut for Transport {
         Err(not_offered())
     }
 
-    fn get_inflight_fd(&mut self, _inflight: &VhostUserInflight) -> Result<(VhostUserInflight, File)> {
+    fn get_inflight_fd(
+        &mut self,
+        _inflight: &VhostUserInflight,
+    ) -> Result<(VhostUserInflight, File)> {
         Err(not_offered())
     }
 

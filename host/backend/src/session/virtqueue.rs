@@ -18,6 +18,10 @@ use vm_memory::{Bytes, GuestAddress};
 
 use crate::sockets::GuestMemory;
 
+/// What the used ring says of a message.
+const MESSAGE_BYTES: u32 = 64;
+const _: () = assert!(MESSAGE_BYTES as usize == limits::MESSAGE_SIZE);
+
 /// What is wrong with a queue or a descriptor chain.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum QueueError {
@@ -32,7 +36,10 @@ pub(super) enum QueueError {
     #[error("a chain uses an indirect descriptor, which was not negotiated")]
     Indirect,
     #[error("a chain is device-{found} where it must be device-{expected}")]
-    Direction { found: &'static str, expected: &'static str },
+    Direction {
+        found: &'static str,
+        expected: &'static str,
+    },
     #[error("a chain has {0} bytes or more; a message has 64")]
     TooLong(u64),
     #[error("a chain has {0} bytes; a message has 64")]
@@ -51,7 +58,11 @@ pub(super) struct Virtqueue {
 
 impl Virtqueue {
     /// A running queue, if all of it lies in guest memory.
-    pub(super) fn new(mut queue: Queue, memory: Arc<GuestMemory>, call: Option<File>) -> Result<Self, QueueError> {
+    pub(super) fn new(
+        mut queue: Queue,
+        memory: Arc<GuestMemory>,
+        call: Option<File>,
+    ) -> Result<Self, QueueError> {
         queue.set_ready(true);
         if !queue.is_valid(&*memory) {
             return Err(QueueError::Placement);
@@ -59,7 +70,11 @@ impl Virtqueue {
         // After a stop in between, the used index goes on where it was.
         let used = queue.used_idx(&*memory, Ordering::Relaxed)?;
         queue.set_next_used(used.0);
-        Ok(Self { queue, memory, call })
+        Ok(Self {
+            queue,
+            memory,
+            call,
+        })
     }
 
     pub(super) fn memory(&self) -> &Arc<GuestMemory> {
@@ -108,7 +123,7 @@ impl Virtqueue {
             at += length;
             written.is_ok()
         })?;
-        self.queue.add_used(&*self.memory, head, limits::MESSAGE_SIZE as u32)?;
+        self.queue.add_used(&*self.memory, head, MESSAGE_BYTES)?;
         Ok(())
     }
 
@@ -156,7 +171,10 @@ impl Virtqueue {
             }
             if descriptor.is_write_only() != writable {
                 let name = |writable| if writable { "writable" } else { "readable" };
-                return Err(QueueError::Direction { found: name(!writable), expected: name(writable) });
+                return Err(QueueError::Direction {
+                    found: name(!writable),
+                    expected: name(writable),
+                });
             }
             let (address, length) = (descriptor.addr(), descriptor.len());
             total += u64::from(length);
@@ -164,7 +182,10 @@ impl Virtqueue {
                 return Err(QueueError::TooLong(total));
             }
             if !piece(&self.memory, address, length as usize) {
-                return Err(QueueError::Address { address: address.0, length });
+                return Err(QueueError::Address {
+                    address: address.0,
+                    length,
+                });
             }
             if !descriptor.has_next() {
                 return match total {
@@ -182,8 +203,12 @@ impl Virtqueue {
         if index >= size {
             return Err(QueueError::Index { index, size });
         }
-        let address = self.queue.desc_table() + u64::from(index) * size_of::<RawDescriptor>() as u64;
-        let raw: RawDescriptor = self.memory.read_obj(GuestAddress(address)).map_err(|_| QueueError::Placement)?;
+        let address =
+            self.queue.desc_table() + u64::from(index) * size_of::<RawDescriptor>() as u64;
+        let raw: RawDescriptor = self
+            .memory
+            .read_obj(GuestAddress(address))
+            .map_err(|_| QueueError::Placement)?;
         Ok(raw.into())
     }
 }

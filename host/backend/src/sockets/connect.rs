@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use nexus_proto::wire::{Address, Family, Ip};
 
-use super::socket::{Mover, Socket, errno};
+use super::socket::Socket;
+use super::state::{Mover, errno};
 use super::stream::RingStream;
 use super::{EndpointPolicy, tcp};
 use crate::service::{Service, Services};
@@ -36,7 +37,11 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
-    pub(crate) fn new(services: Services, policy: Arc<EndpointPolicy>, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        services: Services,
+        policy: Arc<EndpointPolicy>,
+        connect_timeout: Duration,
+    ) -> Self {
         Self {
             services,
             policy,
@@ -56,14 +61,22 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
         return socket.finish(Some(errno(libc::EAFNOSUPPORT)));
     };
     if let Some(service) = targets.services.get(&address) {
-        return serve(socket, service, local_address(socket.family(), address.ip(), targets.service_port()));
+        return serve(
+            socket,
+            service,
+            local_address(socket.family(), address.ip(), targets.service_port()),
+        );
     }
     if let Err(refusal) = targets.policy.check(address) {
         tracing::debug!(%address, %refusal, "connection refused by policy");
         return socket.finish(Some(refusal.errno()));
     }
     socket.attach(Mover::Tcp);
-    tokio::spawn(tcp::run(Arc::clone(socket), address, targets.connect_timeout));
+    tokio::spawn(tcp::run(
+        Arc::clone(socket),
+        address,
+        targets.connect_timeout,
+    ));
 }
 
 fn serve(socket: &Arc<Socket>, service: Arc<dyn Service>, local: Address) {

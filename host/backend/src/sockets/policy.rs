@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::reserved;
 use super::rule::{EndpointRule, Ports};
-use super::socket::errno;
+use super::state::errno;
 
 /// Most addresses remembered as those of an allowed name, for one guest. The oldest gives way; its name is resolved again
 /// before the next connection in any case, since clients do not keep addresses for that long.
@@ -75,8 +75,12 @@ impl EndpointPolicy {
         if reserved::forbidden(ip) {
             return Err(Refusal::Reserved);
         }
-        let mut rules = self.rules.iter().filter(|rule| rule.ports().contains(&port));
-        let named = rules.clone().any(|rule| rule.covers_address(ip)) || self.lock().allows(ip, port);
+        let mut rules = self
+            .rules
+            .iter()
+            .filter(|rule| rule.ports().contains(&port));
+        let named =
+            rules.clone().any(|rule| rule.covers_address(ip)) || self.lock().allows(ip, port);
         if named || (rules.any(EndpointRule::covers_any) && !reserved::internal(ip)) {
             return Ok(());
         }
@@ -85,13 +89,20 @@ impl EndpointPolicy {
 
     /// Whether the guest may resolve `name` (lower case, no final dot): a rule could let it connect there.
     pub fn resolvable(&self, name: &str) -> bool {
-        self.rules.iter().any(|rule| rule.covers_any() || rule.covers_name(name))
+        self.rules
+            .iter()
+            .any(|rule| rule.covers_any() || rule.covers_name(name))
     }
 
     /// Remembers that `name` (lower case, no final dot) has the address `ip`, so that the rules for the name cover it.
     pub fn learn(&self, name: &str, ip: IpAddr) {
         let ip = ip.to_canonical();
-        let ports: Vec<_> = self.rules.iter().filter(|rule| rule.covers_name(name)).map(|rule| rule.ports().clone()).collect();
+        let ports: Vec<_> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.covers_name(name))
+            .map(|rule| rule.ports().clone())
+            .collect();
         if !ports.is_empty() && !reserved::forbidden(ip) {
             self.lock().add(ip, ports);
         }
@@ -104,7 +115,9 @@ impl EndpointPolicy {
 
 impl Learned {
     fn allows(&self, ip: IpAddr, port: u16) -> bool {
-        self.ports.get(&ip).is_some_and(|ports| ports.iter().any(|ports| ports.contains(&port)))
+        self.ports
+            .get(&ip)
+            .is_some_and(|ports| ports.iter().any(|ports| ports.contains(&port)))
     }
 
     fn add(&mut self, ip: IpAddr, ports: Vec<Ports>) {
@@ -130,7 +143,11 @@ mod tests {
     use super::*;
 
     fn policy(rules: &[&str]) -> EndpointPolicy {
-        EndpointPolicy::new(rules.iter().map(|rule| rule.parse().unwrap_or_else(|error| panic!("{error}"))))
+        EndpointPolicy::new(
+            rules
+                .iter()
+                .map(|rule| rule.parse().unwrap_or_else(|error| panic!("{error}"))),
+        )
     }
 
     fn check(policy: &EndpointPolicy, peer: &str) -> Result<(), Refusal> {
@@ -139,7 +156,10 @@ mod tests {
 
     #[test]
     fn nothing_is_allowed_by_default() {
-        assert_eq!(check(&EndpointPolicy::default(), "8.8.8.8:443"), Err(Refusal::Forbidden));
+        assert_eq!(
+            check(&EndpointPolicy::default(), "8.8.8.8:443"),
+            Err(Refusal::Forbidden)
+        );
         assert!(!EndpointPolicy::default().resolvable("example.org"));
     }
 
@@ -147,11 +167,29 @@ mod tests {
     fn no_rule_opens_the_host() {
         let policy = policy(&["*:*", "0.0.0.0/0:*", "[::/0]:*", "*.example:*"]);
         for reserved in [
-            "127.0.0.1:80", "127.8.9.1:80", "0.0.0.0:80", "169.254.169.254:80", "169.254.170.2:81", "255.255.255.255:1", "[::]:80",
-            "[::1]:80", "[::ffff:127.0.0.1]:80", "[::ffff:169.254.169.254]:80", "[::127.0.0.1]:80", "[fe80::1]:80",
-            "[fd00:ec2::254]:80", "[64:ff9b::7f00:1]:80", "[2002:7f00:1::]:80", "100.100.100.200:80", "224.0.0.1:5",
+            "127.0.0.1:80",
+            "127.8.9.1:80",
+            "0.0.0.0:80",
+            "169.254.169.254:80",
+            "169.254.170.2:81",
+            "255.255.255.255:1",
+            "[::]:80",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]:80",
+            "[::ffff:169.254.169.254]:80",
+            "[::127.0.0.1]:80",
+            "[fe80::1]:80",
+            "[fd00:ec2::254]:80",
+            "[64:ff9b::7f00:1]:80",
+            "[2002:7f00:1::]:80",
+            "100.100.100.200:80",
+            "224.0.0.1:5",
         ] {
-            assert_eq!(check(&policy, reserved), Err(Refusal::Reserved), "{reserved}");
+            assert_eq!(
+                check(&policy, reserved),
+                Err(Refusal::Reserved),
+                "{reserved}"
+            );
         }
         policy.learn("a.example", IpAddr::from([127, 0, 0, 1]));
         assert_eq!(check(&policy, "127.0.0.1:80"), Err(Refusal::Reserved));
@@ -162,12 +200,22 @@ mod tests {
         let any = policy(&["*:443"]);
         assert_eq!(check(&any, "8.8.8.8:443"), Ok(()));
         assert_eq!(check(&any, "8.8.8.8:80"), Err(Refusal::Forbidden));
-        for private in ["10.0.0.1:443", "192.168.1.1:443", "172.31.0.1:443", "100.64.0.1:443", "[fd12::1]:443", "[::ffff:10.0.0.1]:443"] {
+        for private in [
+            "10.0.0.1:443",
+            "192.168.1.1:443",
+            "172.31.0.1:443",
+            "100.64.0.1:443",
+            "[fd12::1]:443",
+            "[::ffff:10.0.0.1]:443",
+        ] {
             assert_eq!(check(&any, private), Err(Refusal::Forbidden), "{private}");
         }
         any.learn("rebound.example", IpAddr::from([10, 0, 0, 1]));
         assert_eq!(check(&any, "10.0.0.1:443"), Err(Refusal::Forbidden));
-        assert_eq!(check(&policy(&["10.0.0.0/8:443"]), "[::ffff:10.0.0.1]:443"), Ok(()));
+        assert_eq!(
+            check(&policy(&["10.0.0.0/8:443"]), "[::ffff:10.0.0.1]:443"),
+            Ok(())
+        );
     }
 
     #[test]

@@ -54,12 +54,18 @@ impl Rings {
     fn runs(&self, ring: &Ring, position: u64, length: u32) -> [VolatileSlice<'_>; 2] {
         // `new` found the whole ring in one region and regions do not change, so no run is missing here. An empty one
         // would move no byte, which is a safe answer to the impossible.
-        ring.runs(position, length)
-            .map(|(offset, length)| slice(&self.memory, ring, offset, length).unwrap_or_else(nothing))
+        ring.runs(position, length).map(|(offset, length)| {
+            slice(&self.memory, ring, offset, length).unwrap_or_else(nothing)
+        })
     }
 }
 
-fn slice<'a>(memory: &'a GuestMemory, ring: &Ring, offset: u32, length: u32) -> Option<VolatileSlice<'a>> {
+fn slice<'a>(
+    memory: &'a GuestMemory,
+    ring: &Ring,
+    offset: u32,
+    length: u32,
+) -> Option<VolatileSlice<'a>> {
     if length == 0 {
         return Some(nothing());
     }

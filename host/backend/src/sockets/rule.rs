@@ -45,7 +45,9 @@ pub enum RuleError {
     #[error("endpoint rule {0:?} has no port; write host:port, or host:* for all ports")]
     NoPort(String),
     /// The port is neither a number, a range nor `*`.
-    #[error("endpoint rule {rule:?}: {port:?} is not a port from 1 to 65535, a range first-last, or *")]
+    #[error(
+        "endpoint rule {rule:?}: {port:?} is not a port from 1 to 65535, a range first-last, or *"
+    )]
     Port {
         /// The whole rule.
         rule: String,
@@ -53,7 +55,9 @@ pub enum RuleError {
         port: String,
     },
     /// The host is neither address, network, name, `*.suffix` nor `*`.
-    #[error("endpoint rule {rule:?}: {host:?} is not an IP address (IPv6 in brackets), a network such as 10.1.0.0/16, a DNS name, *.suffix, or *")]
+    #[error(
+        "endpoint rule {rule:?}: {host:?} is not an IP address (IPv6 in brackets), a network such as 10.1.0.0/16, a DNS name, *.suffix, or *"
+    )]
     Host {
         /// The whole rule.
         rule: String,
@@ -61,7 +65,9 @@ pub enum RuleError {
         host: String,
     },
     /// The rule names only addresses that no guest may reach.
-    #[error("endpoint rule {0:?} names loopback, link-local or another reserved address, which no rule can open; use an address of the network")]
+    #[error(
+        "endpoint rule {0:?} names loopback, link-local or another reserved address, which no rule can open; use an address of the network"
+    )]
     Reserved(String),
 }
 
@@ -74,7 +80,10 @@ impl EndpointRule {
     /// Whether the rule names the address itself.
     pub(super) fn covers_address(&self, ip: IpAddr) -> bool {
         match &self.host {
-            Host::Network { ip: network, prefix } => within(ip, *network, *prefix),
+            Host::Network {
+                ip: network,
+                prefix,
+            } => within(ip, *network, *prefix),
             _ => false,
         }
     }
@@ -116,7 +125,9 @@ impl FromStr for EndpointRule {
     type Err = RuleError;
 
     fn from_str(rule: &str) -> Result<Self, RuleError> {
-        let (host, port) = rule.rsplit_once(':').ok_or_else(|| RuleError::NoPort(rule.into()))?;
+        let (host, port) = rule
+            .rsplit_once(':')
+            .ok_or_else(|| RuleError::NoPort(rule.into()))?;
         let ports = parse_ports(port).ok_or_else(|| RuleError::Port {
             rule: rule.into(),
             port: port.into(),
@@ -170,7 +181,10 @@ fn parse_network<A: FromStr + Into<IpAddr>>(text: &str, width: u8) -> Option<Hos
     let ip: IpAddr = ip.parse::<A>().ok()?.into();
     match ip.to_canonical() {
         // A v4-mapped network is the IPv4 network; connections to it are checked as such.
-        IpAddr::V4(v4) if ip.is_ipv6() => Some(Host::Network { ip: v4.into(), prefix: prefix.checked_sub(96)? }),
+        IpAddr::V4(v4) if ip.is_ipv6() => Some(Host::Network {
+            ip: v4.into(),
+            prefix: prefix.checked_sub(96)?,
+        }),
         ip => Some(Host::Network { ip, prefix }),
     }
 }
@@ -180,9 +194,15 @@ fn parse_network<A: FromStr + Into<IpAddr>>(text: &str, width: u8) -> Option<Hos
 fn is_name(name: &str) -> bool {
     let label = |label: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        (1..=63).contains(&label.len()) && label.bytes().all(allowed) && !label.starts_with('-') && !label.ends_with('-')
+        (1..=63).contains(&label.len())
+            && label.bytes().all(allowed)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
-    let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let numeric = name
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     name.len() <= 253 && !numeric && name.split('.').all(label)
 }
 
@@ -204,10 +224,22 @@ impl fmt::Display for EndpointRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Any => f.write_str("*")?,
-            Host::Network { ip: IpAddr::V4(ip), prefix: 32 } => write!(f, "{ip}")?,
-            Host::Network { ip: IpAddr::V4(ip), prefix } => write!(f, "{ip}/{prefix}")?,
-            Host::Network { ip: IpAddr::V6(ip), prefix: 128 } => write!(f, "[{ip}]")?,
-            Host::Network { ip: IpAddr::V6(ip), prefix } => write!(f, "[{ip}/{prefix}]")?,
+            Host::Network {
+                ip: IpAddr::V4(ip),
+                prefix: 32,
+            } => write!(f, "{ip}")?,
+            Host::Network {
+                ip: IpAddr::V4(ip),
+                prefix,
+            } => write!(f, "{ip}/{prefix}")?,
+            Host::Network {
+                ip: IpAddr::V6(ip),
+                prefix: 128,
+            } => write!(f, "[{ip}]")?,
+            Host::Network {
+                ip: IpAddr::V6(ip),
+                prefix,
+            } => write!(f, "[{ip}/{prefix}]")?,
             Host::Name(name) => f.write_str(name)?,
             Host::Below(suffix) => write!(f, "*.{suffix}")?,
         }
@@ -229,24 +261,68 @@ mod tests {
 
     #[test]
     fn rules_are_printed_as_they_are_read() {
-        for text in ["10.1.2.3:80", "10.1.0.0/16:*", "[2001:db8::1]:443", "[2001:db8::/32]:1-1023", "a.example:8080", "*.example.org:443", "*:*"] {
+        for text in [
+            "10.1.2.3:80",
+            "10.1.0.0/16:*",
+            "[2001:db8::1]:443",
+            "[2001:db8::/32]:1-1023",
+            "a.example:8080",
+            "*.example.org:443",
+            "*:*",
+        ] {
             assert_eq!(rule(text).to_string(), text);
         }
         assert_eq!(rule("A.Example.:80").to_string(), "a.example:80");
-        assert_eq!(rule("[::ffff:10.1.0.0/112]:80").to_string(), "10.1.0.0/16:80");
+        assert_eq!(
+            rule("[::ffff:10.1.0.0/112]:80").to_string(),
+            "10.1.0.0/16:80"
+        );
     }
 
     #[test]
     fn what_is_no_rule_says_which_part_is_wrong() {
-        assert!(matches!("example.org".parse::<EndpointRule>(), Err(RuleError::NoPort(_))));
+        assert!(matches!(
+            "example.org".parse::<EndpointRule>(),
+            Err(RuleError::NoPort(_))
+        ));
         for port in ["a.b:", "a.b:0", "a.b:65536", "a.b:9-1", "a.b:http"] {
-            assert!(matches!(port.parse::<EndpointRule>(), Err(RuleError::Port { .. })), "{port}");
+            assert!(
+                matches!(port.parse::<EndpointRule>(), Err(RuleError::Port { .. })),
+                "{port}"
+            );
         }
-        for host in [":80", "1.2.3.400:80", "10.1.1:80", "a..b:80", "*.*:80", "-a:80", "10.0.0.0/33:80", "[::1:80", "::1:80"] {
-            assert!(matches!(host.parse::<EndpointRule>(), Err(RuleError::Host { .. })), "{host}");
+        for host in [
+            ":80",
+            "1.2.3.400:80",
+            "10.1.1:80",
+            "a..b:80",
+            "*.*:80",
+            "-a:80",
+            "10.0.0.0/33:80",
+            "[::1:80",
+            "::1:80",
+        ] {
+            assert!(
+                matches!(host.parse::<EndpointRule>(), Err(RuleError::Host { .. })),
+                "{host}"
+            );
         }
-        for reserved in ["127.0.0.1:80", "127.0.0.0/8:*", "[::1]:80", "0.0.0.0:80", "169.254.169.254:80", "[fe80::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert!(matches!(reserved.parse::<EndpointRule>(), Err(RuleError::Reserved(_))), "{reserved}");
+        for reserved in [
+            "127.0.0.1:80",
+            "127.0.0.0/8:*",
+            "[::1]:80",
+            "0.0.0.0:80",
+            "169.254.169.254:80",
+            "[fe80::1]:80",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert!(
+                matches!(
+                    reserved.parse::<EndpointRule>(),
+                    Err(RuleError::Reserved(_))
+                ),
+                "{reserved}"
+            );
         }
     }
 
@@ -254,7 +330,11 @@ mod tests {
     fn a_suffix_covers_what_is_below_it_only() {
         let rule = rule("*.example.org:443");
         assert!(rule.covers_name("a.example.org") && rule.covers_name("a.b.example.org"));
-        assert!(!rule.covers_name("example.org") && !rule.covers_name("badexample.org") && !rule.covers_name(".example.org"));
+        assert!(
+            !rule.covers_name("example.org")
+                && !rule.covers_name("badexample.org")
+                && !rule.covers_name(".example.org")
+        );
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::socket::{Moved, Socket};
+use super::socket::Socket;
+use super::state::Moved;
 
 /// Most bytes moved in one call, so that a service that copies a lot still gives way to others.
 const CHUNK: u32 = 256 << 10;
@@ -27,7 +28,11 @@ impl RingStream {
 }
 
 impl AsyncRead for RingStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let room = u32::try_from(buf.remaining()).unwrap_or(CHUNK).min(CHUNK);
         if room == 0 {
             return Poll::Ready(Ok(()));
@@ -62,7 +67,11 @@ impl AsyncRead for RingStream {
 }
 
 impl AsyncWrite for RingStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 

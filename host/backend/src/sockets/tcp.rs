@@ -16,7 +16,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use vm_memory::VolatileSlice;
 
 use super::connect::local_address;
-use super::socket::{Moved, Socket, errno};
+use super::socket::Socket;
+use super::state::{Moved, errno};
 
 /// Most bytes that one system call moves: long enough to make the call cheap, short enough to hold a socket's lock for.
 const CHUNK: u32 = 128 << 10;
@@ -50,7 +51,11 @@ pub(super) async fn run(socket: Arc<Socket>, peer: SocketAddr, connect_timeout: 
 }
 
 /// Connects, or gives `None` if the guest closes the socket meanwhile.
-async fn connect(socket: &Socket, peer: SocketAddr, timeout: Duration) -> io::Result<Option<TcpStream>> {
+async fn connect(
+    socket: &Socket,
+    peer: SocketAddr,
+    timeout: Duration,
+) -> io::Result<Option<TcpStream>> {
     let tcp = match peer {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
@@ -92,7 +97,10 @@ async fn pump(socket: &Arc<Socket>, stream: TcpStream) -> Option<u16> {
             Turn::Done => return None,
             Turn::Reset => {
                 // With a linger time of zero, close(2) drops what is unsent and sends RST (tcp(7), socket(7)).
-                let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+                let linger = libc::linger {
+                    l_onoff: 1,
+                    l_linger: 0,
+                };
                 if let Err(error) = setsockopt(&stream, sockopt::Linger, &linger) {
                     tracing::debug!(%error, "cannot reset a connection, closing it");
                 }
@@ -145,11 +153,15 @@ fn turn(socket: &Socket, stream: &TcpStream, fin_sent: &mut bool) -> Turn {
 }
 
 fn transmit(socket: &Socket, stream: &TcpStream) -> Moved {
-    socket.transmit(CHUNK, |runs| stream.try_io(Interest::WRITABLE, || send(stream.as_fd(), &runs)))
+    socket.transmit(CHUNK, |runs| {
+        stream.try_io(Interest::WRITABLE, || send(stream.as_fd(), &runs))
+    })
 }
 
 fn receive(socket: &Socket, stream: &TcpStream) -> Moved {
-    let moved = socket.receive(CHUNK, |runs| stream.try_io(Interest::READABLE, || read(stream.as_fd(), &runs)));
+    let moved = socket.receive(CHUNK, |runs| {
+        stream.try_io(Interest::READABLE, || read(stream.as_fd(), &runs))
+    });
     if !matches!(moved, Moved::Discard) {
         return moved;
     }
@@ -183,7 +195,13 @@ fn send(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> 
     retry(|| {
         // SAFETY: `message` refers to `vectors`, which refer to mappings that `runs` borrows; the kernel only reads
         // them, and copes with a guest that writes there meanwhile.
-        unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) }
+        unsafe {
+            libc::sendmsg(
+                fd.as_raw_fd(),
+                &raw const message,
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            )
+        }
     })
 }
 
@@ -208,14 +226,12 @@ fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
 
 fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
     loop {
-        match usize::try_from(call()) {
-            Ok(bytes) => return Ok(bytes),
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
+        if let Ok(bytes) = usize::try_from(call()) {
+            return Ok(bytes);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
 }

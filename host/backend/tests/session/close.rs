@@ -16,11 +16,22 @@ use super::peer::{pattern, server};
 
 fn all(mut stream: &TcpStream) -> Result<Vec<u8>, ErrorKind> {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.kind())
+    stream
+        .read_to_end(&mut bytes)
+        .map(|_| bytes)
+        .map_err(|error| error.kind())
 }
 
 fn reset(stream: TcpStream) {
-    setsockopt(&stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 }).unwrap();
+    setsockopt(
+        &stream,
+        sockopt::Linger,
+        &libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        },
+    )
+    .unwrap();
     drop(stream);
 }
 
@@ -51,7 +62,7 @@ fn the_peer_half_closes_first() {
     let mut guest = Guest::new();
     guest.connect(0, address, 4096).unwrap();
     assert_eq!(guest.read_to_end(0), b"bye");
-    let bytes: Vec<u8> = pattern(5).take(100_000).collect();
+    let bytes = pattern(5).take(100_000);
     guest.write_all(0, &bytes);
     guest.close(0, false);
     guest.released(0);
@@ -68,7 +79,7 @@ fn close_sends_what_is_left() {
     });
     let mut guest = Guest::new();
     guest.connect(0, address, 1 << 20).unwrap();
-    let bytes: Vec<u8> = pattern(6).take(1 << 20).collect();
+    let bytes = pattern(6).take(1 << 20);
     assert_eq!(guest.write(0, &bytes), bytes.len());
     guest.close(0, false);
     go.send(()).unwrap();
@@ -84,7 +95,9 @@ fn close_gets_through_although_the_peer_sent_something() {
     });
     let mut guest = Guest::new();
     guest.connect(0, address, 4096).unwrap();
-    guest.until("what the peer sent", |guest| guest.sockets[&0].readable() == 6);
+    guest.until("what the peer sent", |guest| {
+        guest.sockets[&0].readable() == 6
+    });
     guest.write_all(0, b"last words");
     guest.close(0, false);
     guest.released(0);
@@ -100,15 +113,26 @@ fn close_does_not_wait_for_ever() {
         wait.lock().unwrap().recv().unwrap();
         all(&stream)
     });
-    let limits = Limits { close_timeout: Duration::from_millis(500), ..Limits::default() };
-    let mut guest = Setup { limits, ..Setup::default() }.start();
+    let limits = Limits {
+        close_timeout: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let mut guest = Setup {
+        limits,
+        ..Setup::default()
+    }
+    .start();
     guest.connect(0, address, 1 << 20).unwrap();
     // Fill the kernel's buffers, whatever their size: until the ring itself stays full.
     let bytes = vec![1; 1 << 20];
     let mut stuck = 0;
     while stuck < 50 {
         guest.take_events();
-        stuck = if guest.write(0, &bytes) == 0 { stuck + 1 } else { 0 };
+        stuck = if guest.write(0, &bytes) == 0 {
+            stuck + 1
+        } else {
+            0
+        };
         std::thread::sleep(Duration::from_millis(5));
     }
     guest.close(0, false);

@@ -19,18 +19,39 @@ fn errno(code: i32) -> Result<(), u16> {
 fn nobody_listens() {
     let (listener, address) = listen();
     drop(listener);
-    assert_eq!(Guest::new().connect(0, address, 4096), errno(libc::ECONNREFUSED));
+    assert_eq!(
+        Guest::new().connect(0, address, 4096),
+        errno(libc::ECONNREFUSED)
+    );
 }
 
 #[test]
 fn the_host_itself_is_out_of_reach() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let mut guest = Setup { rules: vec!["*:*".into(), "0.0.0.0/0:*".into(), "[::/0]:*".into()], ..Setup::default() }.start();
-    let hosts = ["127.0.0.1", "127.1.2.3", "0.0.0.0", "169.254.169.254", "::1", "::", "::ffff:127.0.0.1", "::127.0.0.1", "fe80::1"];
+    let mut guest = Setup {
+        rules: vec!["*:*".into(), "0.0.0.0/0:*".into(), "[::/0]:*".into()],
+        ..Setup::default()
+    }
+    .start();
+    let hosts = [
+        "127.0.0.1",
+        "127.1.2.3",
+        "0.0.0.0",
+        "169.254.169.254",
+        "::1",
+        "::",
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "fe80::1",
+    ];
     for (id, host) in (0..).zip(hosts) {
         let ip: IpAddr = host.parse().unwrap();
-        assert_eq!(guest.connect(id, SocketAddr::new(ip, port), 4096), errno(libc::ECONNREFUSED), "{host}");
+        assert_eq!(
+            guest.connect(id, SocketAddr::new(ip, port), 4096),
+            errno(libc::ECONNREFUSED),
+            "{host}"
+        );
     }
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "a connection arrived");
@@ -39,9 +60,16 @@ fn the_host_itself_is_out_of_reach() {
 #[test]
 fn the_policy_forbids() {
     let (listener, address) = listen();
-    let rules = vec![format!("{}:{}", local_ip(), if address.port() == 1 { 2 } else { 1 }), "*:*".into()];
+    let rules = vec![
+        format!("{}:{}", local_ip(), if address.port() == 1 { 2 } else { 1 }),
+        "*:*".into(),
+    ];
     // The rule for any host does not mean this one, which is the backend's own.
-    let mut guest = Setup { rules, ..Setup::default() }.start();
+    let mut guest = Setup {
+        rules,
+        ..Setup::default()
+    }
+    .start();
     assert_eq!(guest.connect(0, address, 4096), errno(libc::EACCES));
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "a connection arrived");
@@ -57,8 +85,19 @@ fn nobody_answers() {
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
         waiting.push(stream);
     }
-    let limits = Limits { connect_timeout: Duration::from_millis(300), ..Limits::default() };
-    assert_eq!(Setup { limits, ..Setup::default() }.start().connect(0, address, 4096), errno(libc::ETIMEDOUT));
+    let limits = Limits {
+        connect_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    assert_eq!(
+        Setup {
+            limits,
+            ..Setup::default()
+        }
+        .start()
+        .connect(0, address, 4096),
+        errno(libc::ETIMEDOUT)
+    );
 }
 
 #[test]
@@ -93,9 +132,18 @@ fn a_mapped_address_reaches_the_v4_host() {
     let IpAddr::V4(v4) = local_ip() else { return };
     let (address, peer) = server(1, echo);
     let mut guest = Guest::new();
-    guest.connect(0, SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()), 4096).unwrap();
+    guest
+        .connect(
+            0,
+            SocketAddr::new(v4.to_ipv6_mapped().into(), address.port()),
+            4096,
+        )
+        .unwrap();
     let local = guest.sockets[&0].status.local;
-    assert_eq!(local.ip, Ip::V6(Ipv4Addr::new(169, 254, 170, 1).to_ipv6_mapped().octets()));
+    assert_eq!(
+        local.ip,
+        Ip::V6(Ipv4Addr::new(169, 254, 170, 1).to_ipv6_mapped().octets())
+    );
     assert_ne!(local.port, 0);
     guest.write_all(0, b"mapped");
     assert_eq!(guest.read_exact(0, 6), b"mapped");
@@ -108,7 +156,9 @@ fn a_mapped_address_reaches_the_v4_host() {
 fn a_failed_socket_is_released_by_a_close_and_its_id_is_free() {
     let (address, peer) = server(1, echo);
     let mut guest = Guest::new();
-    guest.connect(0, "127.0.0.1:1".parse().unwrap(), 4096).unwrap_err();
+    guest
+        .connect(0, "127.0.0.1:1".parse().unwrap(), 4096)
+        .unwrap_err();
     guest.close(0, false);
     guest.released(0);
     guest.connect(0, address, 4096).unwrap();

@@ -19,12 +19,18 @@ fn facing_network() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     // Sends nothing: only the route to an address of the documentation range (RFC 5737) is looked up.
     socket.connect((Ipv4Addr::new(198, 51, 100, 1), 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
+    socket
+        .local_addr()
+        .ok()
+        .map(|address| address.ip())
+        .filter(|ip| !ip.is_loopback())
 }
 
 fn add_address() -> IpAddr {
     let ip = Ipv4Addr::new(10, 77, 0, 1);
-    let added = Command::new("ip").args(["address", "replace", "10.77.0.1/32", "dev", "lo"]).status();
+    let added = Command::new("ip")
+        .args(["address", "replace", "10.77.0.1/32", "dev", "lo"])
+        .status();
     assert!(
         added.is_ok_and(|status| status.success()),
         "these tests need an address that is not loopback; run them as root, or with a network"
@@ -54,7 +60,10 @@ pub(crate) fn server<T: Send + 'static>(
                 std::thread::spawn(move || serve(stream))
             })
             .collect();
-        connections.into_iter().map(|thread| thread.join().unwrap()).collect()
+        connections
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     (address, thread)
 }
@@ -70,15 +79,50 @@ pub(crate) fn echo(mut stream: TcpStream) {
     }
 }
 
-/// Bytes that repeat after no less than 2^32, so that a byte at a wrong place shows.
-pub(crate) fn pattern(seed: u32) -> impl Iterator<Item = u8> {
+/// A stream of bytes that a test sends, or compares with what it receives. It repeats after a prime number of bytes, so
+/// that a byte at a wrong place shows whatever ring it came through.
+pub(crate) struct Pattern {
+    block: Vec<u8>,
+    position: usize,
+}
+
+const PERIOD: usize = 1_048_583;
+
+pub(crate) fn pattern(seed: u32) -> Pattern {
     let mut state = seed.wrapping_mul(2) | 1;
-    std::iter::repeat_with(move || {
+    let random = std::iter::repeat_with(|| {
         // xorshift32 (Marsaglia, 2003).
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
         state.to_le_bytes()
-    })
-    .flatten()
+    });
+    Pattern {
+        block: random.flatten().take(PERIOD).collect(),
+        position: 0,
+    }
+}
+
+impl Pattern {
+    /// The next `length` bytes.
+    pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let rest = &self.block[self.position..];
+            let part = rest.len().min(length - bytes.len());
+            bytes.extend_from_slice(&rest[..part]);
+            self.position = (self.position + part) % PERIOD;
+        }
+        bytes
+    }
+
+    /// Checks that `bytes` come next.
+    pub(crate) fn expect(&mut self, bytes: &[u8]) {
+        assert!(
+            self.take(bytes.len()) == bytes,
+            "wrong bytes among the {} before {}",
+            bytes.len(),
+            self.position
+        );
+    }
 }

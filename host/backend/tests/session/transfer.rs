@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nexus_proto::wire::Event;
 
 use super::guest::{Guest, Setup};
-use super::peer::{echo, pattern, server};
+use super::peer::{Pattern, echo, pattern, server};
 
 #[test]
 fn echo_comes_back() {
@@ -24,7 +24,10 @@ fn echo_comes_back() {
     guest.released(7);
     peer.join().unwrap();
     let statistics = guest.session.statistics();
-    assert_eq!((statistics.bytes_sent, statistics.bytes_received), (4106, 4106));
+    assert_eq!(
+        (statistics.bytes_sent, statistics.bytes_received),
+        (4106, 4106)
+    );
     assert_eq!((statistics.sockets_open, statistics.sockets_opened), (0, 1));
     assert!(statistics.kicks > 0 && statistics.interrupts > 0 && statistics.events > 0);
 }
@@ -37,8 +40,7 @@ fn sixty_four_mebibytes_both_ways() {
         let sending = std::thread::spawn(move || {
             let mut bytes = pattern(2);
             for _ in 0..TOTAL / (64 << 10) {
-                let chunk: Vec<u8> = bytes.by_ref().take(64 << 10).collect();
-                sender.write_all(&chunk).unwrap();
+                sender.write_all(&bytes.take(64 << 10)).unwrap();
             }
         });
         let received = checked(stream, pattern(1));
@@ -57,7 +59,7 @@ fn sixty_four_mebibytes_both_ways() {
             (sent < TOTAL && socket.writable() > 0) || socket.readable() > 0
         });
         if outgoing.is_empty() {
-            outgoing = source.by_ref().take((TOTAL - sent).min(256 << 10)).collect();
+            outgoing = source.take((TOTAL - sent).min(256 << 10));
         }
         let written = guest.write(0, &outgoing);
         outgoing.drain(..written);
@@ -66,7 +68,7 @@ fn sixty_four_mebibytes_both_ways() {
             guest.shut_wr(0);
         }
         let read = guest.read(0, &mut incoming);
-        assert!(incoming[..read].iter().copied().eq(expected.by_ref().take(read)), "wrong bytes before {received}");
+        expected.expect(&incoming[..read]);
         received += read;
     }
     guest.close(0, false);
@@ -75,7 +77,7 @@ fn sixty_four_mebibytes_both_ways() {
 }
 
 /// Compares all that comes with `expected`; its length.
-fn checked(mut stream: TcpStream, mut expected: impl Iterator<Item = u8>) -> usize {
+fn checked(mut stream: TcpStream, mut expected: Pattern) -> usize {
     let mut buffer = vec![0; 256 << 10];
     let mut total = 0;
     loop {
@@ -83,7 +85,7 @@ fn checked(mut stream: TcpStream, mut expected: impl Iterator<Item = u8>) -> usi
         if length == 0 {
             return total;
         }
-        assert!(buffer[..length].iter().copied().eq(expected.by_ref().take(length)), "wrong bytes before {total}");
+        expected.expect(&buffer[..length]);
         total += length;
     }
 }
@@ -97,22 +99,32 @@ fn two_hundred_connections_at_once() {
         guest.open(id, nexus_proto::wire::Family::V4, 16 << 10);
         guest.start_connect(id, address);
     }
-    guest.until("all connections", |guest| guest.sockets.values().all(|socket| socket.status.connected));
+    guest.until("all connections", |guest| {
+        guest.sockets.values().all(|socket| socket.status.connected)
+    });
     assert_eq!(guest.session.statistics().sockets_open, u64::from(COUNT));
-    let text = |id: u32| -> Vec<u8> { pattern(id + 1).take(20_000).collect() };
+    let texts: Vec<_> = std::iter::repeat_with({
+        let mut source = pattern(8);
+        move || source.take(20_000)
+    })
+    .take(COUNT as usize)
+    .collect();
+    let text = |id: u32, round: usize| &texts[id as usize][round * 10_000..][..10_000];
     for round in 0..2 {
         // More than a ring each, so that no socket can do without the others getting their turn.
         for id in 0..COUNT {
-            guest.write(id, &text(id)[round * 10_000..][..10_000]);
+            guest.write(id, text(id, round));
         }
         for id in 0..COUNT {
-            assert_eq!(guest.read_exact(id, 10_000), &text(id)[round * 10_000..][..10_000], "socket {id}");
+            assert_eq!(guest.read_exact(id, 10_000), text(id, round), "socket {id}");
         }
     }
     for id in 0..COUNT {
         guest.close(id, false);
     }
-    guest.until("all releases", |guest| guest.sockets.values().all(|socket| socket.released == 1));
+    guest.until("all releases", |guest| {
+        guest.sockets.values().all(|socket| socket.released == 1)
+    });
     peer.join().unwrap();
     assert_eq!(guest.session.statistics().sockets_open, 0);
 }
@@ -124,7 +136,7 @@ fn a_slow_reader_gets_its_ring_and_no_more() {
     let sent = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&sent);
     let (address, peer) = server(1, move |mut stream| {
-        let bytes: Vec<u8> = pattern(9).take(TOTAL).collect();
+        let bytes = pattern(9).take(TOTAL);
         for chunk in bytes.chunks(16 << 10) {
             stream.write_all(chunk).unwrap();
             counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
@@ -137,7 +149,8 @@ fn a_slow_reader_gets_its_ring_and_no_more() {
     assert_eq!(guest.session.statistics().bytes_received, u64::from(RING));
     assert!(sent.load(Ordering::Relaxed) < TOTAL as u64);
     let received = guest.read_to_end(0);
-    assert!(received.into_iter().eq(pattern(9).take(TOTAL)));
+    assert_eq!(received.len(), TOTAL);
+    pattern(9).expect(&received);
     guest.close(0, false);
     guest.released(0);
     peer.join().unwrap();
@@ -159,7 +172,7 @@ fn a_slow_peer_fills_the_tx_ring_and_holds_up_nobody() {
     let mut source = pattern(3);
     let mut sent = 0;
     loop {
-        let chunk: Vec<u8> = source.by_ref().take(32 << 10).collect();
+        let chunk = source.take(32 << 10);
         guest.write_all(0, &chunk);
         sent += chunk.len();
         guest.write_all(1, b"ping");
@@ -171,7 +184,9 @@ fn a_slow_peer_fills_the_tx_ring_and_holds_up_nobody() {
     }
     go.send(()).unwrap();
     guest.shut_wr(0);
-    guest.until("the end of the slow peer", |guest| guest.sockets[&0].status.rx_eof);
+    guest.until("the end of the slow peer", |guest| {
+        guest.sockets[&0].status.rx_eof
+    });
     assert_eq!(slow_peer.join().unwrap(), [sent]);
     guest.close(1, false);
     guest.released(1);
@@ -181,12 +196,16 @@ fn a_slow_peer_fills_the_tx_ring_and_holds_up_nobody() {
 #[test]
 fn without_event_buffers_news_coalesce() {
     let (address, peer) = server(3, |mut stream| {
-        for part in pattern(4).take(3000).collect::<Vec<_>>().chunks(1000) {
+        for part in pattern(4).take(3000).chunks(1000) {
             stream.write_all(part).unwrap();
         }
         stream
     });
-    let mut guest = Setup { event_buffers: false, ..Setup::default() }.start();
+    let mut guest = Setup {
+        event_buffers: false,
+        ..Setup::default()
+    }
+    .start();
     for id in 0..3 {
         guest.open(id, nexus_proto::wire::Family::V4, 4096);
         guest.start_connect(id, address);
@@ -202,9 +221,20 @@ fn without_event_buffers_news_coalesce() {
     for _ in 0..3 {
         guest.events.post_one();
     }
-    guest.until("all bytes", |guest| guest.sockets.values().all(|socket| socket.readable() == 3000));
-    let statuses = guest.log.iter().filter(|event| matches!(event, Event::Status { .. })).count();
+    guest.until("all bytes", |guest| {
+        guest
+            .sockets
+            .values()
+            .all(|socket| socket.readable() == 3000)
+    });
+    let statuses = guest
+        .log
+        .iter()
+        .filter(|event| matches!(event, Event::Status { .. }))
+        .count();
     assert_eq!(statuses, 3, "one status says all: {:?}", guest.log);
     drop(streams);
-    guest.until("the ends", |guest| guest.sockets.values().all(|socket| socket.status.rx_eof));
+    guest.until("the ends", |guest| {
+        guest.sockets.values().all(|socket| socket.status.rx_eof)
+    });
 }

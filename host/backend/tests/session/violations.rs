@@ -10,15 +10,27 @@ use super::peer::{echo, server};
 
 /// Has a guest with a connected socket 0 misbehave; it must be stopped for `reason`, and a neighbour not.
 fn violation(reason: &str, misbehave: impl FnOnce(&mut Guest)) {
-    let (address, peer) = server(3, |mut stream| drop(std::io::copy(&mut stream.try_clone().unwrap(), &mut stream)));
+    let (address, peer) = server(3, |mut stream| {
+        drop(std::io::copy(&mut stream.try_clone().unwrap(), &mut stream));
+    });
     let mut neighbour = Guest::new();
     neighbour.connect(0, address, 4096).unwrap();
-    let limits = Limits { max_sockets: 64, max_ring: 65536, ..Limits::default() };
-    let mut guest = Setup { limits, ..Setup::default() }.start();
+    let limits = Limits {
+        max_sockets: 64,
+        max_ring: 65536,
+        ..Limits::default()
+    };
+    let mut guest = Setup {
+        limits,
+        ..Setup::default()
+    }
+    .start();
     guest.connect(0, address, 4096).unwrap();
     misbehave(&mut guest);
     match guest.ended() {
-        SessionEnd::Violation(said) => assert!(said.contains(reason), "stopped for another reason: {said}"),
+        SessionEnd::Violation(said) => {
+            assert!(said.contains(reason), "stopped for another reason: {said}");
+        }
         other => panic!("ended otherwise: {other:?}"),
     }
     assert_eq!(guest.session.statistics().sockets_open, 0);
@@ -30,38 +42,66 @@ fn violation(reason: &str, misbehave: impl FnOnce(&mut Guest)) {
 }
 
 fn update(guest: &mut Guest, id: u32, tx_produced: u64, rx_consumed: u64) {
-    let progress = Progress { tx_produced, rx_consumed, shut_wr: false, shut_rd: false };
-    guest.request(&Request::Update { socket: id, progress });
+    let progress = Progress {
+        tx_produced,
+        rx_consumed,
+        shut_wr: false,
+        shut_rd: false,
+    };
+    guest.request(&Request::Update {
+        socket: id,
+        progress,
+    });
 }
 
 fn open(guest: &mut Guest, id: u32, address: u64, size: u32) {
     let ring = Ring::new(address, size).unwrap();
-    guest.request(&Request::Open { socket: id, family: Family::V4, kind: Kind::Stream, tx: ring, rx: ring });
-}
-
-#[test]
-fn ids() {
-    violation("request for socket 5, which is free", |guest| update(guest, 5, 0, 0));
-    violation("ids are below 64", |guest| open(guest, 64, 0x20_0000, 4096));
-    violation("socket 0, which is in use", |guest| open(guest, 0, 0x20_0000, 4096));
-    violation("a second connect", |guest| guest.start_connect(0, "10.0.0.1:1".parse().unwrap()));
-    violation("after close", |guest| {
-        // Without a buffer for the event, the socket stays closing.
-        let peer = Address::unspecified(Family::V4);
-        guest.open(1, Family::V4, 4096);
-        guest.requests.set_avail(guest.requests.avail());
-        guest.close(0, false);
-        guest.request(&Request::Connect { socket: 0, peer });
-        // The release may have been quicker: then the id is free, which is for the next line to show.
-        guest.close(1, false);
-        guest.request(&Request::Connect { socket: 1, peer });
+    guest.request(&Request::Open {
+        socket: id,
+        family: Family::V4,
+        kind: Kind::Stream,
+        tx: ring,
+        rx: ring,
     });
 }
 
 #[test]
+fn ids() {
+    violation("request for socket 5, which is free", |guest| {
+        update(guest, 5, 0, 0);
+    });
+    violation("ids are below 64", |guest| open(guest, 64, 0x20_0000, 4096));
+    violation("socket 0, which is in use", |guest| {
+        open(guest, 0, 0x20_0000, 4096);
+    });
+    violation("a second connect", |guest| {
+        guest.start_connect(0, "10.0.0.1:1".parse().unwrap());
+    });
+}
+
+#[test]
+fn requests_after_close() {
+    // Without buffers for events no release can be told, and the socket stays in use.
+    let mut guest = Setup {
+        event_buffers: false,
+        ..Setup::default()
+    }
+    .start();
+    guest.open(1, Family::V4, 4096);
+    guest.close(1, false);
+    update(&mut guest, 1, 0, 0);
+    let reason = "socket 1: a request after close".into();
+    assert_eq!(guest.ended(), SessionEnd::Violation(reason));
+}
+
+#[test]
 fn rings() {
-    violation("not within one region", |guest| open(guest, 1, 1 << 40, 4096));
-    violation("not within one region", |guest| open(guest, 1, (64 << 20) - 4096, 8192));
+    violation("not within one region", |guest| {
+        open(guest, 1, 1 << 40, 4096);
+    });
+    violation("not within one region", |guest| {
+        open(guest, 1, (64 << 20) - 4096, 8192);
+    });
     violation("at most 65536", |guest| open(guest, 1, 0x20_0000, 1 << 17));
     violation("a power of two", |guest| {
         let mut message = [0; 64];
@@ -90,7 +130,11 @@ fn positions() {
         update(guest, 0, 1, 0);
     });
     violation("tx_produced 18446744073709551615", |guest| {
-        guest.request(&Request::Close { socket: 0, tx_produced: u64::MAX, abort: true });
+        guest.request(&Request::Close {
+            socket: 0,
+            tx_produced: u64::MAX,
+            abort: true,
+        });
     });
 }
 
@@ -102,23 +146,46 @@ fn messages() {
         message[2..4].copy_from_slice(&flags.to_le_bytes());
         message
     };
-    violation("unknown operation code 77", |guest| guest.raw_request(&raw(77, 0)));
-    violation("undefined flag bits", |guest| guest.raw_request(&raw(op::CLOSE, 2)));
-    violation("neither IPv4", |guest| guest.raw_request(&raw(op::CONNECT, 0)));
+    violation("unknown operation code 77", |guest| {
+        guest.raw_request(&raw(77, 0));
+    });
+    violation("undefined flag bits", |guest| {
+        guest.raw_request(&raw(op::CLOSE, 2));
+    });
+    violation("neither IPv4", |guest| {
+        guest.raw_request(&raw(op::CONNECT, 0));
+    });
 }
 
 #[test]
 fn chains() {
     type Misbehaviour = fn(&mut Guest);
     let cases: [(&str, Misbehaviour); 9] = [
-        ("has 63 bytes", |guest| guest.requests.describe(1, 0x5000, 63, 0, 0)),
-        ("has 65 bytes or more", |guest| guest.requests.describe(1, 0x5000, 65, 0, 0)),
-        ("has 4294967295 bytes or more", |guest| guest.requests.describe(1, 0x5000, u32::MAX, 0, 0)),
-        ("device-writable where it must be device-readable", |guest| guest.requests.describe(1, 0x5000, 64, WRITE, 0)),
-        ("indirect", |guest| guest.requests.describe(1, 0x5000, 64, INDIRECT, 0)),
-        ("outside guest memory", |guest| guest.requests.describe(1, u64::MAX - 10, 64, 0, 0)),
-        ("goes on with descriptor 128", |guest| guest.requests.describe(1, 0x5000, 32, NEXT, 128)),
-        ("has a loop", |guest| guest.requests.describe(1, 0x5000, 0, NEXT, 1)),
+        ("has 63 bytes", |guest| {
+            guest.requests.describe(1, 0x5000, 63, 0, 0);
+        }),
+        ("has 65 bytes or more", |guest| {
+            guest.requests.describe(1, 0x5000, 65, 0, 0);
+        }),
+        ("has 4294967295 bytes or more", |guest| {
+            guest.requests.describe(1, 0x5000, u32::MAX, 0, 0);
+        }),
+        (
+            "device-writable where it must be device-readable",
+            |guest| guest.requests.describe(1, 0x5000, 64, WRITE, 0),
+        ),
+        ("indirect", |guest| {
+            guest.requests.describe(1, 0x5000, 64, INDIRECT, 0);
+        }),
+        ("outside guest memory", |guest| {
+            guest.requests.describe(1, u64::MAX - 10, 64, 0, 0);
+        }),
+        ("goes on with descriptor 128", |guest| {
+            guest.requests.describe(1, 0x5000, 32, NEXT, 128);
+        }),
+        ("has a loop", |guest| {
+            guest.requests.describe(1, 0x5000, 0, NEXT, 1);
+        }),
         ("has 65 bytes or more", |guest| {
             guest.requests.describe(1, 0x5000, 64, NEXT, 2);
             guest.requests.describe(2, 0x5000, 1, 0, 0);
@@ -130,7 +197,9 @@ fn chains() {
             guest.requests.publish(1);
         });
     }
-    violation("starts at or goes on with descriptor 65535", |guest| guest.requests.publish(65535));
+    violation("starts at or goes on with descriptor 65535", |guest| {
+        guest.requests.publish(65535);
+    });
 }
 
 #[test]
@@ -147,7 +216,11 @@ fn a_message_may_lie_in_pieces() {
         flow: 0,
         scope: 0,
     };
-    let message = Request::Connect { socket: 0, peer: peer_address }.encode();
+    let message = Request::Connect {
+        socket: 0,
+        peer: peer_address,
+    }
+    .encode();
     guest.memory.write(0xf0_0001, &message);
     guest.requests.describe(10, 0xf0_0001, 1, NEXT, 12);
     guest.requests.describe(12, 0xf0_0002, 40, NEXT, 11);
@@ -162,11 +235,15 @@ fn a_message_may_lie_in_pieces() {
 #[test]
 fn queues() {
     violation("avail ring is inconsistent", |guest| {
-        guest.requests.set_avail(guest.requests.avail().wrapping_add(1000));
+        guest
+            .requests
+            .set_avail(guest.requests.avail().wrapping_add(1000));
         guest.requests.notify();
     });
     violation("event queue: the avail ring is inconsistent", |guest| {
-        guest.events.set_avail(guest.events.avail().wrapping_add(1000));
+        guest
+            .events
+            .set_avail(guest.events.avail().wrapping_add(1000));
         guest.write_all(0, b"make an event");
     });
     violation("event queue: a chain is device-readable", |guest| {

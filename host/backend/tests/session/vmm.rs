@@ -29,9 +29,23 @@ fn works(guest: &mut Guest, id: u32) {
 
 #[test]
 fn the_configuration_says_the_limits() {
-    let limits = Limits { max_sockets: 10, max_ring: 100_000, ..Limits::default() };
-    let mut guest = Setup { limits, ..Setup::default() }.start();
-    assert_eq!(guest.frontend.config(), Config { max_sockets: 10, max_ring: 65536 });
+    let limits = Limits {
+        max_sockets: 10,
+        max_ring: 100_000,
+        ..Limits::default()
+    };
+    let mut guest = Setup {
+        limits,
+        ..Setup::default()
+    }
+    .start();
+    assert_eq!(
+        guest.frontend.config(),
+        Config {
+            max_sockets: 10,
+            max_ring: 65536
+        }
+    );
 }
 
 #[test]
@@ -51,8 +65,9 @@ fn a_reset_resets_peers_and_frees_ids() {
 fn a_stopped_queue_is_a_reset() {
     let (address, peer) = server(1, |mut stream| {
         // Keeps the device busy writing to the guest.
+        let bytes = vec![0xaa; 65536];
         let error = loop {
-            if let Err(error) = stream.write_all(&[0xaa; 65536]) {
+            if let Err(error) = stream.write_all(&bytes) {
                 break error;
             }
         };
@@ -68,7 +83,10 @@ fn a_stopped_queue_is_a_reset() {
     guest.memory.write(ring.address(), &before);
     peer.join().unwrap();
     guest.memory.read(ring.address(), &mut before);
-    assert!(before.iter().all(|byte| *byte == 0), "the device wrote after the stop");
+    assert!(
+        before.iter().all(|byte| *byte == 0),
+        "the device wrote after the stop"
+    );
     guest.frontend.stop_queue(1);
     guest.start_queues(true);
     works(&mut guest, 0);
@@ -88,15 +106,29 @@ fn stop_resets_peers() {
 #[test]
 fn a_broken_vmm_gets_its_session_ended_and_disturbs_nobody() {
     let mut neighbour = Guest::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let start = || {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let _context = runtime.enter();
-        let session = Session::start(theirs, "broken".into(), Services::default(), Arc::new(EndpointPolicy::default()), Limits::default());
+        let session = Session::start(
+            theirs,
+            "broken".into(),
+            Services::default(),
+            Arc::new(EndpointPolicy::default()),
+            Limits::default(),
+        );
         (ours, session.unwrap())
     };
     let ended = |session: &Session| {
-        runtime.block_on(async { tokio::time::timeout(PATIENCE, session.ended()).await.expect("it goes on") })
+        runtime.block_on(async {
+            tokio::time::timeout(PATIENCE, session.ended())
+                .await
+                .expect("it goes on")
+        })
     };
     // Half a message, then silence: on the only thread of its runtime, so that blocking it would show.
     let (mut half, stalled) = start();

@@ -41,6 +41,8 @@ pub(crate) struct Guest {
 /// How a test wants its VM.
 pub(crate) struct Setup {
     pub(crate) rules: Vec<String>,
+    /// Instead of one of `rules`.
+    pub(crate) policy: Option<Arc<EndpointPolicy>>,
     pub(crate) services: Services,
     pub(crate) limits: Limits,
     pub(crate) event_buffers: bool,
@@ -50,6 +52,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             rules: vec![format!("{}:*", crate::peer::local_ip())],
+            policy: None,
             services: Services::default(),
             limits: Limits::default(),
             event_buffers: true,
@@ -59,9 +62,16 @@ impl Default for Setup {
 
 impl Setup {
     pub(crate) fn start(self) -> Guest {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        let policy = Arc::new(EndpointPolicy::new(self.rules.iter().map(|rule| rule.parse().unwrap())));
+        let rules = self.rules.iter().map(|rule| rule.parse().unwrap());
+        let policy = self
+            .policy
+            .unwrap_or_else(|| Arc::new(EndpointPolicy::new(rules)));
         let session = {
             let _context = runtime.enter();
             Session::start(theirs, "test".into(), self.services, policy, self.limits).unwrap()
@@ -122,7 +132,10 @@ impl Guest {
     pub(crate) fn allocate(&mut self, size: u32) -> u64 {
         let address = self.free_page;
         self.free_page += u64::from(size).next_multiple_of(u64::from(limits::RING_MIN));
-        assert!(self.free_page <= wire::MEMORY_SIZE, "the test's guest has too little memory");
+        assert!(
+            self.free_page <= wire::MEMORY_SIZE,
+            "the test's guest has too little memory"
+        );
         address
     }
 
@@ -131,7 +144,9 @@ impl Guest {
         while let Some(message) = self.events.take() {
             let event = Event::decode(&message).unwrap();
             match event {
-                Event::Status { socket, status } => self.sockets.get_mut(&socket).unwrap().on_status(status),
+                Event::Status { socket, status } => {
+                    self.sockets.get_mut(&socket).unwrap().on_status(status);
+                }
                 Event::Released { socket } => self.sockets.get_mut(&socket).unwrap().on_released(),
             }
             self.log.push(event);
@@ -159,7 +174,9 @@ impl Guest {
     /// How the session ends.
     pub(crate) fn ended(&self) -> SessionEnd {
         self.runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, self.session.ended()).await.expect("the session goes on")
+            tokio::time::timeout(PATIENCE, self.session.ended())
+                .await
+                .expect("the session goes on")
         })
     }
 }

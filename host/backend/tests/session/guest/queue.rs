@@ -14,7 +14,7 @@ use vmm_sys_util::eventfd::EventFd as VhostEventFd;
 use super::wire::Memory;
 
 const SIZE: u16 = limits::QUEUE_SIZE;
-const MESSAGE: u32 = limits::MESSAGE_SIZE as u32;
+const MESSAGE: u32 = 64;
 
 pub(crate) const NEXT: u16 = 1;
 pub(crate) const WRITE: u16 = 2;
@@ -34,12 +34,24 @@ pub(crate) struct DriverQueue {
 impl DriverQueue {
     /// A queue whose parts and buffers lie from `base` on, in 0x6000 bytes.
     pub(crate) fn new(memory: Arc<Memory>, base: u64) -> Self {
-        let eventfd = || File::from(OwnedFd::from(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap()));
-        Self { memory, base, call: eventfd(), kick: eventfd(), avail: 0, used: 0, free: Vec::new() }
+        let eventfd = || {
+            File::from(OwnedFd::from(
+                EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap(),
+            ))
+        };
+        Self {
+            memory,
+            base,
+            call: eventfd(),
+            kick: eventfd(),
+            avail: 0,
+            used: 0,
+            free: Vec::new(),
+        }
     }
 
     pub(crate) fn reset(&mut self) {
-        self.memory.write(self.base, &[0; 0x6000]);
+        self.memory.write(self.base, &vec![0; 0x6000]);
         (self.avail, self.used, self.free) = (0, 0, (0..SIZE).rev().collect());
         // Ask for a notification of the first entry.
         self.memory.store(self.used_event(), 0);

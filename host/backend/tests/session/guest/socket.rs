@@ -21,14 +21,32 @@ pub(crate) struct GuestSocket {
 impl GuestSocket {
     /// Takes a status, and holds the device to the specification.
     pub(super) fn on_status(&mut self, status: Status) {
-        assert!(!self.closed || self.released == 0, "a status after the release");
+        assert!(
+            !self.closed || self.released == 0,
+            "a status after the release"
+        );
         let old = self.status;
-        assert!(status.rx_produced >= old.rx_produced && status.tx_consumed >= old.tx_consumed, "positions go back");
-        assert!(self.rx.used(status.rx_produced, self.reported).is_some(), "the device exceeds its credit");
-        assert!(status.tx_consumed <= self.progress.tx_produced, "the device took what was not there");
+        assert!(
+            status.rx_produced >= old.rx_produced && status.tx_consumed >= old.tx_consumed,
+            "positions go back"
+        );
+        assert!(
+            self.rx.used(status.rx_produced, self.reported).is_some(),
+            "the device exceeds its credit"
+        );
+        assert!(
+            status.tx_consumed <= self.progress.tx_produced,
+            "the device took what was not there"
+        );
         assert!(!old.connected || status.connected, "no longer connected");
-        assert!(old.error.is_none() || status.error == old.error, "an error changed");
-        assert!(!old.rx_eof || status.rx_produced == old.rx_produced, "bytes after the end");
+        assert!(
+            old.error.is_none() || status.error == old.error,
+            "an error changed"
+        );
+        assert!(
+            !old.rx_eof || status.rx_produced == old.rx_produced,
+            "bytes after the end"
+        );
         self.status = status;
         self.statuses += 1;
     }
@@ -40,11 +58,15 @@ impl GuestSocket {
     }
 
     pub(crate) fn readable(&self) -> u32 {
-        self.rx.used(self.status.rx_produced, self.progress.rx_consumed).unwrap()
+        self.rx
+            .used(self.status.rx_produced, self.progress.rx_consumed)
+            .unwrap()
     }
 
     pub(crate) fn writable(&self) -> u32 {
-        self.tx.credit(self.progress.tx_produced, self.status.tx_consumed).unwrap()
+        self.tx
+            .credit(self.progress.tx_produced, self.status.tx_consumed)
+            .unwrap()
     }
 }
 
@@ -76,7 +98,13 @@ impl Guest {
             released: 0,
         };
         self.sockets.insert(id, socket);
-        self.request(&Request::Open { socket: id, family, kind: Kind::Stream, tx, rx });
+        self.request(&Request::Open {
+            socket: id,
+            family,
+            kind: Kind::Stream,
+            tx,
+            rx,
+        });
     }
 
     pub(crate) fn start_connect(&mut self, id: SocketId, peer: SocketAddr) {
@@ -84,12 +112,24 @@ impl Guest {
             SocketAddr::V4(peer) => Ip::V4(peer.ip().octets()),
             SocketAddr::V6(peer) => Ip::V6(peer.ip().octets()),
         };
-        self.request(&Request::Connect { socket: id, peer: Address { ip, port: peer.port(), flow: 0, scope: 0 } });
+        self.request(&Request::Connect {
+            socket: id,
+            peer: Address {
+                ip,
+                port: peer.port(),
+                flow: 0,
+                scope: 0,
+            },
+        });
     }
 
     /// Opens a socket and connects it; the error if it fails.
     pub(crate) fn connect(&mut self, id: SocketId, peer: SocketAddr, size: u32) -> Result<(), u16> {
-        let family = if peer.is_ipv4() { Family::V4 } else { Family::V6 };
+        let family = if peer.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
         self.open(id, family, size);
         self.start_connect(id, peer);
         self.until("an answer to connect", |guest| {
@@ -103,7 +143,10 @@ impl Guest {
         let socket = self.sockets.get_mut(&id).unwrap();
         socket.reported = socket.progress.rx_consumed;
         let progress = socket.progress;
-        self.request(&Request::Update { socket: id, progress });
+        self.request(&Request::Update {
+            socket: id,
+            progress,
+        });
     }
 
     /// Writes as much of `bytes` as there is credit for; how much that was.
@@ -113,7 +156,8 @@ impl Guest {
         let mut rest = bytes;
         for (offset, length) in socket.tx.runs(socket.progress.tx_produced, length) {
             let (part, after) = rest.split_at(length as usize);
-            self.memory.write(socket.tx.address() + u64::from(offset), part);
+            self.memory
+                .write(socket.tx.address() + u64::from(offset), part);
             rest = after;
         }
         socket.progress.tx_produced += u64::from(length);
@@ -138,11 +182,17 @@ impl Guest {
         let length = socket.readable().min(u32::try_from(bytes.len()).unwrap());
         let mut at = 0;
         for (offset, length) in socket.rx.runs(socket.progress.rx_consumed, length) {
-            self.memory.read(socket.rx.address() + u64::from(offset), &mut bytes[at..at + length as usize]);
+            self.memory.read(
+                socket.rx.address() + u64::from(offset),
+                &mut bytes[at..at + length as usize],
+            );
             at += length as usize;
         }
         socket.progress.rx_consumed += u64::from(length);
-        if socket.rx.report_due(socket.progress.rx_consumed, socket.reported) {
+        if socket
+            .rx
+            .report_due(socket.progress.rx_consumed, socket.reported)
+        {
             self.update(id);
         }
         at
@@ -184,7 +234,11 @@ impl Guest {
         let socket = self.sockets.get_mut(&id).unwrap();
         socket.closed = true;
         let tx_produced = socket.progress.tx_produced;
-        self.request(&Request::Close { socket: id, tx_produced, abort });
+        self.request(&Request::Close {
+            socket: id,
+            tx_produced,
+            abort,
+        });
     }
 
     pub(crate) fn released(&mut self, id: SocketId) {
@@ -192,7 +246,9 @@ impl Guest {
     }
 
     pub(crate) fn failed(&mut self, id: SocketId) -> u16 {
-        self.until("a failure", |guest| guest.sockets[&id].status.error.is_some());
+        self.until("a failure", |guest| {
+            guest.sockets[&id].status.error.is_some()
+        });
         self.sockets[&id].status.error.unwrap()
     }
 }

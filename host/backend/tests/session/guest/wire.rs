@@ -10,7 +10,9 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use vhost::vhost_user::message::{VhostUserConfigFlags, VhostUserHeaderFlag};
 use vhost::vhost_user::{Frontend as VhostFrontend, VhostUserFrontend, VhostUserProtocolFeatures};
 use vhost::{VhostBackend, VhostUserMemoryRegionInfo, VringConfigData};
-use vm_memory::{Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion};
+use vm_memory::{
+    Bytes, FileOffset, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
+};
 
 use super::queue::DriverQueue;
 
@@ -22,9 +24,15 @@ pub(crate) struct Memory(GuestMemoryMmap);
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        let file = File::from(memfd_create("guest", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap());
+        let file = File::from(
+            memfd_create("guest", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING).unwrap(),
+        );
         file.set_len(MEMORY_SIZE).unwrap();
-        let region = (GuestAddress(0), usize::try_from(MEMORY_SIZE).unwrap(), Some(FileOffset::new(file, 0)));
+        let region = (
+            GuestAddress(0),
+            usize::try_from(MEMORY_SIZE).unwrap(),
+            Some(FileOffset::new(file, 0)),
+        );
         Self(GuestMemoryMmap::from_ranges_with_files([region]).unwrap())
     }
 
@@ -37,11 +45,19 @@ impl Memory {
     }
 
     pub(crate) fn load(&self, address: u64) -> u16 {
-        self.0.load(GuestAddress(address), std::sync::atomic::Ordering::Acquire).unwrap()
+        self.0
+            .load(GuestAddress(address), std::sync::atomic::Ordering::Acquire)
+            .unwrap()
     }
 
     pub(crate) fn store(&self, address: u64, value: u16) {
-        self.0.store(value, GuestAddress(address), std::sync::atomic::Ordering::Release).unwrap();
+        self.0
+            .store(
+                value,
+                GuestAddress(address),
+                std::sync::atomic::Ordering::Release,
+            )
+            .unwrap();
     }
 
     fn host_address(&self, address: u64) -> u64 {
@@ -56,7 +72,9 @@ pub(crate) struct Frontend {
 
 impl Frontend {
     pub(crate) fn new(stream: UnixStream) -> Self {
-        Self { inner: VhostFrontend::from_stream(stream, u64::from(QUEUE_COUNT)) }
+        Self {
+            inner: VhostFrontend::from_stream(stream, u64::from(QUEUE_COUNT)),
+        }
     }
 
     pub(crate) fn negotiate(&mut self) {
@@ -65,7 +83,11 @@ impl Frontend {
         assert_ne!(features & feature::STREAM, 0);
         self.inner.set_features(features).unwrap();
         let protocol = self.inner.get_protocol_features().unwrap();
-        assert!(protocol.contains(VhostUserProtocolFeatures::CONFIG | VhostUserProtocolFeatures::RESET_DEVICE));
+        assert!(
+            protocol.contains(
+                VhostUserProtocolFeatures::CONFIG | VhostUserProtocolFeatures::RESET_DEVICE
+            )
+        );
         self.inner.set_protocol_features(protocol).unwrap();
         self.inner.set_hdr_flags(VhostUserHeaderFlag::NEED_REPLY);
         assert_eq!(self.inner.get_queue_num().unwrap(), u64::from(QUEUE_COUNT));
@@ -73,7 +95,10 @@ impl Frontend {
 
     pub(crate) fn config(&mut self) -> Config {
         let size = u32::try_from(CONFIG_SIZE).unwrap();
-        let (_, bytes) = self.inner.get_config(0, size, VhostUserConfigFlags::empty(), &[0; CONFIG_SIZE]).unwrap();
+        let (_, bytes) = self
+            .inner
+            .get_config(0, size, VhostUserConfigFlags::empty(), &[0; CONFIG_SIZE])
+            .unwrap();
         Config::decode(&bytes.try_into().unwrap()).unwrap()
     }
 
@@ -112,7 +137,9 @@ impl Frontend {
         self.inner.set_vring_addr(index, &config)?;
         self.inner.set_vring_call(index, &queue.call_eventfd())?;
         self.inner.set_vring_kick(index, &queue.kick_eventfd())?;
-        self.inner.set_vring_enable(index, true).map_err(|error| vhost::Error::VhostUserProtocol(io_error(&error)))
+        self.inner
+            .set_vring_enable(index, true)
+            .map_err(|error| vhost::Error::VhostUserProtocol(io_error(&error)))
     }
 
     pub(crate) fn reset_device(&mut self) {
