@@ -105,14 +105,14 @@ impl Counters {
 
     /// Counts a write to the register at `offset` of virtio-mmio device `device`.
     pub fn count_register(&self, device: usize, offset: usize) {
-        match self.devices.get(device) {
-            Some(counters) => counters
-                .writes
-                .get(offset / 4)
-                .unwrap_or(&counters.config)
-                .fetch_add(1, Ordering::Relaxed),
-            None => return self.count(Kind::MmioStray),
+        let Some(counters) = self.devices.get(device) else {
+            return self.count(Kind::MmioStray);
         };
+        counters
+            .writes
+            .get(offset / 4)
+            .unwrap_or(&counters.config)
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// All counters that are not zero, by name.

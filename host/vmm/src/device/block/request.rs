@@ -96,7 +96,7 @@ impl Request {
         let length: u64 = self.data.iter().map(|d| u64::from(d.len())).sum();
         let end = self.sector.checked_add(length.div_ceil(SECTOR));
         let in_range = end.is_some_and(|end| end <= image.sectors);
-        if length == 0 || length % SECTOR != 0 || !in_range {
+        if length == 0 || !length.is_multiple_of(SECTOR) || !in_range {
             return Err(VIRTIO_BLK_S_IOERR);
         }
         let mut slices = Vec::with_capacity(self.data.len());

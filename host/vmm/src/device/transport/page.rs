@@ -12,7 +12,7 @@ use crate::machine::layout;
 /// Bytes of a page.
 pub(crate) const PAGE: usize = 4096;
 
-const _: () = assert!(layout::VIRTIO_STRIDE as usize == PAGE);
+const _: () = assert!(layout::VIRTIO_STRIDE == PAGE as u64);
 
 /// The pages of all devices, one run of memory and one memslot.
 #[derive(Clone, Debug)]
