@@ -31,7 +31,8 @@ pub(crate) fn lookup(
         let mut of_family = Name::default();
         let outcome =
             message::read_response(message, id, name, *family, addresses, &mut of_family)?;
-        if outcome == Outcome::Exists {
+        // A family without addresses may have no alias to follow either.
+        if outcome == Outcome::Exists && !of_family.matches(name.as_bytes()) {
             *canonical = of_family;
         }
         total = combine(total, outcome);
