@@ -71,9 +71,8 @@ impl Bed {
     /// The one instance of a function, as `nexus ps` shows it.
     pub(crate) fn instance(&self, function: &str) -> Result<Value> {
         let listed = self.testbed.nexus_json(&["ps"])?;
-        let all = listed
+        let all = listed["instances"]
             .as_array()
-            .or_else(|| listed["instances"].as_array())
             .context("nexus ps printed no list")?;
         let mut mine = all
             .iter()

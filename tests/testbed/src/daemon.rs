@@ -204,7 +204,7 @@ impl Testbed {
     /// A `nexus` command that talks to this daemon.
     pub fn nexus(&self) -> Command {
         let mut command = Command::new(self.options.programs.join("nexus"));
-        command.env("NEXUS_ADMIN", self.folder().join("admin.sock"));
+        command.env("NEXUS_SOCKET", self.folder().join("admin.sock"));
         command.stdin(Stdio::null());
         command
     }

@@ -97,14 +97,14 @@ impl FromStr for Variable {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Bucket {
-    bucket: String,
+    name: String,
     prefix: String,
     access: String,
 }
 
 impl Bucket {
     fn to_json(&self) -> serde_json::Value {
-        json!({ "bucket": self.bucket, "prefix": self.prefix, "access": self.access })
+        json!({ "bucket": self.name, "prefix": self.prefix, "access": self.access })
     }
 }
 
@@ -129,7 +129,7 @@ impl FromStr for Bucket {
             return Err(format!("{text:?} names no bucket"));
         }
         Ok(Self {
-            bucket: bucket.into(),
+            name: bucket.into(),
             prefix: prefix.into(),
             access: access.into(),
         })
@@ -151,7 +151,7 @@ mod tests {
             ("data:year=2026/=read", "data", "year=2026/", "read"),
         ] {
             let expected = Bucket {
-                bucket: bucket.into(),
+                name: bucket.into(),
                 prefix: prefix.into(),
                 access: access.into(),
             };

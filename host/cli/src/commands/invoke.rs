@@ -12,8 +12,9 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::trace::timeline_table;
 use crate::admin::{Admin, Answer};
-use crate::output::{Output, cell, table::table};
+use crate::output::Output;
 
 /// Invoke a function and print its result; the exit status tells whether it failed.
 #[derive(Debug, Args)]
@@ -55,9 +56,10 @@ impl Invoke {
             print_log(&answer)?;
         }
         let id = answer.header("x-amzn-requestid").unwrap_or_default();
-        let timeline = match self.timeline && answer.status == StatusCode::OK {
-            true => Some(admin.get(&format!("/v1/invocations/{id}")).await?),
-            false => None,
+        let timeline = if self.timeline && answer.status == StatusCode::OK {
+            Some(admin.get(&format!("/v1/invocations/{id}")).await?)
+        } else {
+            None
         };
         let failed = answer.header("x-amz-function-error").is_some();
         if output.json {
@@ -131,33 +133,6 @@ fn print_json(answer: &Answer, id: &str, failed: bool, timeline: Option<Value>) 
         value["timeline"] = timeline;
     }
     writeln!(io::stdout(), "{value:#}")
-}
-
-/// Marks with the time since the arrival and since the mark before.
-fn timeline_table(timeline: &Value) -> String {
-    let mut before = 0;
-    let marks = timeline["marks"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let rows: Vec<_> = marks
-        .iter()
-        .map(|mark| {
-            let at = mark["at_us"].as_u64().unwrap_or_default();
-            let step = at.saturating_sub(before);
-            before = at;
-            [
-                cell(mark, "/name"),
-                millis(at),
-                format!("+{}", millis(step)),
-            ]
-        })
-        .collect();
-    table(["WHAT", "AT", "STEP"], &rows)
-}
-
-fn millis(micros: u64) -> String {
-    format!("{}.{:03} ms", micros / 1000, micros % 1000)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod logs;
 mod ps;
 mod remove;
 mod status;
+mod trace;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Ps(ps::Ps),
     Remove(remove::Remove),
     Status(status::Status),
+    Trace(trace::Trace),
     Doctor(doctor::Doctor),
 }
 
@@ -44,6 +46,7 @@ impl Command {
             Self::Ps(ps) => ps.run(&admin, output).await,
             Self::Remove(remove) => remove.run(&admin, output).await,
             Self::Status(status) => status.run(&admin, output).await,
+            Self::Trace(trace) => trace.run(&admin, output).await,
             Self::Doctor(doctor) => doctor.run(&admin, output).await,
         }
     }

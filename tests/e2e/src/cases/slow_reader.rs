@@ -90,11 +90,11 @@ fn guest_reads_nothing(bed: &Bed) -> Result<u64> {
         };
         if let Some(full) = first {
             let count = fill(&mut stream)?;
-            drop(full.send(count));
+            full.send(count).map_err(|_| ErrorKind::Other)?;
             std::thread::park();
         } else if let Some(is_full) = second {
             let count = is_full.recv().map_err(|_| ErrorKind::Other)?;
-            drop(report.send(count));
+            report.send(count).map_err(|_| ErrorKind::Other)?;
             stream.write_all(&[1])?;
         }
         Ok(())

@@ -61,8 +61,8 @@ fn boot(report: &mut Report, log: &str, timeline: &Value) -> Result<()> {
         .context("the boot marker")?;
     report.add(Figure::instructions("guest boot to init", nanoseconds).at_most(150.0));
     let (boot, next) = (
-        mark(timeline, "boot_config")?,
-        mark(timeline, "runtime_ready")?,
+        mark(timeline, "guest booted")?,
+        mark(timeline, "initialised")?,
     );
     report.add(Figure::instructions(
         "image start to first /invocation/next",
@@ -126,7 +126,7 @@ fn memory_figures(report: &mut Report, testbed: &Testbed) -> Result<()> {
 }
 
 fn timeline(testbed: &Testbed, request: &str) -> Result<Value> {
-    testbed.nexus_json(&["timeline", request])
+    testbed.nexus_json(&["trace", request])
 }
 
 /// Microseconds from arrival to a mark.
@@ -137,14 +137,14 @@ fn mark(timeline: &Value, name: &str) -> Result<u64> {
     let found = marks
         .iter()
         .find(|mark| mark["name"] == name)
-        .and_then(|mark| mark["us"].as_u64());
+        .and_then(|mark| mark["at_us"].as_u64());
     found.with_context(|| format!("no mark {name:?} in {timeline}"))
 }
 
 /// Exits that nexus-vmm handled, by kind.
 fn exits(testbed: &Testbed) -> Result<Vec<(String, u64)>> {
     let instance = instance(testbed, "echo")?;
-    let exits = instance["exits"]
+    let exits = instance["machine"]["vmm"]["exits"]
         .as_object()
         .with_context(|| format!("no exits in {instance}"))?;
     Ok(exits
@@ -156,8 +156,8 @@ fn exits(testbed: &Testbed) -> Result<Vec<(String, u64)>> {
 /// Payload bytes that the device moved in place, both ways; each was copied once in the guest and never in between.
 fn copied(testbed: &Testbed) -> Result<u64> {
     let instance = instance(testbed, "echo")?;
-    let session = &instance["session"];
-    let bytes: Option<u64> = ["bytes_from_guest", "bytes_to_guest"]
+    let session = &instance["machine"]["session"];
+    let bytes: Option<u64> = ["bytes_sent", "bytes_received"]
         .iter()
         .map(|name| session[name].as_u64())
         .sum();

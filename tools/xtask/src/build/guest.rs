@@ -28,7 +28,7 @@ pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
             "-C target-feature=+crt-static",
             step,
         )?;
-        copy(&init, &folder.join("init"))?;
+        copy(&init, &folder.join("nexus-init"))?;
         let preload = program("nexus-preload", "libnexus_preload.so", "", step)?;
         copy(&preload, &folder.join("libnexus_preload.so"))
     })?;

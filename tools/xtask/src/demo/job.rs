@@ -77,7 +77,7 @@ fn main_job(testbed: &Testbed, inputs: &Inputs) -> Result<()> {
 }
 
 fn timeline(testbed: &Testbed, request: &str) -> Result<()> {
-    let text = testbed.nexus_text(&["timeline", request])?;
+    let text = testbed.nexus_text(&["trace", request])?;
     for line in text.lines() {
         println!("      {line}");
     }
@@ -180,7 +180,9 @@ pub(crate) fn vmm(testbed: &Testbed, function: &str) -> Result<u32> {
 /// A function's instance, as `nexus ps` shows it.
 pub(crate) fn instance(testbed: &Testbed, function: &str) -> Result<Value> {
     let listed = testbed.nexus_json(&["ps"])?;
-    let all = listed.as_array().context("nexus ps printed no list")?;
+    let all = listed["instances"]
+        .as_array()
+        .context("nexus ps printed no list")?;
     let found = all.iter().find(|instance| instance["function"] == function);
     found
         .cloned()
