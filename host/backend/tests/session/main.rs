@@ -11,6 +11,7 @@ mod connect;
 mod guest;
 mod names;
 mod peer;
+mod random;
 mod services;
 mod transfer;
 mod violations;

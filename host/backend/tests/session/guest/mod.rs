@@ -8,6 +8,7 @@ pub(crate) mod wire;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use nexus_backend::service::Services;
@@ -168,6 +169,15 @@ impl Guest {
                     self.events.acknowledge();
                 }
             }
+        }
+    }
+
+    /// How the session ended, if it has.
+    pub(crate) fn end_now(&self) -> Option<SessionEnd> {
+        let ended = std::pin::pin!(self.session.ended());
+        match ended.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(end) => Some(end),
+            Poll::Pending => None,
         }
     }
 
