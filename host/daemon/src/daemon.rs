@@ -93,18 +93,22 @@ impl Daemon {
             Credentials::File(path) => CredentialSource::File(path.clone()),
         })
         .await?;
+        let store = open_store(&config, &credentials).await?;
+        let mut endpoints = config.gateway.endpoints.clone();
+        if let Some(store) = &store {
+            let address = store.address().map_err(DaemonError::Address)?;
+            endpoints
+                .entry("s3".into())
+                .or_insert_with(|| format!("http://{address}"));
+        }
+        let region = config.gateway.region.clone();
         let gateway = GatewayConfig {
-            region: config.gateway.region.clone(),
-            endpoints: config.gateway.endpoints.clone(),
+            region: region.clone(),
+            endpoints,
             connect_timeout: CONNECT_TIMEOUT,
         };
-        let upstream = Upstream::new(gateway, credentials.clone()).await?;
-        let launcher = Arc::new(VmLauncher::new(
-            config.vm.clone(),
-            config.gateway.region.clone(),
-            upstream,
-        ));
-        let store = open_store(&config, &credentials).await?;
+        let upstream = Upstream::new(gateway, credentials).await?;
+        let launcher = Arc::new(VmLauncher::new(config.vm.clone(), region, upstream));
         Self::open_with(config, store, launcher).await
     }
 

@@ -4,6 +4,10 @@
 use serde::Serialize;
 
 /// Memory of a process, in KiB.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the unit belongs to the names, which the API shows"
+)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Memory {
     /// All that is resident.

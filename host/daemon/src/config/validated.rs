@@ -64,7 +64,7 @@ pub struct Vm {
 pub struct Gateway {
     /// Region that requests are signed for, and that functions see.
     pub region: String,
-    /// Endpoint by service name; services that are missing are AWS's own.
+    /// Endpoint by service name. Those that are missing are AWS's own, except that an embedded store is S3.
     pub endpoints: HashMap<String, String>,
     /// Where the real keys are.
     pub credentials: Credentials,
@@ -100,13 +100,13 @@ pub struct Pool {
 }
 
 pub(super) fn validate(raw: RawConfig, origin: &Origin<'_>) -> Result<Config, ConfigError> {
-    let store = raw.store.map(|raw| store(raw, origin)).transpose()?;
+    let store = raw.store.map(|raw| store(&raw, origin)).transpose()?;
     Ok(Config {
         state_dir: absolute(&raw.state_dir, "state_dir", origin)?,
         worker_threads: within(raw.worker_threads, 2, 1..=64, "worker_threads", origin)?,
         listen: listen(&raw.listen, origin)?,
         vm: vm(raw.vm, origin)?,
-        gateway: gateway(raw.gateway, store.as_ref(), origin)?,
+        gateway: gateway(raw.gateway, origin)?,
         store,
         pool: pool(raw.pool, origin)?,
     })
@@ -163,15 +163,8 @@ fn vm(raw: RawVm, origin: &Origin<'_>) -> Result<Vm, ConfigError> {
     })
 }
 
-fn gateway(
-    raw: RawGateway,
-    store: Option<&Store>,
-    origin: &Origin<'_>,
-) -> Result<Gateway, ConfigError> {
+fn gateway(raw: RawGateway, origin: &Origin<'_>) -> Result<Gateway, ConfigError> {
     let mut endpoints = HashMap::new();
-    if let Some(store) = store {
-        endpoints.insert("s3".to_owned(), format!("http://{}", store.listen));
-    }
     for (service, url) in raw.endpoints {
         endpoints.insert(service, endpoint(&url, "gateway.endpoints", origin)?);
     }
@@ -210,7 +203,7 @@ fn credentials(
     }
 }
 
-fn store(raw: RawStore, origin: &Origin<'_>) -> Result<Store, ConfigError> {
+fn store(raw: &RawStore, origin: &Origin<'_>) -> Result<Store, ConfigError> {
     Ok(Store {
         listen: address(&raw.listen, "store.listen", origin)?,
         root: absolute(&raw.root, "store.root", origin)?,
@@ -256,7 +249,7 @@ fn absolute(
     Err(origin.invalid(
         path,
         key,
-        format!("{:?} is not an absolute path", path.get_ref()),
+        format!("{} is not an absolute path", path.get_ref().display()),
     ))
 }
 

@@ -105,7 +105,7 @@ async fn run(pool: &Arc<Pool>, call: Call, stop: &CancellationToken) {
             }
         }
         Err(error) => {
-            tracing::warn!(request = id, function = %name, %error, "an asynchronous invocation was not run")
+            tracing::warn!(request = id, function = %name, %error, "an asynchronous invocation was not run");
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! AWS Lambda's Invoke API (2015-03-31), as `aws lambda invoke` and the SDKs speak it.
 //!
-//! - [`server`]: routes.
+//! - [`server`]: the routes and who answers them.
 //! - [`request`]: what a client says, checked.
 //! - [`invoke`]: the call, and the answer's form.
 //! - [`events`]: the queue behind `InvocationType=Event`.

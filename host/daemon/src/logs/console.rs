@@ -185,6 +185,6 @@ mod tests {
         console.run().await.expect("read to its end");
         let text = log.read(0).0;
         assert_eq!(text.len(), LINE_MAX + 3);
-        assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 2);
+        assert_eq!(text.split(|byte| *byte == b'\n').count(), 3);
     }
 }

@@ -133,16 +133,15 @@ impl FunctionLog {
 
 impl Inner {
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        let (file, size) = match &mut self.file {
-            Some(open) => open,
-            None => {
-                let file = OpenOptions::new()
-                    .create(true)
-                    .append(true)
-                    .open(&self.path)?;
-                let size = file.metadata()?.len();
-                self.file.insert((file, size))
-            }
+        let (file, size) = if let Some(open) = &mut self.file {
+            open
+        } else {
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&self.path)?;
+            let size = file.metadata()?.len();
+            self.file.insert((file, size))
         };
         file.write_all(text)?;
         *size += text.len() as u64;

@@ -156,10 +156,10 @@ impl Control {
                     drop(waiting.send(reply));
                 }
                 Message::Exited(message) if message.event == "exited" => {
-                    self.lock().exit = Some(message.exit)
+                    self.lock().exit = Some(message.exit);
                 }
                 Message::Exited(message) => {
-                    tracing::debug!(event = message.event, "unknown event from a VMM")
+                    tracing::debug!(event = message.event, "unknown event from a VMM");
                 }
             }
         }
@@ -212,7 +212,11 @@ mod tests {
         );
         assert_eq!(
             control.exit(),
-            Some(ExitEvent { reason: "guest_reset".into(), status: 10, message: "reset".into() })
+            Some(ExitEvent {
+                reason: "guest_reset".into(),
+                status: 10,
+                message: "reset".into()
+            })
         );
         vmm.join().expect("the peer is content");
         assert!(matches!(

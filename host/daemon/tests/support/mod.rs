@@ -2,6 +2,7 @@
 //! What the daemon's tests share.
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod runner;
 

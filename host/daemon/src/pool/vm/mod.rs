@@ -64,7 +64,7 @@ impl VmLauncher {
             control: vmm_line.into(),
             console: order.console,
         };
-        let process = VmmProcess::spawn(&self.vm, &order.function, descriptors, &order.instance)?;
+        let process = VmmProcess::spawn(&self.vm, &order.function, &descriptors, &order.instance)?;
         let machine = VmMachine {
             pid: process.pid(),
             control: Arc::clone(&control),

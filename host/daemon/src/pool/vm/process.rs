@@ -37,12 +37,12 @@ impl VmmProcess {
     pub(super) fn spawn(
         vm: &config::Vm,
         function: &Function,
-        descriptors: Descriptors,
+        descriptors: &Descriptors,
         instance: &str,
     ) -> Result<Self, LaunchError> {
-        let mut command = command(vm, function, &descriptors);
+        let mut command = command(vm, function, descriptors);
         let mut child =
-            spawn_with(&mut command, &descriptors).map_err(|source| LaunchError::Spawn {
+            spawn_with(&mut command, descriptors).map_err(|source| LaunchError::Spawn {
                 program: vm.vmm.display().to_string(),
                 source,
             })?;
