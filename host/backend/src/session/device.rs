@@ -209,7 +209,9 @@ impl Device {
             } => {
                 let socket = self.socket(id)?;
                 if socket.close(tx_produced, abort).map_err(wrong)? {
-                    tokio::spawn(watch_linger(Arc::clone(&socket), self.limits.close_timeout));
+                    let watch =
+                        tokio::spawn(watch_linger(Arc::clone(&socket), self.limits.close_timeout));
+                    socket.watch(watch.abort_handle());
                 }
                 socket.flush();
             }

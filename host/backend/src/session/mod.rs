@@ -121,7 +121,7 @@ impl Session {
             return Err(SessionError::NoRuntime(name));
         }
         let limits = limits.within_protocol();
-        let targets = Targets::new(services, policy, limits.connect_timeout);
+        let targets = Targets::new(services, policy, limits.connect_timeout, limits.max_sockets);
         let device = Device::new(name, targets, limits);
         let control = control::Control::new(stream, Arc::clone(&device)).map_err(|source| {
             SessionError::Stream {

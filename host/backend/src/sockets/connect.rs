@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use nexus_proto::wire::{Address, Family, Ip};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::socket::Socket;
 use super::state::{Mover, errno};
@@ -34,6 +35,8 @@ pub(crate) struct Targets {
     policy: Arc<EndpointPolicy>,
     connect_timeout: Duration,
     ports: AtomicU16,
+    /// Services at work for the guest at a time: one may go on after its socket is released.
+    serving: Arc<Semaphore>,
 }
 
 impl Targets {
@@ -41,12 +44,14 @@ impl Targets {
         services: Services,
         policy: Arc<EndpointPolicy>,
         connect_timeout: Duration,
+        max_sockets: u32,
     ) -> Self {
         Self {
             services,
             policy,
             connect_timeout,
             ports: AtomicU16::new(0),
+            serving: Arc::new(Semaphore::new(max_sockets as usize)),
         }
     }
 
@@ -61,11 +66,11 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
         return socket.finish(Some(errno(libc::EAFNOSUPPORT)));
     };
     if let Some(service) = targets.services.get(&address) {
-        return serve(
-            socket,
-            service,
-            local_address(socket.family(), address.ip(), targets.service_port()),
-        );
+        let Ok(permit) = Arc::clone(&targets.serving).try_acquire_owned() else {
+            return socket.finish(Some(errno(libc::ECONNREFUSED)));
+        };
+        let local = local_address(socket.family(), address.ip(), targets.service_port());
+        return serve(socket, service, local, permit);
     }
     if let Err(refusal) = targets.policy.check(address) {
         tracing::debug!(%address, %refusal, "connection refused by policy");
@@ -79,12 +84,18 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
     ));
 }
 
-fn serve(socket: &Arc<Socket>, service: Arc<dyn Service>, local: Address) {
+fn serve(
+    socket: &Arc<Socket>,
+    service: Arc<dyn Service>,
+    local: Address,
+    permit: OwnedSemaphorePermit,
+) {
     socket.attach(Mover::Service);
     socket.established(local);
     socket.flush();
     let socket = Arc::clone(socket);
     tokio::spawn(async move {
+        let _permit = permit;
         let stream = Box::pin(RingStream::new(Arc::clone(&socket)));
         tokio::select! {
             () = socket.lost() => {}

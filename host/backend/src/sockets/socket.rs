@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexus_proto::wire::{Address, Event, Family, Progress, SocketId};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
 
 use super::rings::Rings;
@@ -89,6 +90,11 @@ impl Socket {
     /// Position up to which the peer took the guest's bytes while a close waits for it, `None` when none does.
     pub(crate) fn lingering(&self) -> Option<u64> {
         self.lock().lingering()
+    }
+
+    /// Has `watch` end with the wait, so that no task outlives the socket that it looks after.
+    pub(crate) fn watch(&self, watch: AbortHandle) {
+        self.lock().watch(watch);
     }
 
     /// Turns a close that waits for the peer into a reset.

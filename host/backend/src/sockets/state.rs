@@ -5,6 +5,7 @@ use std::io;
 use std::task::Waker;
 
 use nexus_proto::wire::{Address, Event, Family, Progress, SocketId, Status};
+use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
 
 use super::rings::Rings;
@@ -97,6 +98,8 @@ pub(super) struct State {
     close: Option<bool>,
     released: bool,
     news: bool,
+    /// Whoever looks after a close that waits for the peer.
+    watch: Option<AbortHandle>,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
 }
@@ -121,6 +124,7 @@ impl State {
             close: None,
             released: false,
             news: false,
+            watch: None,
             reader: None,
             writer: None,
         }
@@ -165,6 +169,11 @@ impl State {
         lingers.then_some(self.tx_consumed)
     }
 
+    pub(super) fn watch(&mut self, watch: AbortHandle) {
+        self.watch = Some(watch);
+        self.dismiss_watch();
+    }
+
     pub(super) fn abort(&mut self) {
         self.close = Some(true);
         self.release_if_over();
@@ -173,6 +182,7 @@ impl State {
     pub(super) fn detach(&mut self) {
         self.rings = None;
         self.news = false;
+        self.dismiss_watch();
     }
 
     // ---- Events -----------------------------------------------------------------------------------------------
@@ -351,6 +361,16 @@ impl State {
         if over && self.rings.take().is_some() {
             self.released = true;
             self.news = true;
+            self.dismiss_watch();
+        }
+    }
+
+    /// Ends the watch over a wait that is over.
+    fn dismiss_watch(&mut self) {
+        if self.lingering().is_none()
+            && let Some(watch) = self.watch.take()
+        {
+            watch.abort();
         }
     }
 
