@@ -204,6 +204,8 @@ long nexus_sk_wait(struct sock *sk, long timeout, bool (*ready)(void *), void *a
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long left = timeout;
 
+	if (!timeout)
+		return ready(argument) ? 0 : -EAGAIN;
 	add_wait_queue(sk_sleep(sk), &wait);
 	while (!ready(argument)) {
 		if (!left) {

@@ -312,8 +312,11 @@ impl Connection {
         self.tx_produced
     }
 
-    /// Bytes that can be written now.
+    /// Bytes that can be written now; none before the connection is established.
     pub(crate) fn room(&self) -> u32 {
+        if self.phase == Phase::Connecting {
+            return 0;
+        }
         self.tx
             .credit(self.tx_produced, self.tx_consumed)
             .unwrap_or(0)

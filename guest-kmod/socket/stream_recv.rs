@@ -3,7 +3,6 @@
 
 use kernel::{ffi::c_long, iov::IovIterDest, prelude::*};
 
-use super::conn::Phase;
 use super::endpoint::Endpoint;
 use super::Socket;
 use crate::ffi::Sock;
@@ -117,16 +116,8 @@ impl Endpoint {
         let (position, readable, ended) = {
             let state = self.state.lock();
             let readable = (state.conn.readable() as usize).saturating_sub(skip);
-            let over = matches!(state.conn.phase(), Phase::Closing | Phase::Released);
-            (
-                state.conn.rx_position() + skip as u64,
-                if over && !state.conn.read_ended() {
-                    0
-                } else {
-                    readable
-                },
-                state.conn.read_ended(),
-            )
+            let position = state.conn.rx_position() + skip as u64;
+            (position, readable, state.conn.read_ended())
         };
         // At most a ring's size.
         let length = length.min(readable) as u32;

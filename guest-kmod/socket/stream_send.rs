@@ -3,7 +3,6 @@
 
 use kernel::{ffi::c_long, iov::IovIterSource, prelude::*};
 
-use super::conn::{Connection, Phase};
 use super::endpoint::Endpoint;
 use super::Socket;
 use crate::ffi::Sock;
@@ -22,13 +21,9 @@ impl Socket {
             return Err(sk.take_error().unwrap_or(EPIPE));
         };
         let mut timeout = sk.send_timeout(nonblock);
-        if endpoint.phase() == Phase::Connecting {
-            timeout = sk.wait_until(timeout, || endpoint.phase() != Phase::Connecting)?;
-        }
         let mut sent = 0;
         loop {
-            let result = endpoint.send_some(source);
-            match result {
+            match endpoint.send_some(source) {
                 Ok(length) => sent += length,
                 Err(_) if sent > 0 => return Ok(sent),
                 Err(error) if error == EPIPE => return Err(sk.take_error().unwrap_or(EPIPE)),
@@ -92,7 +87,7 @@ impl Endpoint {
     /// Where to write and how much, or `None` if there is no room.
     fn writable(&self) -> Result<Option<(u64, u32)>> {
         let state = self.state.lock();
-        let conn: &Connection = &state.conn;
+        let conn = &state.conn;
         if conn.write_ended() {
             return Err(EPIPE);
         }

@@ -82,29 +82,55 @@ unsafe fn probe(vdev: *mut VirtioDevice) -> Result {
     let device = Device::new(config)?;
     // SAFETY: `vdev` is valid; its callbacks find an `Arc<Device>` in its private pointer, which `remove()` takes back.
     unsafe { raw::nexus_device_set_private(vdev, device.clone().into_foreign()) };
-    // SAFETY: As the caller promises.
-    let started = unsafe { start(vdev, &device) };
-    if started.is_err() {
-        // SAFETY: `vdev` is valid, and its private pointer was set above.
-        unsafe { stop(vdev) };
-    } else {
-        *registered = Some(device);
+    // SAFETY: `vdev` is valid, and its private pointer is set.
+    match unsafe { find_queues(vdev) } {
+        Ok((requests, events)) => {
+            // SAFETY: The queues are those of `vdev`, and nobody else uses them.
+            let started = unsafe { start(vdev, &device, requests, events) };
+            if started.is_err() {
+                // SAFETY: `vdev` has queues, and its private pointer was set above.
+                unsafe { stop(vdev) };
+            } else {
+                *registered = Some(device);
+            }
+            started
+        }
+        Err(error) => {
+            // SAFETY: The private pointer was set above, and no callback will use it.
+            drop(unsafe { Arc::<Device>::from_foreign(raw::nexus_device_private(vdev)) });
+            Err(error)
+        }
     }
-    started
 }
 
-/// Finds the queues and sets the device off.
+/// Asks the transport for both queues.
 ///
 /// # Safety
 ///
 /// `vdev` must be a device in its probe, its private pointer set.
-unsafe fn start(vdev: *mut VirtioDevice, device: &Device) -> Result {
-    let mut raw_queues: [*mut Virtqueue; config::QUEUE_COUNT as usize] = [core::ptr::null_mut(); _];
+unsafe fn find_queues(vdev: *mut VirtioDevice) -> Result<(NonNull<Virtqueue>, NonNull<Virtqueue>)> {
+    let mut queues: [*mut Virtqueue; config::QUEUE_COUNT as usize] = [core::ptr::null_mut(); _];
     // SAFETY: `vdev` is valid, and there is room for two queues.
-    kernel::error::to_result(unsafe { raw::nexus_device_queues(vdev, raw_queues.as_mut_ptr()) })?;
-    let [requests, events] = raw_queues;
-    let requests = NonNull::new(requests).ok_or(ENODEV)?;
-    let events = NonNull::new(events).ok_or(ENODEV)?;
+    kernel::error::to_result(unsafe { raw::nexus_device_queues(vdev, queues.as_mut_ptr()) })?;
+    let [requests, events] = queues;
+    // Both were asked for by name, so they are there.
+    Ok((
+        NonNull::new(requests).ok_or(ENODEV)?,
+        NonNull::new(events).ok_or(ENODEV)?,
+    ))
+}
+
+/// Fills the queues and sets the device off.
+///
+/// # Safety
+///
+/// `vdev` must be a device in its probe, its private pointer set, with these two queues, which nobody else uses.
+unsafe fn start(
+    vdev: *mut VirtioDevice,
+    device: &Device,
+    requests: NonNull<Virtqueue>,
+    events: NonNull<Virtqueue>,
+) -> Result {
     // SAFETY: Both are valid until `stop()`, which takes them from the device before it deletes them.
     let queues = unsafe { Queues::new(requests, events)? };
     device.attach(queues);
@@ -118,7 +144,7 @@ unsafe fn start(vdev: *mut VirtioDevice, device: &Device) -> Result {
 ///
 /// # Safety
 ///
-/// `vdev` must be a device whose private pointer [`probe`] has set, and it must be called once.
+/// `vdev` must be a device with queues whose private pointer [`probe`] has set, and it must be called once.
 unsafe fn stop(vdev: *mut VirtioDevice) {
     // SAFETY: `probe()` put an `Arc<Device>` there, and the caller promises to take it once.
     let device = unsafe { Arc::<Device>::from_foreign(raw::nexus_device_private(vdev)) };
