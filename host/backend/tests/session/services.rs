@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use nexus_backend::service::{SERVICE_IP, Service, ServiceStream, Services, Serving};
+use nexus_backend::session::Limits;
 use nexus_proto::wire::Ip;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -36,18 +37,28 @@ where
     F: Fn(ServiceStream) -> R + Send + Sync + 'static,
     R: Future<Output = String> + Send + 'static,
 {
+    guest_limited(Limits::default().max_sockets, service)
+}
+
+fn guest_limited<F, R>(max_sockets: u32, service: F) -> (Guest, Arc<Mutex<Vec<String>>>)
+where
+    F: Fn(ServiceStream) -> R + Send + Sync + 'static,
+    R: Future<Output = String> + Send + 'static,
+{
     let results = Arc::new(Mutex::new(Vec::new()));
     let mut services = Services::default();
     services.register(PORT, Arc::new(Scripted(service, Arc::clone(&results))));
-    (
-        Setup {
-            rules: vec![],
-            services,
-            ..Setup::default()
-        }
-        .start(),
-        results,
-    )
+    let guest = Setup {
+        rules: vec![],
+        services,
+        limits: Limits {
+            max_sockets,
+            ..Limits::default()
+        },
+        ..Setup::default()
+    }
+    .start();
+    (guest, results)
 }
 
 fn address() -> SocketAddr {
@@ -171,4 +182,20 @@ fn a_service_is_bounded_by_the_guests_ring() {
     assert_eq!(guest.session.statistics().bytes_received, 4096);
     assert!(guest.read_to_end(0) == pattern(12).take(1 << 20));
     assert_eq!(result(&mut guest, &results), "Ok(())");
+}
+
+#[test]
+fn services_that_go_on_after_their_sockets_are_bounded() {
+    let (mut guest, _results) = guest_limited(2, |stream: ServiceStream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+        String::new()
+    });
+    for id in 0..2 {
+        guest.connect(id, address(), 4096).unwrap();
+        guest.close(id, true);
+        guest.released(id);
+    }
+    let refused = guest.connect(0, address(), 4096);
+    assert_eq!(refused, Err(u16::try_from(libc::ECONNREFUSED).unwrap()));
 }
