@@ -124,6 +124,8 @@ fn command(vm: &config::Vm, function: &Function, descriptors: &Descriptors) -> C
     if !vm.cmdline.is_empty() {
         command.args(["--cmdline", &vm.cmdline]);
     }
+    // Nothing of the daemon's environment: it may hold keys.
+    command.env_clear().env("NO_COLOR", "1");
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
