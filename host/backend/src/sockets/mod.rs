@@ -2,7 +2,7 @@
 //! The sockets of a guest: TCP connections on its behalf, streams to the services inside the process, and the policy
 //! that says where a guest may connect.
 //!
-//! - [`Socket`]: the fixed record of one socket; `state`: its state machine, the only holder of its rings.
+//! - `socket`: the fixed record of one socket; `state`: its state machine, the only holder of its rings.
 //! - `rings`: a socket's two byte rings in guest memory.
 //! - `connect`: who answers a connect request.
 //! - `tcp`: moves bytes between a TCP connection and the rings.
