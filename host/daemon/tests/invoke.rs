@@ -196,7 +196,7 @@ async fn the_pool_is_bounded() {
     let host = Host::start("max_instances = 1").await;
     host.deploy("f", json!({ "timeout_s": 900 })).await;
     host.deploy("g", json!({})).await;
-    let long = host.invoke("f", json!({ "sleep": 2 }));
+    let slow = host.invoke("f", json!({ "sleep": 2 }));
     let other = async {
         eventually("the instance runs", async || {
             host.instances()
@@ -215,8 +215,8 @@ async fn the_pool_is_bounded() {
             .await;
         (throttled, queued)
     };
-    let (long, (throttled, queued)) = tokio::join!(long, other);
-    assert_eq!(long.status, 200);
+    let (slow, (throttled, queued)) = tokio::join!(slow, other);
+    assert_eq!(slow.status, 200);
     assert_eq!(throttled.status, 429);
     assert_eq!(
         throttled.header("x-amzn-errortype"),
@@ -315,7 +315,7 @@ async fn requests_that_reach_no_function() {
         (
             "f",
             vec![("X-Amz-Invocation-Type", "Event")],
-            &large[..1024 * 1024 + 1],
+            &large[..=1024 * 1024],
             413,
             "RequestTooLargeException",
         ),
