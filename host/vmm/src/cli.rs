@@ -62,6 +62,9 @@ pub struct MachineConfig {
     /// More for the kernel's command line, `quiet` for example
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub cmdline: String,
+    /// Do not confine the process to the system calls that it needs (for debuggers)
+    #[arg(long)]
+    pub no_sandbox: bool,
 }
 
 /// Where the serial console goes.

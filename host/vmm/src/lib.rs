@@ -22,6 +22,7 @@ pub mod exit;
 pub mod machine;
 pub mod memory;
 pub mod probe;
+mod sandbox;
 pub mod vcpu;
 
 pub use exit::{ExitReason, VmmError};

@@ -18,6 +18,7 @@ use crate::cli::MachineConfig;
 use crate::control::protocol::{Exited, Stats};
 use crate::control::{Channel, protocol};
 use crate::exit::{ExitReason, ExitSlot, VmmError};
+use crate::sandbox;
 use crate::vcpu::{Vcpus, lock};
 
 /// What the caller left open for the machine.
@@ -53,6 +54,7 @@ fn build_and_run(
     config: &MachineConfig,
     control: Option<&mut Channel>,
 ) -> Result<ExitReason, VmmError> {
+    sandbox::forbid_core_dumps()?;
     let backend = config
         .nexus_fd
         .map(|fd| inherited::unix_stream("--nexus-fd", fd))
@@ -79,7 +81,13 @@ fn build_and_run(
         _vm: built.vm,
         _lines: built.lines,
     };
-    let reason = machine.serve(control);
+    // The filter binds the threads that exist; no call after this one starts another.
+    let confined = if config.no_sandbox {
+        Ok(())
+    } else {
+        sandbox::enter()
+    };
+    let reason = confined.and_then(|()| machine.serve(control));
     machine.stop();
     reason
 }
