@@ -89,8 +89,11 @@ impl Sock {
         timeout: c_long,
         mut ready: F,
     ) -> Result<c_long> {
+        /// # Safety
+        ///
+        /// `closure` must point to an `F` that nobody else uses.
         unsafe extern "C" fn ask<F: FnMut() -> bool>(closure: *mut c_void) -> bool {
-            // SAFETY: `nexus_sk_wait()` passes on the pointer that it was given below, to a live `F` that nobody else uses.
+            // SAFETY: As the caller promises: `nexus_sk_wait()` passes on the pointer that it was given below.
             let ready = unsafe { &mut *closure.cast::<F>() };
             ready()
         }

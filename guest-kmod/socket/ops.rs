@@ -73,6 +73,10 @@ fn length_or_errno(result: Result<usize>) -> c_int {
 }
 
 /// `net_proto_family.create` of PF_INET.
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_create_inet(
     net: *mut bindings::net,
@@ -85,6 +89,10 @@ unsafe extern "C" fn nexus_create_inet(
 }
 
 /// `net_proto_family.create` of PF_INET6.
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_create_inet6(
     net: *mut bindings::net,
@@ -97,6 +105,10 @@ unsafe extern "C" fn nexus_create_inet6(
 }
 
 /// `sock.sk_destruct`: the last reference is gone.
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_socket_drop(private: *mut c_void) {
     // SAFETY: `family::create()` made it with `into_foreign()`, and this happens once.
@@ -104,6 +116,10 @@ unsafe extern "C" fn nexus_socket_drop(private: *mut c_void) {
 }
 
 /// `proto_ops.release`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_release(sock: *mut bindings::socket) -> c_int {
     // SAFETY: The generic code passes a valid socket.
@@ -121,6 +137,10 @@ unsafe extern "C" fn nexus_release(sock: *mut bindings::socket) -> c_int {
 }
 
 /// `proto_ops.bind`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_bind(
     sock: *mut bindings::socket,
@@ -135,6 +155,10 @@ unsafe extern "C" fn nexus_bind(
 }
 
 /// `proto_ops.connect`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_connect(
     sock: *mut bindings::socket,
@@ -150,6 +174,10 @@ unsafe extern "C" fn nexus_connect(
 }
 
 /// `proto_ops.getname`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_getname(
     sock: *mut bindings::socket,
@@ -171,6 +199,10 @@ unsafe extern "C" fn nexus_getname(
 }
 
 /// `proto_ops.poll`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_poll(
     file: *mut bindings::file,
@@ -185,6 +217,10 @@ unsafe extern "C" fn nexus_poll(
 }
 
 /// `proto_ops.ioctl`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_ioctl(
     sock: *mut bindings::socket,
@@ -204,6 +240,10 @@ unsafe extern "C" fn nexus_ioctl(
 }
 
 /// `proto_ops.shutdown`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_shutdown(sock: *mut bindings::socket, how: c_int) -> c_int {
     // SAFETY: The generic code passes a valid socket.
@@ -217,6 +257,10 @@ unsafe extern "C" fn nexus_shutdown(sock: *mut bindings::socket, how: c_int) -> 
 }
 
 /// `proto_ops.setsockopt`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_setsockopt(
     sock: *mut bindings::socket,
@@ -241,6 +285,10 @@ unsafe extern "C" fn nexus_setsockopt(
 }
 
 /// `proto_ops.getsockopt_iter`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_getsockopt(
     sock: *mut bindings::socket,
@@ -272,6 +320,10 @@ unsafe extern "C" fn nexus_getsockopt(
 }
 
 /// `proto_ops.sendmsg`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_sendmsg(
     sock: *mut bindings::socket,
@@ -296,6 +348,10 @@ unsafe extern "C" fn nexus_sendmsg(
 }
 
 /// `proto_ops.recvmsg`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_recvmsg(
     sock: *mut bindings::socket,

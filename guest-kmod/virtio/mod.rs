@@ -169,6 +169,10 @@ unsafe fn device_of<'a>(vq: *mut Virtqueue) -> ArcBorrow<'a, Device> {
 }
 
 /// `virtio_driver.probe`
+///
+/// # Safety
+///
+/// Called by the virtio core only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_probe(vdev: *mut VirtioDevice) -> c_int {
     // SAFETY: The virtio core passes a valid device.
@@ -179,6 +183,10 @@ unsafe extern "C" fn nexus_probe(vdev: *mut VirtioDevice) -> c_int {
 }
 
 /// `virtio_driver.remove`
+///
+/// # Safety
+///
+/// Called by the virtio core only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_remove(vdev: *mut VirtioDevice) {
     *CURRENT.lock() = None;
@@ -187,6 +195,10 @@ unsafe extern "C" fn nexus_remove(vdev: *mut VirtioDevice) {
 }
 
 /// The request queue's callback: the device has returned requests. In interrupts.
+///
+/// # Safety
+///
+/// Called by the virtio core only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_requests_returned(vq: *mut Virtqueue) {
     // SAFETY: The virtio core passes a queue of a probed device.
@@ -194,6 +206,10 @@ unsafe extern "C" fn nexus_requests_returned(vq: *mut Virtqueue) {
 }
 
 /// The event queue's callback: there are events. In interrupts.
+///
+/// # Safety
+///
+/// Called by the virtio core only, which passes valid arguments.
 #[no_mangle]
 unsafe extern "C" fn nexus_events_arrived(vq: *mut Virtqueue) {
     // SAFETY: As above.
