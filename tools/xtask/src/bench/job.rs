@@ -47,7 +47,7 @@ pub(crate) fn job(inputs: &Inputs) -> Result<()> {
 
 /// From the guest kernel's first instruction to init, and from there to the first `/invocation/next`.
 fn boot(report: &mut Report, log: &str, timeline: &Value) -> Result<()> {
-    let marker = "nexus-init: ready in ";
+    let marker = "init began at ";
     let ready = log
         .lines()
         .find_map(|line| line.split_once(marker))

@@ -14,7 +14,7 @@ pub(crate) fn programs() -> Result<()> {
         build
             .current_dir(paths::repository())
             .args(["build", "--profile", "lab"]);
-        for package in ["nexusd", "nexus-vmm", "nexus-cli", "xtask"] {
+        for package in ["nexusd", "nexus-vmm", "nexus-cli", "nexus-e2e", "xtask"] {
             build.args(["--package", package]);
         }
         process::run(step, &mut build)
