@@ -190,8 +190,15 @@ fn check_bucket(bucket: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// To S3, `.` and `..` are names like others. A store on a file system may resolve them, and so leave the bucket.
+/// To S3, `.` and `..` are names like others, and a key may start with `/`. A store on a file system may resolve them, and
+/// so leave the bucket.
 fn check_key(key: &str) -> Result<(), Refusal> {
+    if key.starts_with('/') {
+        return Err(Refusal::bad_request(
+            "InvalidURI",
+            "A key that starts with \"/\" is not passed on.",
+        ));
+    }
     if key
         .split(['/', '\\'])
         .any(|segment| matches!(segment, "." | ".."))
@@ -295,6 +302,8 @@ mod tests {
             "/b/..%5Cx",
             "/b/%00",
             "/b/%ff",
+            "/b//etc/passwd",
+            "/b/%2Fetc/passwd",
         ] {
             let refused = match parse(path, "169.254.170.2") {
                 Ok(target) => panic!("{path} became {target:?}"),
@@ -319,6 +328,8 @@ mod tests {
             "b",
             "/b/",
             "b/../c/k",
+            "b//etc/passwd",
+            "b/%2Fetc/passwd",
             "b/k?acl",
             "arn:aws:s3:eu-west-1:1:accesspoint/x/object/k",
         ] {

@@ -28,6 +28,16 @@ async fn what_the_policy_does_not_allow() {
         );
         assert!(refused.text().contains("<RequestId>"));
     }
+    let hidden = folder.path().join("secret/k");
+    let absolute = guest.get(&format!("/input/{}", hidden.display())).await;
+    assert_eq!(absolute.error(), (400, "InvalidURI"), "{}", absolute.text());
+    assert!(absolute.text().contains("starts with"));
+    let source = format!("input/{}", hidden.display());
+    let copy = [("x-amz-copy-source", source.as_str())];
+    let refused = guest
+        .send(request(Method::PUT, "/out/k", &copy, full("")))
+        .await;
+    assert_eq!(refused.error(), (400, "InvalidURI"), "{}", refused.text());
     assert_eq!(guest.put("/secret/shared/k", "x").await.status, 200);
     let head = guest.call(Method::HEAD, "/secret/k", "").await;
     assert_eq!((head.status, head.body.len()), (403, 0));
