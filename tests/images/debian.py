@@ -13,7 +13,8 @@ import oci
 
 SUITE = "bookworm"
 SUITES = (SUITE, f"{SUITE}-updates", f"{SUITE}-security")
-PACKAGES = ("python3", "ca-certificates")
+# libstdc++6: the stock runtime client has an extension module in C++.
+PACKAGES = ("python3", "ca-certificates", "libstdc++6")
 APT_SOURCES = pathlib.Path("/etc/apt")
 PYTHON_LIBRARIES = ("/usr/lib/python3.11", "/usr/lib/python3")
 

@@ -75,6 +75,8 @@ pub(crate) fn options(arguments: &Arguments) -> Options {
 /// Keeps the daemon's log, and the guests' consoles, for a person to read.
 fn keep(arguments: &Arguments, bed: &Bed) {
     let to = arguments.folder.join("failed");
+    // What an earlier run left; it need not be there.
+    drop(std::fs::remove_dir_all(&to));
     let copied = std::process::Command::new("cp")
         .arg("-r")
         .arg(bed.testbed.folder())

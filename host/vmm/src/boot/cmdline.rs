@@ -6,9 +6,9 @@ use linux_loader::cmdline::Cmdline;
 use crate::exit::VmmError;
 use crate::machine::layout;
 
-/// What every machine says to its kernel: console (the only serial port), reset by the keyboard controller, reset at once
-/// after a panic.
-const BASE: &str = "console=ttyS0 8250.nr_uarts=1 reboot=k panic=-1";
+/// What every machine says to its kernel: console (the only serial port), warnings only, since each byte there is an exit; reset
+/// by the keyboard controller, reset at once after a panic.
+const BASE: &str = "console=ttyS0 8250.nr_uarts=1 quiet reboot=k panic=-1";
 
 /// How the guest starts if there is a disk: the first one is the root, and holds our init beside the image's files.
 const ROOT: &str = "root=/dev/vda rootfstype=erofs ro init=/.nexus/init";

@@ -3,8 +3,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -33,7 +34,10 @@ fn guest(arguments: &Value) -> Result<Value> {
         fill(&mut stream)?
     } else {
         // The host says over a second connection when its writer has stopped moving.
-        let mut word = TcpStream::connect((SERVER, port(arguments)?))?;
+        let word_port = arguments["word_port"]
+            .as_u64()
+            .context("no port for the word")?;
+        let mut word = TcpStream::connect((SERVER, u16::try_from(word_port)?))?;
         word.read_exact(&mut [0])?;
         0
     };
@@ -45,7 +49,7 @@ fn host(bed: &Bed) -> Result<()> {
     let before = memory::usage(bed.testbed.daemon_pid())?.private_kib;
     let written = guest_reads_nothing(bed)?;
     ensure!(
-        written < LIMIT,
+        (1..LIMIT).contains(&written),
         "the host could write {written} bytes to a guest that reads nothing"
     );
     let port = bed::serve(SERVER, |_stream| {
@@ -71,36 +75,33 @@ fn host(bed: &Bed) -> Result<()> {
     Ok(())
 }
 
-/// The first connection is written to until nothing moves, then the second gets its word.
+/// One server writes until nothing moves; another then gives the guest its word to go on.
 fn guest_reads_nothing(bed: &Bed) -> Result<u64> {
-    let (full, is_full) = channel::<u64>();
-    let state = Mutex::new((Some(full), None::<Receiver<u64>>));
-    let (report, written) = channel();
-    state.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.1 = Some(is_full);
+    let (full, is_full) = channel();
     let port = bed::serve(SERVER, move |mut stream| {
-        let (first, second) = {
-            let mut state = state.lock().map_err(|_| ErrorKind::Other)?;
-            let first = state.0.take();
-            let second = if first.is_none() {
-                state.1.take()
-            } else {
-                None
-            };
-            (first, second)
-        };
-        if let Some(full) = first {
-            let count = fill(&mut stream)?;
-            full.send(count).map_err(|_| ErrorKind::Other)?;
-            std::thread::park();
-        } else if let Some(is_full) = second {
-            let count = is_full.recv().map_err(|_| ErrorKind::Other)?;
-            report.send(count).map_err(|_| ErrorKind::Other)?;
-            stream.write_all(&[1])?;
-        }
-        Ok(())
+        let written = fill(&mut stream)?;
+        full.send(written).map_err(|_| ErrorKind::Other)?;
+        // The connection is held while the guest's half looks at its memory.
+        stream.read(&mut [0]).map(drop)
     })?;
-    bed.guest(&CASE, &json!({ "port": port, "role": "reader" }))?;
-    Ok(written.recv()?)
+    let (is_full, written) = (Mutex::new(is_full), AtomicU64::new(0));
+    let shared = Arc::new((is_full, written));
+    let other = Arc::clone(&shared);
+    let word_port = bed::serve(SERVER, move |mut stream| {
+        let written = other
+            .0
+            .lock()
+            .map_err(|_| ErrorKind::Other)?
+            .recv()
+            .map_err(|_| ErrorKind::Other)?;
+        other.1.store(written, Ordering::Relaxed);
+        stream.write_all(&[1])
+    })?;
+    bed.guest(
+        &CASE,
+        &json!({ "port": port, "word_port": word_port, "role": "reader" }),
+    )?;
+    Ok(shared.1.load(Ordering::Relaxed))
 }
 
 /// Writes until nothing has moved for a while, and returns how much went.

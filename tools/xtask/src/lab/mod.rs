@@ -58,6 +58,8 @@ impl Place {
     /// # Errors
     /// If the program fails, or the lab does.
     pub(crate) fn run(&self, folder: &Path, clock: Clock, program: &[String]) -> Result<()> {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         match self {
             Self::Here => process::inherit(
                 Command::new(&program[0])
@@ -137,8 +139,6 @@ struct Exchange {
 
 impl Exchange {
     fn new(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
         let file = |name: &str| folder.join(name);
         let files = Self {
             script: file("lab.sh"),

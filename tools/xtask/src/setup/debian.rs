@@ -247,11 +247,23 @@ fn check_release() -> Result<()> {
     )
 }
 
+/// What the machine's own apt fetches: a mirror's address and the code name of a release on each line.
+fn index_targets() -> Result<String> {
+    let format = "$(REPO_URI) $(CODENAME)";
+    process::output(Command::new("apt-get").args(["indextargets", "--format", format]))
+}
+
 /// The mirrors that the machine's own apt uses, for the release and for its security updates.
 fn mirrors() -> Result<(String, String)> {
-    let format = "$(REPO_URI) $(CODENAME)";
-    let targets =
-        process::output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+    let mut targets = index_targets()?;
+    if !targets
+        .lines()
+        .any(|line| line.ends_with(&format!(" {RELEASE}")))
+    {
+        // A new image has no package lists, and apt then does not tell its sources either.
+        process::output(Command::new("apt-get").args(["-qq", "update"]))?;
+        targets = index_targets()?;
+    }
     let find = |codename: &str| {
         targets
             .lines()
