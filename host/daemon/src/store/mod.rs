@@ -3,6 +3,8 @@
 //!
 //! It asks for the same key as the gateway signs with. Each bucket is a folder under the root.
 
+mod border;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::border::Border;
 use crate::config;
 
 /// Connections at once; more wait to be accepted.
@@ -66,6 +69,7 @@ impl Store {
             key.access_key_id(),
             key.secret_access_key(),
         ));
+        builder.set_access(Border);
         let listener =
             TcpListener::bind(config.listen)
                 .await

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The embedded object store behind the gateway: a bucket is a border.
+
+mod support;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use nexus_backend::gateway::{
+    Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Upstream,
+};
+use nexus_backend::service::Service as _;
+use nexusd::config;
+use nexusd::store::Store;
+use support::http::{Answer, request};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// A store with the buckets `photos` and `private`, and a gateway of a function that may do all things to `photos`.
+struct Site {
+    folder: TempDir,
+    gateway: Arc<Gateway>,
+}
+
+impl Site {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        for bucket in ["photos", "private"] {
+            std::fs::create_dir(folder.path().join(bucket)).expect("made");
+            std::fs::write(folder.path().join(bucket).join("x"), "kept").expect("written");
+        }
+        let key = Credentials::new("AKIDEXAMPLE", "secret", None, None, "test");
+        let config = config::Store {
+            listen: "127.0.0.1:0".parse().expect("an address"),
+            root: folder.path().to_owned(),
+        };
+        let store = Store::open(&config, &key).await.expect("opened");
+        let address = store.address().expect("an address");
+        tokio::spawn(store.serve(CancellationToken::new()));
+        let config = GatewayConfig {
+            region: "us-east-1".into(),
+            endpoints: HashMap::from([("s3".into(), format!("http://{address}"))]),
+            connect_timeout: Duration::from_secs(5),
+        };
+        let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))
+            .await
+            .expect("a gateway");
+        let policy = BucketPolicy {
+            rules: vec![BucketRule {
+                bucket: "photos".into(),
+                prefix: String::new(),
+                access: Access::ReadWrite,
+            }],
+        };
+        Self {
+            folder,
+            gateway: Gateway::new(upstream, Arc::new(policy), "f".into()),
+        }
+    }
+
+    async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+        let (guest, host) = tokio::io::duplex(64 * 1024);
+        tokio::spawn(Arc::clone(&self.gateway).serve(Box::pin(host)));
+        let authorization = "AWS4-HMAC-SHA256 Credential=p/20261123/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let headers = [("authorization", authorization)];
+        request(guest, method, path, &headers, body.as_bytes()).await
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.folder.path().join(path).exists()
+    }
+}
+
+#[tokio::test]
+async fn deleting_many_objects_stays_in_the_bucket() {
+    let site = Site::start().await;
+    let absolute = site.folder.path().join("private/x").display().to_string();
+    for key in [absolute.as_str(), "../private/x", "a/../../private/x"] {
+        let body = format!("<Delete><Object><Key>{key}</Key></Object></Delete>");
+        let answer = site.call("POST", "/photos?delete", &body).await;
+        assert!(site.has("private/x"), "{key}: {answer:?}");
+        assert_eq!(answer.status, 400, "{answer:?}");
+    }
+    let body = "<Delete><Object><Key>x</Key></Object></Delete>";
+    let answer = site.call("POST", "/photos?delete", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(!site.has("photos/x"));
+}
+
+#[tokio::test]
+async fn an_absolute_key_is_refused() {
+    let site = Site::start().await;
+    let hidden = site.folder.path().join("private/x");
+    let answer = site
+        .call("GET", &format!("/photos/{}", hidden.display()), "")
+        .await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert_eq!(site.call("GET", "/photos/x", "").await.body, b"kept");
+}
