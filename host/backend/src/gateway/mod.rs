@@ -114,6 +114,7 @@ impl Gateway {
                 return Err(Refusal::access_denied(message));
             }
         }
+        operation::check_headers(&parts.headers)?;
         let payload = Payload::prepare(&mut parts.headers)?;
         parts.uri = uri(endpoint, &target.path_and_query())?;
         prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which permission an S3 operation needs. An operation is allowed by name: what is not known here is refused.
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 use super::policy::{Access, Scope};
 use super::refusal::Refusal;
@@ -27,7 +27,7 @@ const OBJECT_READS: &[&str] = &[
     "tagging",
     "torrent",
 ];
-const OBJECT_WRITES: &[&str] = &["partNumber", "uploadId", "uploads", "tagging", "restore"];
+const OBJECT_WRITES: &[&str] = &["partNumber", "uploadId", "uploads", "tagging"];
 const SELECTS: &[&str] = &["select", "select-type"];
 const LISTS: &[&str] = &[
     "list-type",
@@ -56,6 +56,13 @@ const BUCKET_READS: &[&str] = &[
     "versioning",
 ];
 
+/// Headers by which a write also decides who else may read, or how long nobody may delete.
+const ADMINISTRATION: &[&str] = &[
+    "x-amz-grant-",
+    "x-amz-object-lock-",
+    "x-amz-bypass-governance-retention",
+];
+
 /// What a request needs: on what, and which access.
 pub(super) type Need = (Scope, Access);
 
@@ -80,6 +87,23 @@ pub(super) fn needs(
         ));
     }
     Ok(needs)
+}
+
+/// Refuses headers that make a write more than a write: permission to write is not permission to publish or to lock.
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let administers = |name: &str, value: &[u8]| match name {
+        "x-amz-acl" => value != b"private",
+        _ => ADMINISTRATION.iter().any(|start| name.starts_with(start)),
+    };
+    match headers
+        .iter()
+        .find(|(name, value)| administers(name.as_str(), value.as_bytes()))
+    {
+        Some((name, _)) => Err(Refusal::access_denied(format!(
+            "functions may not send {name}, which changes an object's permissions or locks it"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn on_object(method: &Method, target: &Target, bucket: &str, key: &str) -> Result<Need, Refusal> {
@@ -262,6 +286,7 @@ mod tests {
             (Method::PATCH, "/b/k"),
             (Method::PUT, "/"),
             (Method::GET, "/b?location&policy"),
+            (Method::POST, "/b/k?restore"),
         ] {
             assert_eq!(
                 need(&method, path).unwrap_err().status,

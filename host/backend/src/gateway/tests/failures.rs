@@ -60,6 +60,35 @@ async fn what_the_policy_does_not_allow() {
 }
 
 #[tokio::test]
+async fn a_writer_may_neither_publish_nor_lock() {
+    let (folder, address) = store().await;
+    let mut guest = Guest::connect(&gateway_to(&format!("http://{address}")).await).await;
+    for (name, value) in [
+        ("x-amz-acl", "public-read"),
+        (
+            "x-amz-grant-read",
+            "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\"",
+        ),
+        ("x-amz-object-lock-mode", "COMPLIANCE"),
+        ("x-amz-object-lock-legal-hold", "ON"),
+        ("x-amz-bypass-governance-retention", "true"),
+    ] {
+        let put = request(Method::PUT, "/out/k", &[(name, value)], full("x"));
+        let refused = guest.send(put).await;
+        assert_eq!(refused.error(), (403, "AccessDenied"), "{name}");
+        assert!(refused.text().contains(name), "{}", refused.text());
+        assert!(!folder.path().join("out/k").exists());
+    }
+    let private = request(
+        Method::PUT,
+        "/out/k",
+        &[("x-amz-acl", "private")],
+        full("x"),
+    );
+    assert_eq!(guest.send(private).await.status, 200);
+}
+
+#[tokio::test]
 async fn requests_that_an_sdk_does_not_make() {
     let (_folder, address) = store().await;
     let mut guest = Guest::connect(&gateway_to(&format!("http://{address}")).await).await;
