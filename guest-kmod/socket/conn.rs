@@ -334,9 +334,17 @@ impl Connection {
     }
 
     /// Bytes were written from [`Self::tx_position`] on, at most [`Self::room`]; the device is told.
-    pub(crate) fn wrote(&mut self, length: u32) {
+    ///
+    /// Returns whether they count. They do not if the direction has ended while they were being written: the device has
+    /// the final position then, or will have it.
+    #[must_use]
+    pub(crate) fn wrote(&mut self, length: u32) -> bool {
+        if self.write_ended() {
+            return false;
+        }
         self.tx_produced += u64::from(length.min(self.room()));
         self.news.update = true;
+        true
     }
 
     /// Bytes written that the device has not reported as taken.

@@ -74,7 +74,10 @@ impl Endpoint {
             }
             let copied = self.tx.fill(position, length, source);
             if copied > 0 {
-                self.state.lock().conn.wrote(copied);
+                // The copy may have slept, and another thread ended the direction meanwhile.
+                if !self.state.lock().conn.wrote(copied) {
+                    return if sent > 0 { Ok(sent) } else { Err(EPIPE) };
+                }
                 self.submit();
                 sent += copied as usize;
             }
