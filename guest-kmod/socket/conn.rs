@@ -301,10 +301,17 @@ impl Connection {
     }
 
     /// Ends directions for the user; the device is told.
-    pub(crate) fn shutdown(&mut self, read: bool, write: bool) {
+    ///
+    /// Returns false, and nothing has changed, unless connected: nothing may be said of a socket that was closed.
+    #[must_use]
+    pub(crate) fn shutdown(&mut self, read: bool, write: bool) -> bool {
+        if self.phase != Phase::Connected {
+            return false;
+        }
         self.shut_rd |= read;
         self.shut_wr |= write;
         self.news.update = true;
+        true
     }
 
     /// Position where the next byte for the peer goes.

@@ -131,10 +131,11 @@ impl Socket {
     /// `shutdown()`
     pub(super) fn shutdown(&self, sk: &Sock, read: bool, write: bool) -> Result {
         let endpoint = self.endpoint().ok_or(ENOTCONN)?;
-        match endpoint.phase() {
-            Phase::Connecting => return self.disconnect(sk),
-            Phase::Connected => endpoint.state.lock().conn.shutdown(read, write),
-            _ => return Err(ENOTCONN),
+        if endpoint.phase() == Phase::Connecting {
+            return self.disconnect(sk);
+        }
+        if !endpoint.state.lock().conn.shutdown(read, write) {
+            return Err(ENOTCONN);
         }
         endpoint.submit();
         sk.waker().wake(0);
