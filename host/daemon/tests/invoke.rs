@@ -312,6 +312,7 @@ async fn requests_that_reach_no_function() {
             "InvalidRequestContentException",
         ),
         ("f", vec![], &large, 413, "RequestTooLargeException"),
+        ("nobody", vec![], &large, 404, "ResourceNotFoundException"),
         (
             "f",
             vec![("X-Amz-Invocation-Type", "Event")],
@@ -341,6 +342,15 @@ async fn requests_that_reach_no_function() {
             "{path} {headers:?}"
         );
     }
+    let chunk = format!("{:x}\r\n{}\r\n", large.len(), " ".repeat(large.len()));
+    let chunked = [("Transfer-Encoding", "chunked")];
+    let answer = host
+        .call("f", &chunked, format!("{chunk}0\r\n\r\n").as_bytes())
+        .await;
+    assert_eq!(answer.status, 413, "a length that shows only at the end");
+    let description = json!({ "root": " ".repeat(1024 * 1024) });
+    let answer = host.admin("PUT", "/v1/functions/f", &description).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
     assert!(
         host.instances().await.is_empty(),
         "none of them started an instance"

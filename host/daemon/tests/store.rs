@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use nexus_backend::gateway::{
-    Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Upstream,
-};
+use nexus_backend::gateway::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Upstream};
 use nexus_backend::service::Service as _;
 use nexusd::config;
 use nexusd::store::Store;

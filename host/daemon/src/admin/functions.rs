@@ -42,17 +42,18 @@ impl Admin {
     pub(super) async fn put_function(
         &self,
         name: &str,
-        body: Incoming,
+        mut body: Incoming,
     ) -> Result<Response, AdminError> {
         let name: FunctionName = name.parse()?;
-        let text = body::read(body, DESCRIPTION_MAX)
+        let text = body::read(&mut body, DESCRIPTION_MAX)
             .await
-            .map_err(|error| AdminError::Invalid(error.to_string()))?
-            .map_err(|_| {
-                AdminError::Invalid(format!(
-                    "a function is described in at most {DESCRIPTION_MAX} bytes"
-                ))
-            })?;
+            .map_err(|error| AdminError::Invalid(error.to_string()))?;
+        let Ok(text) = text else {
+            body::discard(&mut body).await;
+            return Err(AdminError::Invalid(format!(
+                "a function is described in at most {DESCRIPTION_MAX} bytes"
+            )));
+        };
         let function: Function = serde_json::from_slice(&text)
             .map_err(|error| AdminError::Invalid(format!("the function's description: {error}")))?;
         function.validate()?;

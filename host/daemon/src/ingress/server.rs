@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::{HeaderValue, Method};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -42,15 +43,15 @@ impl Ingress {
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        head: &Parts,
+        body: &mut Incoming,
         request_id: &str,
     ) -> Result<Response, InvokeError> {
-        let (head, body) = request.into_parts();
         let name = match function_of(head.uri.path()) {
             Some(name) if head.method == Method::POST => name?,
             _ => return Err(InvokeError::Operation),
         };
-        let invoke = self.check(&head, &name)?;
+        let invoke = self.check(head, &name)?;
         let limit = match invoke.options.invocation_type {
             InvocationType::Event => EVENT_MAX,
             InvocationType::RequestResponse | InvocationType::DryRun => PAYLOAD_MAX,
@@ -66,13 +67,15 @@ impl Ingress {
 impl Handler for Ingress {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response {
         let request_id = Uuid::new_v4().to_string();
-        let mut response = self
-            .answer(request, &request_id)
-            .await
-            .unwrap_or_else(|error| {
+        let (head, mut body) = request.into_parts();
+        let mut response = match self.answer(&head, &mut body, &request_id).await {
+            Ok(response) => response,
+            Err(error) => {
                 tracing::debug!(request = request_id, %error, "request refused");
+                body::discard(&mut body).await;
                 error.response()
-            });
+            }
+        };
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amzn-requestid", value);
         }

@@ -4,11 +4,18 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
+
+/// Most bytes of a refused body that are taken.
+const DISCARD_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a refused body may take.
+const DISCARD_LIMIT: Duration = Duration::from_secs(10);
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -65,8 +72,12 @@ impl hyper::body::Body for Body {
     }
 }
 
-/// Reads a request's body of at most `limit` bytes. `Ok(Err(TooLarge))` if it has more; an error if the client went away.
-pub async fn read(body: Incoming, limit: usize) -> Result<Result<Bytes, TooLarge>, hyper::Error> {
+/// Reads a request's body of at most `limit` bytes. `Ok(Err(TooLarge))` if it has more, and the rest is still to be
+/// [discarded](discard); an error if the client went away.
+pub async fn read(
+    body: &mut Incoming,
+    limit: usize,
+) -> Result<Result<Bytes, TooLarge>, hyper::Error> {
     if body.size_hint().lower() > limit as u64 {
         return Ok(Err(TooLarge));
     }
@@ -77,4 +88,21 @@ pub async fn read(body: Incoming, limit: usize) -> Result<Result<Bytes, TooLarge
             Err(_) => Ok(Err(TooLarge)),
         },
     }
+}
+
+/// Takes what is left of a refused request's body. Without that the connection breaks while the client still sends, and
+/// most clients then never look at the answer.
+pub async fn discard(body: &mut Incoming) {
+    let all = async {
+        let mut left = DISCARD_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match left.checked_sub(length) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Who sends more, or more slowly, gets the answer too, but may not see it.
+    drop(tokio::time::timeout(DISCARD_LIMIT, all).await);
 }

@@ -36,23 +36,23 @@ pub(crate) async fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
-    let mut head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: nexus\r\nConnection: close\r\nContent-Length: {}\r\n",
-        body.len()
-    );
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: nexus\r\nConnection: close\r\n");
+    // A chunked body is given with its framing.
+    if !headers.iter().any(|(name, _)| *name == "Transfer-Encoding") {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await.expect("sent");
-    // A server that refuses early does not read the rest.
-    if let Err(error) = stream.write_all(body).await {
-        eprintln!("body not sent: {error}");
-    }
+    // Many clients read no answer before the whole body is sent: a server has to take it, even if it refuses.
+    stream.write_all(body).await.expect("the body is sent");
     let mut text = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut text).await {
-        eprintln!("connection broke: {error}");
-    }
+    stream
+        .read_to_end(&mut text)
+        .await
+        .expect("the answer comes whole");
     parse(&text)
 }
 
