@@ -68,7 +68,9 @@ pub(crate) struct Program {
 impl Program {
     pub(crate) fn new(image: ImageConfig, boot: BootConfig) -> Result<Self, InitError> {
         let mut arguments = boot.entrypoint.unwrap_or(image.entrypoint);
-        arguments.extend(boot.command.unwrap_or(image.cmd));
+        let command = boot.command.unwrap_or(image.cmd);
+        let handler = command.last().cloned();
+        arguments.extend(command);
         if arguments.first().is_none_or(String::is_empty) {
             return Err(InitError::Program(
                 "there is neither an entry point nor a command".into(),
@@ -81,6 +83,14 @@ impl Program {
         let of_image = image.env.iter().filter_map(|pair| pair.split_once('='));
         env.extend(of_image.map(|(name, value)| (name.to_owned(), value.to_owned())));
         env.extend(boot.env);
+        let cwd = boot.cwd.unwrap_or(image.cwd);
+        // Runtimes find the function by these two: Lambda's images name the handler in their command and unpack the code into
+        // their working directory.
+        if let Some(handler) = handler {
+            env.entry("_HANDLER".to_owned()).or_insert(handler);
+        }
+        env.entry("LAMBDA_TASK_ROOT".to_owned())
+            .or_insert_with(|| cwd.clone());
         if let Some(bad) = env
             .keys()
             .find(|name| name.is_empty() || name.contains('='))
@@ -89,7 +99,6 @@ impl Program {
                 "it has a variable named {bad:?}"
             )));
         }
-        let cwd = boot.cwd.unwrap_or(image.cwd);
         let texts = arguments
             .iter()
             .chain(env.keys())
@@ -137,6 +146,8 @@ mod tests {
         assert_eq!(program.env["PATH"], "/opt/bin");
         assert_eq!(program.env["B"], "x=y");
         assert_eq!(program.env["HOME"], "/home/f");
+        assert_eq!(program.env["_HANDLER"], "app.handler");
+        assert_eq!(program.env["LAMBDA_TASK_ROOT"], "/var/task");
     }
 
     #[test]
@@ -148,6 +159,18 @@ mod tests {
         assert_eq!(program.env["A"], "2");
         assert_eq!(program.env["HOME"], "/tmp");
         assert_eq!(program.cwd, "/");
+        assert_eq!(program.env["_HANDLER"], "other");
+        assert_eq!(program.env["LAMBDA_TASK_ROOT"], "/");
+    }
+
+    #[test]
+    fn handler_and_task_root_may_be_given() {
+        let boot = r#"{"clock_ns": 1, "env": {"_HANDLER": "a.b", "LAMBDA_TASK_ROOT": "/opt"}}"#;
+        let given = program(boot).expect("a program");
+        assert_eq!(given.env["_HANDLER"], "a.b");
+        assert_eq!(given.env["LAMBDA_TASK_ROOT"], "/opt");
+        let none = program(r#"{"clock_ns": 1, "command": []}"#).expect("an entry point alone");
+        assert_eq!(none.env.get("_HANDLER"), None);
     }
 
     #[test]

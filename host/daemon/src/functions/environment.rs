@@ -86,8 +86,8 @@ pub fn check(env: &BTreeMap<String, String>) -> Result<(), EnvironmentError> {
 
 /// What the guest's init sets for the function: the platform's variables, and over them the function's own.
 ///
-/// `_HANDLER` and `LAMBDA_TASK_ROOT` follow from the image's command and working directory, which init knows; here
-/// `_HANDLER` is set only for a function whose command was replaced.
+/// `_HANDLER` and `LAMBDA_TASK_ROOT` follow from the command and the working directory, which only init knows for an image
+/// that keeps its own: it sets them.
 pub fn compose(
     name: &FunctionName,
     function: &Function,
@@ -120,9 +120,6 @@ pub fn compose(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .collect();
-    if let Some(handler) = function.command.as_ref().and_then(|command| command.last()) {
-        env.insert("_HANDLER".into(), handler.clone());
-    }
     env.extend(function.env.clone());
     env
 }
