@@ -47,7 +47,8 @@ pub(crate) struct DiskWorker {
 }
 
 impl DiskWorker {
-    /// Serves what the driver has made available. Called when the queue's ioeventfd was signalled.
+    /// Serves what the driver has made available, up to a bound; signals the queue's ioeventfd itself if there is more.
+    /// Called when that was signalled.
     pub(crate) fn process(&self) {
         // An empty eventfd means that an earlier call has served this kick.
         self.kick.read().ok();
@@ -55,30 +56,36 @@ impl DiskWorker {
         let Some(queue) = guard.as_mut() else {
             return;
         };
-        if let Err(error) = self.drain(queue) {
+        if let Err(error) = self.serve_turn(queue) {
             // The ring's indices are nonsense: the driver gets no more answers until it resets the device.
             tracing::warn!("the guest broke its disk's virtqueue: {error}; the disk stops");
             *guard = None;
         }
     }
 
-    fn drain(&self, queue: &mut Queue) -> Result<(), virtio_queue::Error> {
+    /// Serves a queue's worth of requests at most: a driver that makes new ones available as fast as they are served would
+    /// otherwise keep the event loop from everything else.
+    fn serve_turn(&self, queue: &mut Queue) -> Result<(), virtio_queue::Error> {
         let memory = &self.memory;
-        loop {
-            queue.disable_notification(memory)?;
-            while let Some(chain) = queue.iter(memory)?.next() {
-                let head = chain.head_index();
-                let written = request::serve(&self.image, memory, chain);
-                queue.add_used(memory, head, written)?;
-            }
-            if queue.needs_notification(memory)? {
-                // A full counter means that an interrupt is pending anyway.
-                self.interrupt.write(1).ok();
-            }
-            if !queue.enable_notification(memory)? {
-                return Ok(());
-            }
+        let mut served = 0;
+        queue.disable_notification(memory)?;
+        while served < QUEUE_SIZE
+            && let Some(chain) = queue.iter(memory)?.next()
+        {
+            let head = chain.head_index();
+            let written = request::serve(&self.image, memory, chain);
+            queue.add_used(memory, head, written)?;
+            served += 1;
         }
+        if queue.needs_notification(memory)? {
+            // A full counter means that an interrupt is pending anyway.
+            self.interrupt.write(1).ok();
+        }
+        if served == QUEUE_SIZE || queue.enable_notification(memory)? {
+            // The rest has its turn once the event loop has looked at everything else. A full counter will do too.
+            self.kick.write(1).ok();
+        }
+        Ok(())
     }
 
     /// Becomes readable when there is something to [`process`](Self::process).

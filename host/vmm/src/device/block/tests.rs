@@ -14,6 +14,8 @@ use super::*;
 use crate::device::Lines;
 use crate::memory::{GuestRam, MIN_MIB};
 
+/// Behind an avail ring of the full size; MockSplitQueue puts the used ring of a large queue into it.
+const USED: u64 = 0x8000;
 const HEADER: u64 = 0x10_0000;
 const STATUS: u64 = 0x10_1000;
 const DATA: u64 = 0x20_0000;
@@ -37,10 +39,12 @@ struct Rig {
 }
 
 fn rig() -> Result<Rig, Box<dyn Error>> {
+    let bytes = (0..SECTORS * SECTOR).map(|i| u8::try_from(i % 251).unwrap_or(0));
+    rig_with(bytes.collect())
+}
+
+fn rig_with(content: Vec<u8>) -> Result<Rig, Box<dyn Error>> {
     let ram = GuestRam::new(MIN_MIB)?;
-    let content: Vec<u8> = (0..SECTORS * SECTOR)
-        .map(|i| u8::try_from(i % 251).unwrap_or(0))
-        .collect();
     let mut image = tempfile::NamedTempFile::new()?;
     image.write_all(&content)?;
     let mut lines = Lines::new(1)?;
@@ -179,6 +183,51 @@ fn reset_disk_leaves_memory_alone() -> Result<(), Box<dyn Error>> {
     rig.worker.kick().write(1)?;
     rig.worker.process();
     assert!(rig.worker.interrupt.read().is_err(), "no interrupt");
+    Ok(())
+}
+
+/// A request whose data lands on its own header and on the avail ring's index, so that each sector read makes the request
+/// for the next one available: more than a ring ever holds, out of one kick.
+#[test]
+fn driver_that_never_stops_asking_gets_a_bounded_turn() -> Result<(), Box<dyn Error>> {
+    let requests = 2 * QUEUE_SIZE + 2;
+    let mut content = Vec::new();
+    for sector in 0..requests {
+        let mut bytes = vec![0; 512];
+        bytes[..4].copy_from_slice(&IN.to_le_bytes());
+        bytes[8..16].copy_from_slice(&u64::from(sector + 1).to_le_bytes());
+        bytes[18..20].copy_from_slice(&(sector + 2).to_le_bytes());
+        content.extend(bytes);
+    }
+    let mut rig = rig_with(content)?;
+    let memory = &rig.ram.memory;
+    let driver = MockSplitQueue::new(memory, QUEUE_SIZE);
+    driver.build_desc_chain(&[
+        piece(HEADER, 16, 0),
+        piece(HEADER, 16, WRITE),
+        piece(driver.avail_addr().0, 4, WRITE),
+        piece(DATA, 492, WRITE),
+        piece(STATUS, 1, WRITE),
+    ])?;
+    let vring = Vring {
+        size: QUEUE_SIZE,
+        ready: true,
+        descriptors: driver.desc_table_addr().0,
+        avail: driver.avail_addr().0,
+        used: USED,
+    };
+    let used_index = || memory.read_obj::<u16>(GuestAddress(USED + 2));
+    rig.disk.activate(0, &[vring])?;
+    rig.worker.kick().write(1)?;
+    for served in [QUEUE_SIZE, 2 * QUEUE_SIZE] {
+        rig.worker.process();
+        assert_eq!(used_index()?, served);
+        assert_eq!(rig.worker.interrupt.read()?, 1);
+    }
+    // The rest, the last of which asks for a sector that is not there and so for nothing more.
+    rig.worker.process();
+    assert_eq!(used_index()?, requests + 1);
+    assert!(rig.worker.kick().read().is_err(), "nothing is left to do");
     Ok(())
 }
 
