@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The device: requests in, events out, the table of sockets, reset.
 //!
-//! Locks are taken in this order, any of them may be skipped: requests, events, then one of sockets, marks and a socket's own.
+//! Locks are taken in this order, any of them may be skipped: requests, events, then either sockets or a socket's own and
+//! then marks.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -165,6 +166,7 @@ impl Device {
         for socket in sockets.values() {
             socket.detach();
         }
+        // For good: a detached socket has no news. One left here would hold the device, and the device it, for ever.
         lock(&self.marks).clear();
     }
 
@@ -286,10 +288,13 @@ impl Device {
 }
 
 impl Outbox for Device {
-    fn announce(&self, socket: &Arc<Socket>) {
+    fn mark(&self, socket: &Arc<Socket>) {
         if !socket.marked.swap(true, Ordering::AcqRel) {
             lock(&self.marks).push_back(Arc::clone(socket));
         }
+    }
+
+    fn send(&self) {
         self.send_events();
     }
 

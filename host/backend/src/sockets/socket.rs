@@ -19,8 +19,10 @@ use super::state::{Moved, Mover, SocketViolation, State};
 
 /// Where a socket's news go, and where its bytes are counted.
 pub(crate) trait Outbox: Send + Sync {
-    /// The guest is to be told the state of `socket`, as soon as it has room for an event.
-    fn announce(&self, socket: &Arc<Socket>);
+    /// Notes that `socket` has news. Called under its lock, so that none are noted after a detach.
+    fn mark(&self, socket: &Arc<Socket>);
+    /// Tells the guest what is noted, as far as it has room for events.
+    fn send(&self);
     /// Bytes went from the guest to the peer.
     fn sent(&self, bytes: u64);
     /// Bytes went from the peer to the guest.
@@ -119,8 +121,11 @@ impl Socket {
 
     /// Passes on what the guest should know. To be called after each bout of changes, without the lock.
     pub(crate) fn flush(self: &Arc<Self>) {
-        if self.lock().has_news() {
-            self.outbox.announce(self);
+        let state = self.lock();
+        if state.has_news() {
+            self.outbox.mark(self);
+            drop(state);
+            self.outbox.send();
         }
     }
 

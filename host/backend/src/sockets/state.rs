@@ -97,6 +97,7 @@ pub(super) struct State {
     /// `Some(abort)` once the guest closed.
     close: Option<bool>,
     released: bool,
+    /// Whether the guest has yet to be told something. None arise once the rings are gone, but that they are.
     news: bool,
     /// Whoever looks after a close that waits for the peer.
     watch: Option<AbortHandle>,
@@ -222,7 +223,7 @@ impl State {
     }
 
     pub(super) fn established(&mut self, local: Address) {
-        if self.phase == Phase::Connecting {
+        if self.phase == Phase::Connecting && self.rings.is_some() {
             self.phase = Phase::Connected;
             self.connected = true;
             self.local = local;
@@ -338,7 +339,7 @@ impl State {
     }
 
     fn fail(&mut self, error: u16) {
-        if !matches!(self.phase, Phase::Failed(_)) {
+        if !matches!(self.phase, Phase::Failed(_)) && self.rings.is_some() {
             self.phase = Phase::Failed(error);
             self.news = true;
         }

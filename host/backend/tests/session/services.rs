@@ -199,3 +199,21 @@ fn services_that_go_on_after_their_sockets_are_bounded() {
     let refused = guest.connect(0, address(), 4096);
     assert_eq!(refused, Err(u16::try_from(libc::ECONNREFUSED).unwrap()));
 }
+
+#[test]
+fn nothing_is_left_of_a_vm_that_ends_amid_a_connection() {
+    let (mut guest, results) = guest_with(|mut stream: ServiceStream| async move {
+        let first = stream.read_u8().await.unwrap();
+        stream.write_u8(first).await.unwrap();
+        std::future::pending::<()>().await;
+        String::new()
+    });
+    guest.connect(0, address(), 4096).unwrap();
+    guest.write_all(0, b"some that is never read");
+    assert_eq!(guest.read_exact(0, 1), b"s");
+    guest.session.stop();
+    guest.ended();
+    drop(guest);
+    // The device holds the service, and the service the results.
+    assert_eq!(Arc::strong_count(&results), 1);
+}
