@@ -54,47 +54,56 @@ fn await_room(sk: &Sock, endpoint: &Endpoint, timeout: c_long) -> Result<c_long>
 }
 
 impl Endpoint {
-    /// Writes what there is room for.
+    /// Writes what there is room for. What was written before an error counts; the next call finds the error again.
     ///
     /// # Errors
     ///
-    /// `EPIPE` if nothing can be written any more; `EFAULT` if the first byte could not be read.
+    /// As [`Self::send_piece`], if nothing was written.
     fn send_some(&self, source: &mut IovIterSource<'_>) -> Result<usize> {
         let _turn = self.send_turn.lock();
         let mut sent = 0;
         loop {
-            let Some((position, room)) = self.writable()? else {
-                return Ok(sent);
-            };
-            // Half a ring at a time, so that the device sends the first half while the second is copied.
-            let piece = room.min(self.tx.ring().size() / 2);
-            let length = u32::try_from(source.len()).map_or(piece, |length| length.min(piece));
-            if length == 0 {
-                return Ok(sent);
-            }
-            let copied = self.tx.fill(position, length, source);
-            if copied > 0 {
-                // The copy may have slept, and another thread ended the direction meanwhile.
-                if !self.state.lock().conn.wrote(copied) {
-                    return if sent > 0 { Ok(sent) } else { Err(EPIPE) };
-                }
-                self.submit();
-                sent += copied as usize;
-            }
-            if copied < length {
-                return if sent > 0 { Ok(sent) } else { Err(EFAULT) };
+            match self.send_piece(source) {
+                Ok(0) => return Ok(sent),
+                Ok(length) => sent += length as usize,
+                Err(_) if sent > 0 => return Ok(sent),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Where to write and how much, or `None` if there is no room.
-    fn writable(&self) -> Result<Option<(u64, u32)>> {
+    /// Writes half a ring at most, so that the device sends the first half while the second is copied. Zero says that
+    /// there is no room, or nothing to write. To be called in the turn of this thread.
+    ///
+    /// # Errors
+    ///
+    /// `EPIPE` if nothing can be written any more; `EFAULT` if the first byte could not be read.
+    fn send_piece(&self, source: &mut IovIterSource<'_>) -> Result<u32> {
+        let (position, room) = self.writable()?;
+        let piece = room.min(self.tx.ring().size() / 2);
+        let length = u32::try_from(source.len()).map_or(piece, |length| length.min(piece));
+        if length == 0 {
+            return Ok(0);
+        }
+        let copied = self.tx.fill(position, length, source);
+        if copied == 0 {
+            return Err(EFAULT);
+        }
+        // The copy may have slept, and another thread ended the direction meanwhile.
+        if !self.state.lock().conn.wrote(copied) {
+            return Err(EPIPE);
+        }
+        self.submit();
+        Ok(copied)
+    }
+
+    /// Where to write and how much.
+    fn writable(&self) -> Result<(u64, u32)> {
         let state = self.state.lock();
         let conn = &state.conn;
         if conn.write_ended() {
             return Err(EPIPE);
         }
-        let room = conn.room();
-        Ok((room > 0).then(|| (conn.tx_position(), room)))
+        Ok((conn.tx_position(), conn.room()))
     }
 }
