@@ -28,7 +28,12 @@ impl Socket {
     /// Connects, or reports on a connect that is under way.
     pub(super) fn connect(&self, sk: &Sock, bytes: &[u8], nonblock: bool) -> Result {
         let peer = match addr::read(bytes, self.family)? {
-            Given::Unspecified => return self.disconnect(sk),
+            Given::Unspecified => {
+                if let Some(endpoint) = self.endpoint() {
+                    self.disconnect(sk, &endpoint);
+                }
+                return Ok(());
+            }
             Given::Address(peer) => peer,
         };
         let (endpoint, pending) = self.start(sk, peer)?;
@@ -38,45 +43,52 @@ impl Socket {
             return Err(pending);
         }
         self.await_outcome(sk, &endpoint, timeout, pending)?;
-        let mut state = self.state.lock();
-        if endpoint.phase() == Phase::Connected {
-            state.progress = Progress::Connected;
-            return Ok(());
+        self.report(sk, &endpoint)
+    }
+
+    /// The outcome of a connect that is settled. A failed one leaves the socket unconnected.
+    fn report(&self, sk: &Sock, endpoint: &Arc<Endpoint>) -> Result {
+        {
+            let mut state = self.state.lock();
+            if !state.has(endpoint) {
+                // Somebody dissolved it meanwhile. The sock's error, if any, is not this connection's.
+                return Err(ECONNABORTED);
+            }
+            if endpoint.phase() == Phase::Connected {
+                state.progress = Progress::Connected;
+                return Ok(());
+            }
         }
-        drop(state);
         let error = sk.take_error().unwrap_or(ECONNABORTED);
-        self.disconnect(sk)?;
+        self.disconnect(sk, endpoint);
         Err(error)
     }
 
     /// The endpoint to wait for, and the error if its outcome is still open when waiting ends.
     fn start(&self, sk: &Sock, peer: Address) -> Result<(Arc<Endpoint>, Error)> {
+        let _turn = self.connect_turn.lock();
         {
+            let state = self.state.lock();
+            if state.progress == Progress::Connected {
+                return Err(EISCONN);
+            }
+            if let Some(endpoint) = &state.endpoint {
+                return Ok((endpoint.clone(), EALREADY));
+            }
+        }
+        let device = virtio::current().ok_or(ENETUNREACH)?;
+        let endpoint = Endpoint::connect(device, peer, sk.waker())?;
+        {
+            // Still unconnected: only this function stores an endpoint, and it is this thread's turn.
             let mut state = self.state.lock();
-            match state.progress {
-                Progress::Connected => return Err(EISCONN),
-                Progress::Connecting => {
-                    let endpoint = state.endpoint.clone().ok_or(EALREADY)?;
-                    return Ok((endpoint, EALREADY));
-                }
-                // Whoever comes next finds a connect under way.
-                Progress::Unconnected => state.progress = Progress::Connecting,
-            }
+            state.progress = Progress::Connecting;
+            state.endpoint = Some(endpoint.clone());
         }
-        let opened = virtio::current()
-            .ok_or(ENETUNREACH)
-            .and_then(|device| Endpoint::connect(device, peer, sk.waker()));
-        let mut state = self.state.lock();
-        match opened {
-            Ok(endpoint) => {
-                state.endpoint = Some(endpoint.clone());
-                Ok((endpoint, EINPROGRESS))
-            }
-            Err(error) => {
-                state.progress = Progress::Unconnected;
-                Err(error)
-            }
+        if endpoint.phase() != Phase::Connecting {
+            // Whoever was woken by the device found no endpoint yet.
+            sk.waker().wake(0);
         }
+        Ok((endpoint, EINPROGRESS))
     }
 
     fn await_outcome(
@@ -94,20 +106,21 @@ impl Socket {
         }
     }
 
-    /// Dissolves the connection; the socket can connect again.
-    fn disconnect(&self, sk: &Sock) -> Result {
-        let endpoint = {
+    /// Dissolves this connection, unless somebody else has; the socket can connect again.
+    fn disconnect(&self, sk: &Sock, endpoint: &Arc<Endpoint>) {
+        {
             let mut state = self.state.lock();
+            if !state.has(endpoint) {
+                return;
+            }
             state.progress = Progress::Unconnected;
-            state.endpoint.take()
-        };
-        if let Some(endpoint) = endpoint {
+            state.endpoint = None;
+            // Within the lock, so that it does not set the error of a connection that comes after it.
             endpoint.detach();
-            endpoint.close(true);
-            // Whoever waits for the old connection finds it over.
-            sk.waker().wake(0);
         }
-        Ok(())
+        endpoint.close(true);
+        // Whoever waits for the old connection finds it over.
+        sk.waker().wake(0);
     }
 
     /// `getsockname()`
@@ -132,7 +145,8 @@ impl Socket {
     pub(super) fn shutdown(&self, sk: &Sock, read: bool, write: bool) -> Result {
         let endpoint = self.endpoint().ok_or(ENOTCONN)?;
         if endpoint.phase() == Phase::Connecting {
-            return self.disconnect(sk);
+            self.disconnect(sk, &endpoint);
+            return Ok(());
         }
         if !endpoint.state.lock().conn.shutdown(read, write) {
             return Err(ENOTCONN);

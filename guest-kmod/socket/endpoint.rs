@@ -9,7 +9,7 @@
 //! Taken in this order, each within the one before:
 //!
 //! 1. `send_turn`, `receive_turn` (sleeping): one copy at a time in each direction. Never held while waiting, so that a
-//!    blocked call blocks nobody else.
+//!    blocked call blocks nobody else. `Socket::connect_turn` (sleeping) likewise: one `connect()` opens at a time.
 //! 2. The socket's own state (`Socket::state`).
 //! 3. The device's state (`Device::inner`).
 //! 4. The endpoint's state (`Endpoint::state`).

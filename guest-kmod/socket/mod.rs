@@ -20,9 +20,9 @@ mod stream_recv;
 mod stream_send;
 
 use kernel::{
-    new_spinlock,
+    new_mutex, new_spinlock,
     prelude::*,
-    sync::{Arc, SpinLock},
+    sync::{Arc, Mutex, SpinLock},
 };
 
 use crate::proto::Family;
@@ -42,6 +42,7 @@ enum Progress {
 
 struct State {
     progress: Progress,
+    /// `None` exactly while unconnected, and after `close()`.
     endpoint: Option<Arc<Endpoint>>,
     options: Options,
 }
@@ -50,6 +51,9 @@ struct State {
 #[pin_data]
 pub(crate) struct Socket {
     family: Family,
+    /// Held while `connect()` opens an endpoint, which may sleep: nobody else opens a second one.
+    #[pin]
+    connect_turn: Mutex<()>,
     #[pin]
     state: SpinLock<State>,
 }
@@ -64,11 +68,21 @@ impl Socket {
         };
         try_pin_init!(Self {
             family,
+            connect_turn <- new_mutex!((), "nexus_connect"),
             state <- new_spinlock!(state, "nexus_socket"),
         })
     }
 
     fn endpoint(&self) -> Option<Arc<Endpoint>> {
         self.state.lock().endpoint.clone()
+    }
+}
+
+impl State {
+    /// Whether the socket still has this endpoint, and not another one or none.
+    fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.endpoint
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, endpoint))
     }
 }

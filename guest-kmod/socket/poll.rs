@@ -47,7 +47,6 @@ impl Socket {
                 }
                 mask
             }
-            None if self.is_connecting() => 0,
             None => events::WRITABLE | events::HUP,
         };
         if sk.has_error() {
@@ -55,10 +54,5 @@ impl Socket {
         } else {
             mask
         }
-    }
-
-    /// Between the call of `connect()` and the connection's coming to be.
-    fn is_connecting(&self) -> bool {
-        self.state.lock().progress == super::Progress::Connecting
     }
 }
