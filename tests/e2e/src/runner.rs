@@ -77,11 +77,15 @@ fn keep(arguments: &Arguments, bed: &Bed) {
     let to = arguments.folder.join("failed");
     // What an earlier run left; it need not be there.
     drop(std::fs::remove_dir_all(&to));
-    let copied = std::process::Command::new("cp")
-        .arg("-r")
-        .arg(bed.testbed.folder())
-        .arg(&to)
-        .status();
+    let from = bed.testbed.folder();
+    let copied = std::fs::create_dir_all(&to).and_then(|()| {
+        let logs = [from.join("nexusd.log"), from.join("state/logs")];
+        std::process::Command::new("cp")
+            .arg("-r")
+            .args(logs)
+            .arg(&to)
+            .status()
+    });
     match copied {
         Ok(status) if status.success() => eprintln!("logs are kept in {}", to.display()),
         _ => eprintln!(
