@@ -152,7 +152,7 @@ struct Cleanup(Arc<Device>);
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        self.0.reset();
+        self.0.end();
     }
 }
 

@@ -170,6 +170,12 @@ impl Device {
         lock(&self.marks).clear();
     }
 
+    /// Resets for good: services are done as well, also those whose sockets are released.
+    pub(super) fn end(&self) {
+        self.reset();
+        self.targets.end();
+    }
+
     /// Notes a violation, which ends the session.
     pub(super) fn violate(&self, violation: &Violation) {
         // The first one says what happened; what follows may be its consequence.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nexus_proto::wire::{Address, Family, Ip};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::socket::Socket;
 use super::state::{Mover, errno};
@@ -37,6 +38,8 @@ pub(crate) struct Targets {
     ports: AtomicU16,
     /// Services at work for the guest at a time: one may go on after its socket is released.
     serving: Arc<Semaphore>,
+    /// Cancelled with the VM's end, for services that no socket tells of it any more.
+    ended: CancellationToken,
 }
 
 impl Targets {
@@ -52,7 +55,13 @@ impl Targets {
             connect_timeout,
             ports: AtomicU16::new(0),
             serving: Arc::new(Semaphore::new(max_sockets as usize)),
+            ended: CancellationToken::new(),
         }
+    }
+
+    /// Has all services drop what they do for this guest: its VM is gone.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
     }
 
     fn service_port(&self) -> u16 {
@@ -70,7 +79,7 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
             return socket.finish(Some(errno(libc::ECONNREFUSED)));
         };
         let local = local_address(socket.family(), address.ip(), targets.service_port());
-        return serve(socket, service, local, permit);
+        return serve(socket, service, local, permit, targets.ended.clone());
     }
     if let Err(refusal) = targets.policy.check(address) {
         tracing::debug!(%address, %refusal, "connection refused by policy");
@@ -89,6 +98,7 @@ fn serve(
     service: Arc<dyn Service>,
     local: Address,
     permit: OwnedSemaphorePermit,
+    ended: CancellationToken,
 ) {
     socket.attach(Mover::Service);
     socket.established(local);
@@ -99,6 +109,7 @@ fn serve(
         let stream = Box::pin(RingStream::new(Arc::clone(&socket)));
         tokio::select! {
             () = socket.lost() => {}
+            () = ended.cancelled() => {}
             () = service.serve(stream) => {}
         }
     });

@@ -201,6 +201,27 @@ fn services_that_go_on_after_their_sockets_are_bounded() {
 }
 
 #[test]
+fn a_service_ends_with_its_vm_although_its_socket_is_released() {
+    let alive = Arc::new(());
+    let held = Arc::clone(&alive);
+    let (mut guest, _results) = guest_with(move |stream: ServiceStream| {
+        let held = Arc::clone(&held);
+        async move {
+            std::future::pending::<()>().await;
+            drop((stream, held));
+            String::new()
+        }
+    });
+    guest.connect(0, address(), 4096).unwrap();
+    guest.close(0, true);
+    guest.released(0);
+    // The test's, the service's and its one connection's.
+    assert_eq!(Arc::strong_count(&alive), 3);
+    guest.session.stop();
+    guest.until("the connection's end", |_| Arc::strong_count(&alive) < 3);
+}
+
+#[test]
 fn nothing_is_left_of_a_vm_that_ends_amid_a_connection() {
     let (mut guest, results) = guest_with(|mut stream: ServiceStream| async move {
         let first = stream.read_u8().await.unwrap();
