@@ -25,6 +25,7 @@ use crate::ingress::events::EventQueue;
 use crate::logs::Logs;
 use crate::pool::vm::VmLauncher;
 use crate::pool::{Launcher, Limits, Pool};
+use crate::private;
 use crate::store::{Store, StoreError};
 use crate::timeline::History;
 use crate::web;
@@ -122,7 +123,7 @@ impl Daemon {
             path: config.state_dir.clone(),
             source,
         };
-        std::fs::create_dir_all(&config.state_dir).map_err(state)?;
+        private::make_folder(&config.state_dir).map_err(state)?;
         let logs = Arc::new(Logs::open(config.state_dir.join("logs")).map_err(state)?);
         let registry = Arc::new(Registry::open(config.state_dir.join("functions"))?);
         let address = config.listen.invoke;

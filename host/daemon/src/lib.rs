@@ -15,6 +15,7 @@ pub mod functions;
 pub mod ingress;
 pub mod logs;
 pub mod pool;
+pub mod private;
 pub mod shutdown;
 pub mod store;
 pub mod timeline;

@@ -137,6 +137,32 @@ async fn functions_outlive_a_killed_daemon() {
 }
 
 #[tokio::test]
+async fn nobody_else_may_look() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let site = Site::new();
+    let at = |name: &str| site.folder.path().join(name);
+    // As an older daemon made it.
+    fs::create_dir(at("state")).expect("made");
+    fs::set_permissions(at("state"), fs::Permissions::from_mode(0o755)).expect("open to all");
+    let mut daemon = site.start().await;
+    let function = json!({ "root": root_image(site.folder.path()), "env": { "KEY": "secret" } });
+    let deployed = site.admin("PUT", "/v1/functions/f", &function).await;
+    assert_eq!(deployed.status, 200);
+    for (name, mode) in [
+        ("state", 0o700),
+        ("state/functions", 0o700),
+        ("state/functions/f.json", 0o600),
+        ("state/logs", 0o700),
+        ("store", 0o700),
+    ] {
+        let found = fs::metadata(at(name)).expect("there").permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{name} has {found:o}");
+    }
+    daemon.kill().await.expect("killed");
+}
+
+#[tokio::test]
 async fn a_second_daemon_is_refused() {
     let site = Site::new();
     let mut first = site.start().await;

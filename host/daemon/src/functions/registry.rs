@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::name::FunctionName;
 use super::spec::Function;
+use crate::private;
 
 /// Ending of a file that is not complete.
 const PARTIAL: &str = "partial";
@@ -52,7 +53,7 @@ impl Registry {
     /// Reads the functions in `folder`, which is made if missing. A file that holds no function is an error: a function
     /// must not vanish without a word.
     pub fn open(folder: PathBuf) -> Result<Self, RegistryError> {
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        private::make_folder(&folder).map_err(failed("create", &folder))?;
         let mut functions = BTreeMap::new();
         for entry in fs::read_dir(&folder).map_err(failed("read", &folder))? {
             let path = entry.map_err(failed("read", &folder))?.path();
@@ -139,7 +140,7 @@ fn read(path: &Path) -> Result<Function, RegistryError> {
 }
 
 fn write_synced(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
+    let mut file = private::create().write(true).truncate(true).open(path)?;
     file.write_all(text)?;
     file.sync_all()
 }

@@ -5,7 +5,7 @@ pub mod console;
 pub mod ring;
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::functions::FunctionName;
+use crate::private;
 use ring::Ring;
 
 /// Bytes of a function's log that are kept in memory.
@@ -31,7 +32,7 @@ pub struct Logs {
 impl Logs {
     /// Keeps log files in `folder`, which is made if missing.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
-        fs::create_dir_all(&folder)?;
+        private::make_folder(&folder)?;
         Ok(Self {
             folder,
             functions: Mutex::default(),
@@ -136,10 +137,7 @@ impl Inner {
         let (file, size) = if let Some(open) = &mut self.file {
             open
         } else {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&self.path)?;
+            let file = private::create().append(true).open(&self.path)?;
             let size = file.metadata()?.len();
             self.file.insert((file, size))
         };
@@ -170,6 +168,9 @@ fn tail_of(path: &std::path::Path) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::{FILE_BYTES, Logs};
 
     #[test]
@@ -178,6 +179,11 @@ mod tests {
         let logs = Logs::open(folder.path().join("logs")).expect("opens");
         let log = logs.of(&"f".parse().expect("a name"));
         log.append(b"one\n");
+        let mode = fs::metadata(folder.path().join("logs/f.log"))
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "what functions print may be secret");
         let (text, next) = log.read(0);
         assert_eq!(text, b"one\n");
         log.append(b"two\n");

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::border::Border;
 use crate::config;
+use crate::private;
 
 /// Connections at once; more wait to be accepted.
 const CONNECTIONS: usize = 512;
@@ -61,7 +62,7 @@ impl Store {
             path: config.root.clone(),
             reason,
         };
-        std::fs::create_dir_all(&config.root).map_err(|error| root(error.to_string()))?;
+        private::make_folder(&config.root).map_err(|error| root(error.to_string()))?;
         let files =
             s3s_fs::FileSystem::new(&config.root).map_err(|error| root(format!("{error:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
