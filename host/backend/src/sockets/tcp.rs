@@ -25,6 +25,17 @@ const CHUNK: u32 = 128 << 10;
 /// Most system calls for each direction in one turn, after which other connections get theirs.
 const CALLS: usize = 4;
 
+/// Seconds that a connection may be quiet before the host asks whether the peer is still there. Whether and when to ask
+/// is the guest's to say, which it cannot before the feature OPTIONS exists (docs/virtio-nexus.md, section 2). Until then
+/// these times hold for all connections, since without any a guest waits for ever for a peer that vanished.
+const KEEPALIVE_IDLE: u32 = 60;
+
+/// Seconds until the next such probe.
+const KEEPALIVE_INTERVAL: u32 = 15;
+
+/// Probes without an answer after which the connection breaks with ETIMEDOUT: two minutes after the peer's last sign of life.
+const KEEPALIVE_PROBES: u32 = 4;
+
 /// What a connection waits for, or how it ends.
 enum Turn {
     /// Nothing: there is more to do.
@@ -61,6 +72,7 @@ async fn connect(
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     tcp.set_nodelay(true)?;
+    keep_alive(&tcp)?;
     let connecting = tokio::time::timeout(timeout, tcp.connect(peer));
     tokio::pin!(connecting);
     let stream = loop {
@@ -78,6 +90,14 @@ async fn connect(
     let port = stream.local_addr()?.port();
     socket.established(local_address(socket.family(), peer.ip(), port));
     Ok(Some(stream))
+}
+
+/// Has a peer that vanished noticed, also by a guest that only waits for it (tcp(7)).
+fn keep_alive(tcp: &TcpSocket) -> io::Result<()> {
+    setsockopt(tcp, sockopt::TcpKeepIdle, &KEEPALIVE_IDLE)?;
+    setsockopt(tcp, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL)?;
+    setsockopt(tcp, sockopt::TcpKeepCount, &KEEPALIVE_PROBES)?;
+    tcp.set_keepalive(true)
 }
 
 /// Moves bytes both ways until the connection ends; the error with which it broke, if it did.

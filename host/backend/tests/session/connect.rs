@@ -119,6 +119,32 @@ fn a_connect_in_progress_can_be_closed() {
 }
 
 #[test]
+fn a_vanished_peer_is_looked_for() {
+    let (address, peer) = server(1, |stream| drop(stream.peek(&mut [0])));
+    let mut guest = Guest::new();
+    guest.connect(0, address, 4096).unwrap();
+    // Columns of proc_net_tcp(5): local and remote address, state, queues, timer and when it goes off in 1/100 s.
+    let ports = [guest.sockets[&0].status.local.port, address.port()];
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let connection = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|columns| {
+            ports
+                .iter()
+                .zip(&columns[1..])
+                .all(|(port, column)| column.ends_with(&format!(":{port:04X}")))
+        })
+        .expect("the connection is in the table");
+    let (timer, expires) = connection[5].split_once(':').unwrap();
+    assert_eq!(timer, "02", "the keep-alive timer runs");
+    assert!(u64::from_str_radix(expires, 16).unwrap() <= 60 * 100);
+    guest.close(0, true);
+    guest.released(0);
+    peer.join().unwrap();
+}
+
+#[test]
 fn families_do_not_mix() {
     let (_listener, address) = listen();
     let mut guest = Guest::new();
