@@ -2,6 +2,7 @@
 //! The whole daemon: opened part by part, so that nothing is left behind if a part cannot be had; served; closed in
 //! order.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,17 +96,11 @@ impl Daemon {
         })
         .await?;
         let store = open_store(&config, &credentials).await?;
-        let mut endpoints = config.gateway.endpoints.clone();
-        if let Some(store) = &store {
-            let address = store.address().map_err(DaemonError::Address)?;
-            endpoints
-                .entry("s3".into())
-                .or_insert_with(|| format!("http://{address}"));
-        }
+        let store_address = store.as_ref().map(Store::address).transpose();
         let region = config.gateway.region.clone();
         let gateway = GatewayConfig {
             region: region.clone(),
-            endpoints,
+            endpoints: endpoints(&config, store_address.map_err(DaemonError::Address)?),
             connect_timeout: CONNECT_TIMEOUT,
         };
         let upstream = Upstream::new(gateway, credentials).await?;
@@ -230,6 +225,22 @@ impl Daemon {
     }
 }
 
+/// Where the gateway's services are. S3 that is not named is the embedded store, and without one AWS's own.
+fn endpoints(config: &Config, store: Option<SocketAddr>) -> HashMap<String, String> {
+    let mut endpoints = config.gateway.endpoints.clone();
+    endpoints.entry("s3".into()).or_insert_with(|| match store {
+        Some(address) => format!("http://{address}"),
+        None => aws_s3(&config.gateway.region),
+    });
+    endpoints
+}
+
+/// The region's endpoint for requests in path style (AWS General Reference, "Amazon S3 endpoints and quotas").
+fn aws_s3(region: &str) -> String {
+    let china = if region.starts_with("cn-") { ".cn" } else { "" };
+    format!("https://s3.{region}.amazonaws.com{china}")
+}
+
 async fn open_store(
     config: &Config,
     credentials: &SharedCredentialsProvider,
@@ -242,4 +253,36 @@ async fn open_store(
         .await
         .map_err(DaemonError::Key)?;
     Ok(Some(Store::open(store, &key).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Config, endpoints};
+
+    fn config(gateway: &str) -> Config {
+        let text = format!(
+            "state_dir = \"/x\"\n[vm]\nvmm = \"/bin/sh\"\nkernel = \"/bin/sh\"\n[gateway]\n{gateway}\n"
+        );
+        Config::parse(&text, Path::new("test.toml")).expect("valid")
+    }
+
+    #[test]
+    fn s3_is_the_one_named_then_the_embedded_one_then_awss() {
+        let store = "127.0.0.1:9000".parse().ok();
+        let named = config("endpoint = \"http://minio:9000\"");
+        assert_eq!(endpoints(&named, store)["s3"], "http://minio:9000");
+        let plain = config("region = \"eu-west-1\"");
+        assert_eq!(endpoints(&plain, store)["s3"], "http://127.0.0.1:9000");
+        assert_eq!(
+            endpoints(&plain, None)["s3"],
+            "https://s3.eu-west-1.amazonaws.com"
+        );
+        let china = config("region = \"cn-north-1\"");
+        assert_eq!(
+            endpoints(&china, None)["s3"],
+            "https://s3.cn-north-1.amazonaws.com.cn"
+        );
+    }
 }
