@@ -40,8 +40,12 @@ const KEEPALIVE_PROBES: u32 = 4;
 enum Turn {
     /// Nothing: there is more to do.
     More,
-    /// The guest, and the peer's bytes or room.
-    Wait { read: bool, write: bool },
+    /// The guest, and the peer's bytes, room or reset.
+    Wait {
+        read: bool,
+        write: bool,
+        reset: bool,
+    },
     /// Both directions are over.
     Done,
     /// To be reset.
@@ -109,10 +113,11 @@ async fn pump(socket: &Arc<Socket>, stream: TcpStream) -> Option<u16> {
         match turn {
             Turn::More => tokio::task::yield_now().await,
             // Readiness is only a hint here: the next turn's calls say what is the matter with the connection.
-            Turn::Wait { read, write } => tokio::select! {
+            Turn::Wait { read, write, reset } => tokio::select! {
                 () = socket.changed() => {}
                 _ = stream.readable(), if read => {}
                 _ = stream.writable(), if write => {}
+                _ = stream.ready(Interest::ERROR), if reset => {}
             },
             Turn::Done => return None,
             Turn::Reset => {
@@ -163,13 +168,28 @@ fn turn(socket: &Socket, stream: &TcpStream, fin_sent: &mut bool) -> Turn {
     if *fin_sent && (matches!(received, Moved::Finished) || socket.closing()) {
         return Turn::Done;
     }
+    // A peer that has sent its last byte may yet reset the connection, of which no other call here would tell.
+    let reset = matches!(received, Moved::Finished);
+    if reset && let Some(error) = broken(stream) {
+        return Turn::Failed(errno_of(&error));
+    }
     if matches!(sent, Moved::Bytes) || matches!(received, Moved::Bytes) {
         return Turn::More;
     }
     Turn::Wait {
         read: matches!(received, Moved::Blocked),
         write: matches!(sent, Moved::Blocked),
+        reset,
     }
+}
+
+/// The error with which the connection broke, if it did. Costs no system call while the runtime knows of none.
+fn broken(stream: &TcpStream) -> Option<io::Error> {
+    let error = stream.try_io(Interest::ERROR, || {
+        // Without an error the readiness is out of date: WouldBlock has the runtime forget it.
+        stream.take_error()?.ok_or(io::ErrorKind::WouldBlock.into())
+    });
+    error.ok()
 }
 
 fn transmit(socket: &Socket, stream: &TcpStream) -> Moved {

@@ -172,6 +172,26 @@ fn a_reset_by_the_peer_is_an_error_after_the_bytes() {
 }
 
 #[test]
+fn a_reset_after_the_peers_end_is_noticed_by_an_idle_guest() {
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let (address, peer) = server(1, move |stream| {
+        stream.shutdown(Shutdown::Write).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+        reset(stream);
+    });
+    let mut guest = Guest::new();
+    guest.connect(0, address, 4096).unwrap();
+    assert!(guest.read_to_end(0).is_empty());
+    go.send(()).unwrap();
+    // What Linux says of a reset after the FIN (tcp_reset in net/ipv4/tcp_input.c).
+    assert_eq!(i32::from(guest.failed(0)), libc::EPIPE);
+    guest.close(0, false);
+    guest.released(0);
+    peer.join().unwrap();
+}
+
+#[test]
 fn both_halves_closed_is_quiet_until_the_close() {
     let (address, peer) = server(1, |stream| drop(all(&stream)));
     let mut guest = Guest::new();
