@@ -44,6 +44,7 @@ extern "C" {
     pub(crate) fn nexus_sk_sndtimeo(sk: *mut bindings::sock, nonblock: bool) -> c_long;
     pub(crate) fn nexus_sk_rcvlowat(sk: *mut bindings::sock, waitall: bool, len: c_int) -> c_int;
     pub(crate) fn nexus_sk_linger(sk: *mut bindings::sock) -> c_long;
+    pub(crate) fn nexus_sk_zerocopy(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_wake(sk: *mut bindings::sock, events: c_uint);
     pub(crate) fn nexus_sk_wait(
         sk: *mut bindings::sock,

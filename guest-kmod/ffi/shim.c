@@ -175,6 +175,11 @@ long nexus_sk_linger(struct sock *sk)
 	return sk->sk_lingertime;
 }
 
+bool nexus_sk_zerocopy(struct sock *sk)
+{
+	return sock_flag(sk, SOCK_ZEROCOPY);
+}
+
 /* Wakes who waits for one of the events, or everybody if there is none given. Callable from interrupts. */
 void nexus_sk_wake(struct sock *sk, __poll_t events)
 {

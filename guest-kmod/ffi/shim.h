@@ -23,6 +23,7 @@ long nexus_sk_rcvtimeo(struct sock *sk, bool nonblock);
 long nexus_sk_sndtimeo(struct sock *sk, bool nonblock);
 int nexus_sk_rcvlowat(struct sock *sk, bool waitall, int len);
 long nexus_sk_linger(struct sock *sk);
+bool nexus_sk_zerocopy(struct sock *sk);
 void nexus_sk_wake(struct sock *sk, __poll_t events);
 long nexus_sk_wait(struct sock *sk, long timeout, bool (*ready)(void *), void *argument);
 void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait);

@@ -77,6 +77,12 @@ impl Sock {
         (jiffies >= 0).then_some(jiffies)
     }
 
+    /// Whether `MSG_ZEROCOPY` means something (`SO_ZEROCOPY`); TCP ignores it otherwise.
+    pub(crate) fn zero_copy(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_zerocopy(self.as_raw()) }
+    }
+
     /// Waits until `ready` is true, which it is asked after each wake-up. `ready` must not sleep.
     ///
     /// Returns the jiffies that are left of `timeout`.

@@ -334,7 +334,9 @@ unsafe extern "C" fn nexus_sendmsg(
     let (sk, socket) = unsafe { socket(sock) };
     // SAFETY: It passes a valid message.
     let flags = unsafe { (*message).msg_flags };
-    if flags & (bindings::MSG_OOB | bindings::MSG_FASTOPEN) != 0 {
+    // A zero-copy send would owe a completion in the error queue, which there is not.
+    let zero_copy = flags & bindings::MSG_ZEROCOPY != 0 && sk.zero_copy();
+    if zero_copy || flags & (bindings::MSG_OOB | bindings::MSG_FASTOPEN) != 0 {
         return EOPNOTSUPP.to_errno();
     }
     // SAFETY: The message's iterator is one to read from, and ours for the call.

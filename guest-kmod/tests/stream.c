@@ -283,6 +283,22 @@ static void zero_copy_calls(void)
 	close(fd);
 }
 
+/* Zero-copy sends are refused if they were asked for, rather than never completed; else the flag means nothing. */
+static void message_zero_copy(void)
+{
+	int fd = dialed(ECHO);
+	int one = 1;
+	char text[2];
+
+	CHECK(send(fd, "a", 1, MSG_ZEROCOPY) == 1);
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) == 0);
+	WANT_ERRNO(send(fd, "b", 1, MSG_ZEROCOPY), EOPNOTSUPP);
+	CHECK(send(fd, "c", 1, 0) == 1);
+	receive_all(fd, text, 2);
+	CHECK(!memcmp(text, "ac", 2));
+	close(fd);
+}
+
 static void inherited(void)
 {
 	int fd = dialed(ECHO);
@@ -317,6 +333,7 @@ int main(void)
 	RUN(duplex());
 	RUN(blocked());
 	RUN(zero_copy_calls());
+	RUN(message_zero_copy());
 	RUN(inherited());
 	return report("stream");
 }
