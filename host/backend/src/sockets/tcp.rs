@@ -26,7 +26,7 @@ const CHUNK: u32 = 128 << 10;
 const CALLS: usize = 4;
 
 /// Seconds that a connection may be quiet before the host asks whether the peer is still there. Whether and when to ask
-/// is the guest's to say, which it cannot before the feature OPTIONS exists (docs/virtio-nexus.md, section 2). Until then
+/// is the guest's to say, which it cannot before the feature OPTIONS exists (docs/virtio-nexus.md, section 1). Until then
 /// these times hold for all connections, since without any a guest waits for ever for a peer that vanished.
 const KEEPALIVE_IDLE: u32 = 60;
 
