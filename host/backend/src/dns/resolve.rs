@@ -2,7 +2,7 @@
 //! Resolution by the host's own means: getaddrinfo(3), hence /etc/hosts, nsswitch and the configured name servers.
 
 use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,7 +100,21 @@ fn look_up(name: &CString, wanted: Wanted) -> Result<Vec<IpAddr>, Failure> {
     }
     // SAFETY: the list came from getaddrinfo, and nothing refers to it any more.
     unsafe { libc::freeaddrinfo(list) };
+    addresses.retain(routed);
     Ok(addresses)
+}
+
+/// Whether this host could send to the address at all, as far as IPv6 goes. A program on an IPv4-only host is spared the
+/// IPv6 addresses of a name, or gets them last, by getaddrinfo's look at the host's routes (RFC 6724, section 5, rule 1). A
+/// guest has no routes to look at and would try them first. AI_ADDRCONFIG does not serve here: it takes a link-local
+/// address for IPv6, and glibc answers it with "no such name" where "no such address" is meant.
+fn routed(ip: &IpAddr) -> bool {
+    /// Any: connect(2) looks up the route of a UDP socket and sends nothing.
+    const PORT: u16 = 9;
+    ip.is_ipv4()
+        || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
+            .and_then(|socket| socket.connect((*ip, PORT)))
+            .is_ok()
 }
 
 /// # Safety
@@ -118,5 +132,23 @@ unsafe fn address(entry: &libc::addrinfo) -> Option<IpAddr> {
             Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numeric names, which glibc resolves without asking anybody.
+    fn addresses(name: &str, wanted: Wanted) -> Result<Vec<IpAddr>, Failure> {
+        look_up(&CString::new(name).map_err(|_| Failure::NoName)?, wanted)
+    }
+
+    #[test]
+    fn addresses_without_a_route_are_left_out() {
+        // Without a zone, no host has a route to it (RFC 4007, section 6).
+        assert_eq!(addresses("fe80::1", Wanted::V6), Ok(vec![]));
+        let v4 = Ipv4Addr::new(192, 0, 2, 1).into();
+        assert_eq!(addresses("192.0.2.1", Wanted::V4), Ok(vec![v4]));
     }
 }
