@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -19,6 +21,9 @@ const LINE_MAX: u64 = 64 * 1024;
 
 /// Commands that may wait for their answers.
 const PENDING_MAX: usize = 16;
+
+/// What a VMM gets to answer. Its commands take microseconds; one that takes longer than this hangs.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The daemon's end of the line.
 #[derive(Debug)]
@@ -86,20 +91,32 @@ impl Control {
             if let Err(error) = reader.read(read).await {
                 tracing::warn!(%error, "the line to a VMM broke");
             }
-            let mut inner = reader.lock();
-            inner.write = None;
-            inner.pending.clear();
+            reader.close();
         });
         Ok(control)
     }
 
-    /// Sends a command and waits for its answer.
+    /// Sends a command and waits for its answer. A VMM that gives none within some seconds counts as gone: the line is
+    /// closed, which tells it to end.
     pub async fn command(
         &self,
         command: &'static str,
     ) -> Result<serde_json::Map<String, serde_json::Value>, MachineError> {
+        self.command_within(command, ANSWER_LIMIT).await
+    }
+
+    async fn command_within(
+        &self,
+        command: &'static str,
+        limit: Duration,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, MachineError> {
         let answer = self.send(command)?;
-        let reply = answer.await.map_err(|_| MachineError::Gone)?;
+        let Ok(answer) = tokio::time::timeout(limit, answer).await else {
+            tracing::warn!(command, "a VMM does not answer");
+            self.close();
+            return Err(MachineError::Gone);
+        };
+        let reply = answer.map_err(|_| MachineError::Gone)?;
         if reply.ok {
             Ok(reply.rest)
         } else {
@@ -165,6 +182,16 @@ impl Control {
         }
     }
 
+    fn close(&self) {
+        let mut inner = self.lock();
+        inner.pending.clear();
+        if let Some(write) = inner.write.take() {
+            // The reader has a descriptor of its own, so dropping this one is not enough. That it fails says that the other
+            // end has closed already.
+            drop(write.shutdown(Shutdown::Both));
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,6 +203,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
     use std::thread;
+    use std::time::Duration;
 
     use super::{Control, ExitEvent, MachineError};
 
@@ -223,6 +251,19 @@ mod tests {
             control.command("resume").await,
             Err(MachineError::Gone)
         ));
+    }
+
+    #[tokio::test]
+    async fn a_vmm_that_does_not_answer_is_hung_up_on() {
+        let (control, peer) = pair();
+        let silence = control.command_within("resume", Duration::from_millis(50));
+        assert!(matches!(silence.await, Err(MachineError::Gone)));
+        assert!(matches!(
+            control.command("stats").await,
+            Err(MachineError::Gone)
+        ));
+        let said = BufReader::new(peer).lines().collect::<Vec<_>>();
+        assert_eq!(said.len(), 1, "the command, then the end: {said:?}");
     }
 
     #[tokio::test]
