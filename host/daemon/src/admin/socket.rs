@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
 
+/// Length of a new socket's first name, in bytes: a dot and a process id, which has at most 7 digits
+/// (`PID_MAX_LIMIT`, include/linux/threads.h).
+pub const TEMPORARY_NAME: usize = 8;
+
 /// Why the socket cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -51,6 +55,11 @@ impl Drop for SocketFile {
     }
 }
 
+/// Where a socket is made before it is moved to `path`: in the same folder, under a name of [`TEMPORARY_NAME`] bytes.
+fn temporary(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{:07}", std::process::id()))
+}
+
 /// Listens at `path`. The socket of a daemon that was killed is replaced; one that answers is not.
 pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
     let failed = |what, path: &Path| {
@@ -62,7 +71,7 @@ pub fn bind(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
     }
     remove_stale(path)?;
     // Bound under another name, so that nobody connects before the mode is right.
-    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    let fresh = temporary(path);
     let listener = UnixListener::bind(&fresh).map_err(failed("listen on", path))?;
     let placed = fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))
         .and_then(|()| fs::rename(&fresh, path));
@@ -117,7 +126,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    use super::{SocketError, bind};
+    use super::{SocketError, TEMPORARY_NAME, bind};
+    use crate::config::validated::SOCKET_PATH_MAX;
 
     #[tokio::test]
     async fn one_daemon_a_socket_and_only_for_its_owner() {
@@ -137,6 +147,16 @@ mod tests {
                 .is_none(),
             "nothing is left"
         );
+    }
+
+    #[tokio::test]
+    async fn the_longest_path_that_the_configuration_allows() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let room = SOCKET_PATH_MAX - folder.path().as_os_str().len() - 2;
+        let parent = folder.path().join("x".repeat(room - TEMPORARY_NAME));
+        for name in ["s", "12345678"] {
+            bind(&parent.join(name)).expect("bound");
+        }
     }
 
     #[tokio::test]

@@ -105,12 +105,15 @@ fn values_that_cannot_work_name_line_key_and_value() {
 
 #[test]
 fn a_socket_path_that_does_not_fit_is_refused() {
-    let long = format!("/run/{}/admin.sock", "x".repeat(110));
-    let error = error_of("/run/nexus/admin.sock", &long);
-    assert!(
-        error.starts_with("nexusd.toml:4: listen.admin: the path has"),
-        "{error}"
-    );
+    let at = |length: usize, name: &str| format!("/{}/{name}", "x".repeat(length));
+    for (path, bytes) in [(at(97, "admin.sock"), 109), (at(98, "s"), 108)] {
+        let error = error_of("/run/nexus/admin.sock", &path);
+        let start = format!("nexusd.toml:4: listen.admin: the path needs {bytes} bytes");
+        assert!(error.starts_with(&start), "{error}");
+    }
+    for path in [at(95, "admin.sock"), at(97, "s")] {
+        parse(&GOOD.replace("/run/nexus/admin.sock", &path)).expect("fits");
+    }
 }
 
 #[test]

@@ -12,9 +12,10 @@ use toml::Spanned;
 
 use super::raw::{RawConfig, RawCredentials, RawGateway, RawListen, RawPool, RawStore, RawVm};
 use super::{ConfigError, Origin};
+use crate::admin::socket::TEMPORARY_NAME;
 
 /// Longest path that fits into `sockaddr_un` with its final zero (unix(7)).
-const SOCKET_PATH_MAX: usize = 107;
+pub const SOCKET_PATH_MAX: usize = 107;
 
 /// What the daemon runs with.
 #[derive(Debug, Clone)]
@@ -120,10 +121,10 @@ fn listen(raw: &RawListen, origin: &Origin<'_>) -> Result<Listen, ConfigError> {
     let admin = match &raw.admin {
         Some(path) => {
             let admin = absolute(path, "listen.admin", origin)?;
-            let length = admin.as_os_str().len();
+            let length = socket_path_length(&admin);
             if length > SOCKET_PATH_MAX {
                 let reason = format!(
-                    "the path has {length} bytes, a Unix socket's may have {SOCKET_PATH_MAX}; use a shorter one"
+                    "the path needs {length} bytes, a Unix socket's may have {SOCKET_PATH_MAX}; use a shorter one"
                 );
                 return Err(origin.invalid(path, "listen.admin", reason));
             }
@@ -132,6 +133,12 @@ fn listen(raw: &RawListen, origin: &Origin<'_>) -> Result<Listen, ConfigError> {
         None => PathBuf::from("/run/nexus/admin.sock"),
     };
     Ok(Listen { invoke, admin })
+}
+
+/// The socket is made under a name that may be longer than its own.
+fn socket_path_length(path: &Path) -> usize {
+    let folder = path.parent().map_or(0, |folder| folder.as_os_str().len());
+    path.as_os_str().len().max(folder + 1 + TEMPORARY_NAME)
 }
 
 fn vm(raw: RawVm, origin: &Origin<'_>) -> Result<Vm, ConfigError> {
