@@ -22,8 +22,8 @@ impl Ring {
     /// start a multiple of [`limits::RING_ALIGN`], and the end below 2^64.
     pub const fn new(address: u64, size: u32) -> Result<Self, DecodeError> {
         let fits = size >= limits::RING_MIN && size <= limits::RING_MAX && size.is_power_of_two();
-        let placed =
-            address.is_multiple_of(limits::RING_ALIGN) && address.checked_add(size as u64).is_some();
+        let placed = address.is_multiple_of(limits::RING_ALIGN)
+            && address.checked_add(size as u64).is_some();
         if fits && placed {
             Ok(Self { address, size })
         } else {
