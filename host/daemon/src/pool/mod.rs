@@ -220,8 +220,10 @@ impl Pool {
     ) -> Result<Arc<Instance>, PoolError> {
         let log = self.logs.of(&call.name);
         let function = Arc::clone(&call.function);
-        let instance =
-            Instance::start(&*self.launcher, call.name.clone(), function, log, slot).await?;
+        // A failed start has given its slot back, which whoever waits for one must hear of.
+        let instance = Instance::start(&*self.launcher, call.name.clone(), function, log, slot)
+            .await
+            .inspect_err(|_| self.released.notify_waiters())?;
         timeline.mark_at(mark::INSTANCE_STARTED, instance.started);
         self.lock().all.push(Arc::clone(&instance));
         Ok(instance)
