@@ -27,7 +27,7 @@ pub mod mark {
 }
 
 /// The marks of a running invocation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Timeline {
     arrived_at: SystemTime,
     arrival: Instant,

@@ -19,10 +19,13 @@ const EVENTS: usize = 1000;
 /// Bytes of events that may wait, in KiB.
 const KIBIBYTES: usize = 64 * 1024;
 
+/// What waits: the call, when it came, and its part of the queue's room.
+type Event = (Call, Timeline, OwnedSemaphorePermit);
+
 /// The sending end of the queue.
 #[derive(Debug)]
 pub struct EventQueue {
-    sender: mpsc::Sender<(Call, OwnedSemaphorePermit)>,
+    sender: mpsc::Sender<Event>,
     room: Arc<Semaphore>,
 }
 
@@ -42,20 +45,22 @@ impl EventQueue {
         }
     }
 
-    /// Adds an event, or says that the queue is full.
-    pub fn push(&self, call: Call) -> Result<(), InvokeError> {
+    /// Adds an event, whose timeline goes on when it is run, or says that the queue is full.
+    pub fn push(&self, call: Call, timeline: Timeline) -> Result<(), InvokeError> {
         let full =
             || InvokeError::Throttled("the queue of asynchronous invocations is full".into());
         let size = u32::try_from(call.payload.len() / 1024 + 1).map_err(|_| full())?;
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(size)
             .map_err(|_| full())?;
-        self.sender.try_send((call, room)).map_err(|_| full())
+        self.sender
+            .try_send((call, timeline, room))
+            .map_err(|_| full())
     }
 }
 
 async fn dispatch(
-    mut events: mpsc::Receiver<(Call, OwnedSemaphorePermit)>,
+    mut events: mpsc::Receiver<Event>,
     pool: Arc<Pool>,
     running: Arc<Semaphore>,
     stop: CancellationToken,
@@ -69,12 +74,12 @@ async fn dispatch(
             () = stop.cancelled() => break,
             next = next(&mut events) => next,
         };
-        let Some(((call, room), permit)) = next else {
+        let Some(((call, timeline, room), permit)) = next else {
             break;
         };
         let (pool, stop) = (Arc::clone(&pool), stop.clone());
         tokio::spawn(async move {
-            run(&pool, call, &stop).await;
+            run(&pool, call, timeline, &stop).await;
             drop((room, permit));
         });
     }
@@ -84,13 +89,13 @@ async fn dispatch(
 }
 
 /// Runs one event as soon as an instance is free.
-async fn run(pool: &Arc<Pool>, call: Call, stop: &CancellationToken) {
+async fn run(pool: &Arc<Pool>, call: Call, timeline: Timeline, stop: &CancellationToken) {
     let (id, name) = (call.request_id.clone(), call.name.clone());
     let result = loop {
         // Asked for before the try, so that no release in between is missed.
         let mut released = std::pin::pin!(pool.released());
         released.as_mut().enable();
-        match pool.invoke(call.clone(), Timeline::start()).await {
+        match pool.invoke(call.clone(), timeline.clone()).await {
             Err(PoolError::Throttled { .. }) => tokio::select! {
                 () = released => {}
                 () = stop.cancelled() => break Err(PoolError::Closed),

@@ -91,11 +91,12 @@ impl Ingress {
             trace_id: trace_id.clone(),
             client_context: options.client_context,
             payload,
+            tried_again: options.invocation_type == InvocationType::Event,
         };
         let mut response = match options.invocation_type {
             InvocationType::DryRun => bare(StatusCode::NO_CONTENT),
             InvocationType::Event => {
-                self.events.push(call)?;
+                self.events.push(call, timeline)?;
                 bare(StatusCode::ACCEPTED)
             }
             InvocationType::RequestResponse => {

@@ -27,6 +27,8 @@ pub struct Call {
     pub client_context: Option<String>,
     /// The event.
     pub payload: Bytes,
+    /// Whether the caller waits and tries again if no instance is free. So that is no outcome, and not recorded.
+    pub tried_again: bool,
 }
 
 /// What came of a call that reached an instance.

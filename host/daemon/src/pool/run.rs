@@ -31,6 +31,9 @@ impl Pool {
     ) -> Result<Answer, PoolError> {
         let mut cold = false;
         let result = self.run_somewhere(&call, &mut timeline, &mut cold).await;
+        if call.tried_again && matches!(result, Err(PoolError::Throttled { .. })) {
+            return result;
+        }
         timeline.mark(mark::DONE);
         let (instance, outcome) = match &result {
             Ok(answer) => (

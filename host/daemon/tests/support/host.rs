@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use nexusd::pool::Launcher;
 use nexusd::{Config, Daemon};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,6 +26,10 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) async fn start(pool: &str) -> Self {
+        Self::start_on(pool, Arc::new(ProcessLauncher)).await
+    }
+
+    pub(crate) async fn start_on(pool: &str, launcher: Arc<dyn Launcher>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let state = folder.path().display();
         let text = format!(
@@ -32,7 +37,7 @@ impl Host {
              [vm]\nvmm = \"/bin/sh\"\nkernel = \"/bin/sh\"\n[pool]\n{pool}\n"
         );
         let config = Config::parse(&text, Path::new("test.toml")).expect("valid");
-        let daemon = Daemon::open_with(config, None, Arc::new(ProcessLauncher))
+        let daemon = Daemon::open_with(config, None, launcher)
             .await
             .expect("opened");
         let invoke = daemon.invoke_address().expect("an address");
