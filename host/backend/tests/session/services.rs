@@ -213,10 +213,11 @@ fn a_service_ends_with_its_vm_although_its_socket_is_released() {
         }
     });
     guest.connect(0, address(), 4096).unwrap();
+    // The test's, the service's and its one connection's.
+    guest.until("the connection's start", |_| Arc::strong_count(&alive) == 3);
     guest.close(0, true);
     guest.released(0);
-    // The test's, the service's and its one connection's.
-    assert_eq!(Arc::strong_count(&alive), 3);
+    assert_eq!(Arc::strong_count(&alive), 3, "it goes on");
     guest.session.stop();
     guest.until("the connection's end", |_| Arc::strong_count(&alive) < 3);
 }
