@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * System calls on one socket from several threads. Whoever loses may get an error; the device must hear nothing that is
- * wrong (it would stop the guest), and nobody may hang. SECONDS (3) is how long each group goes on.
+ * wrong (it would stop the guest), and nobody may hang. DURATION is how many seconds each group goes on (3).
  */
 #include "check.h"
 #include <sched.h>
@@ -16,7 +16,7 @@ static atomic_int over;
 
 static int seconds(void)
 {
-	return getenv("SECONDS") ? atoi(getenv("SECONDS")) : 3;
+	return getenv("DURATION") ? atoi(getenv("DURATION")) : 3;
 }
 
 static double now(void)
