@@ -36,11 +36,14 @@ pub(crate) async fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Answer {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: nexus\r\nConnection: close\r\n");
     // A chunked body is given with its framing.
-    if !headers.iter().any(|(name, _)| *name == "Transfer-Encoding") {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    }
+    let length = if headers.iter().any(|(name, _)| *name == "Transfer-Encoding") {
+        String::new()
+    } else {
+        format!("Content-Length: {}\r\n", body.len())
+    };
+    let mut head =
+        format!("{method} {path} HTTP/1.1\r\nHost: nexus\r\nConnection: close\r\n{length}");
     for (name, value) in headers {
         head.extend([name, ": ", value, "\r\n"]);
     }
