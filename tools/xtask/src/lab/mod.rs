@@ -41,7 +41,8 @@ impl Place {
             .output()
             .context("cannot start nexus-vmm")?;
         let said = String::from_utf8_lossy(&probe.stdout);
-        let said = said.lines().next().unwrap_or_default();
+        // Its first sentence; the rest is advice for somebody who has no lab.
+        let said = said.split(". ").next().unwrap_or_default().trim();
         if probe.status.success() {
             step::note("KVM on this machine runs Linux guests: running directly");
             return Ok(Self::Here);
