@@ -23,6 +23,9 @@ pub(crate) const NO_ROUTE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 /// An address that the functions' policy does not allow, though a server listens there.
 pub(crate) const FORBIDDEN: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 3);
 
+/// A name that the host resolves to [`SERVER`].
+pub(crate) const NAME: &str = "server.nexus.test";
+
 /// A Nexus with the test functions.
 pub(crate) struct Bed {
     /// The running daemon.
@@ -116,10 +119,11 @@ pub(crate) fn serve(
     Ok(port)
 }
 
-/// Moves this process into a network namespace with the addresses above. To be called before there are other threads.
+/// Moves this process into a network namespace with the addresses and the name above. To be called before there are other
+/// threads.
 pub(crate) fn enter_network() -> Result<()> {
-    // SAFETY: no memory is involved; only this process's view of the network changes.
-    let result = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    // SAFETY: no memory is involved; only this process's view of network and mounts changes.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
     ensure!(
         result == 0,
         "cannot make a network namespace: {}; are you root?",
@@ -139,8 +143,28 @@ pub(crate) fn enter_network() -> Result<()> {
             .context("cannot start ip, of iproute2")?;
         ensure!(status.success(), "ip {command}: {status}");
     }
+    name_server()?;
     // Two retransmissions of a SYN, about seven seconds, instead of two minutes.
     std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "2")
         .context("cannot shorten the connect timeout")?;
+    Ok(())
+}
+
+/// Gives [`SERVER`] its name, for this mount namespace only.
+fn name_server() -> Result<()> {
+    let hosts = std::env::temp_dir().join(format!("nexus-e2e-hosts-{}", std::process::id()));
+    std::fs::write(&hosts, format!("127.0.0.1 localhost\n{SERVER} {NAME}\n"))?;
+    let mount = |arguments: &[&str]| -> Result<()> {
+        let status = Command::new("mount")
+            .args(arguments)
+            .status()
+            .context("cannot start mount")?;
+        ensure!(status.success(), "mount {arguments:?}: {status}");
+        Ok(())
+    };
+    mount(&["--make-rprivate", "/"])?;
+    mount(&["--bind", &hosts.to_string_lossy(), "/etc/hosts"])?;
+    // The mount holds the file; its name is not needed any more.
+    std::fs::remove_file(&hosts)?;
     Ok(())
 }

@@ -12,6 +12,7 @@ mod data_path;
 mod function_faults;
 mod hostile_guest;
 mod many_connections;
+mod names;
 mod python_image;
 mod restart;
 mod secret;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[&Case] = &[
     &hostile_guest::CASE,
     &function_faults::CASE,
     &python_image::CASE,
+    &names::CASE,
     &restart::CASE,
 ];
 
