@@ -106,7 +106,15 @@ impl Testbed {
         };
         let (invoke, store) = (free_address()?, free_address()?);
         write_private(&folder.path().join("credentials"), &credentials(&keys))?;
-        let configuration = configuration(&options, folder.path(), invoke, store);
+        let vmm = local(folder.path(), &options.programs.join("nexus-vmm"))?;
+        let kernel = local(folder.path(), &options.kernel)?;
+        let vm = format!(
+            "vmm = \"{}\"\nkernel = \"{}\"",
+            vmm.display(),
+            kernel.display()
+        );
+        let configuration =
+            configuration(&options.configuration, &vm, folder.path(), invoke, store);
         fs::write(folder.path().join("nexusd.toml"), configuration)?;
         let daemon = spawn(&options, folder.path())?;
         let mut bed = Self {
@@ -184,20 +192,9 @@ impl Testbed {
             .arg("deploy")
             .arg(&function.name)
             .arg("--root")
-            .arg(self.local(&function.root)?)
+            .arg(local(self.folder(), &function.root)?)
             .args(&function.arguments);
         run(&mut command).map(drop)
-    }
-
-    /// A root file system in this testbed's own folder. In the lab the checkout is a network file system, and its
-    /// latency would be what a cold start consists of.
-    fn local(&self, root: &Path) -> Result<PathBuf> {
-        let name = root.file_name().context("a root file system has a name")?;
-        let local = self.folder().join(name);
-        if !local.exists() && fs::hard_link(root, &local).is_err() {
-            fs::copy(root, &local).with_context(|| format!("cannot copy {}", root.display()))?;
-        }
-        Ok(local)
     }
 
     /// Runs `nexus` with these arguments and `--json`.
@@ -245,6 +242,19 @@ impl Drop for Testbed {
     }
 }
 
+/// A file that VMs are made of, in the testbed's own folder. In the lab the checkout is a network file system, and its
+/// latency would be what a cold start consists of.
+fn local(folder: &Path, file: &Path) -> Result<PathBuf> {
+    let name = file
+        .file_name()
+        .with_context(|| format!("{} has no name", file.display()))?;
+    let local = folder.join(name);
+    if !local.exists() && fs::hard_link(file, &local).is_err() {
+        fs::copy(file, &local).with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(local)
+}
+
 /// Runs a command to its end and returns its standard output.
 pub(crate) fn run(command: &mut Command) -> Result<String> {
     let output = command
@@ -282,20 +292,19 @@ fn spawn(options: &Options, folder: &Path) -> Result<Child> {
 }
 
 fn configuration(
-    options: &Options,
+    more: &str,
+    vm: &str,
     folder: &Path,
     invoke: SocketAddr,
     store: SocketAddr,
 ) -> String {
-    let (folder, programs) = (folder.display(), options.programs.display());
+    let folder = folder.display();
     format!(
         "state_dir = \"{folder}/state\"\n\n\
          [listen]\ninvoke = \"{invoke}\"\nadmin = \"{folder}/admin.sock\"\n\n\
-         [vm]\nvmm = \"{programs}/nexus-vmm\"\nkernel = \"{kernel}\"\nboot_timeout_s = 120\n\n\
+         [vm]\n{vm}\nboot_timeout_s = 120\n\n\
          [gateway]\nregion = \"us-east-1\"\nendpoint = \"http://{store}\"\ncredentials = {{ file = \"{folder}/credentials\" }}\n\n\
          [store]\nlisten = \"{store}\"\nroot = \"{folder}/store\"\n\n{more}",
-        kernel = options.kernel.display(),
-        more = options.configuration,
     )
 }
 
