@@ -70,34 +70,6 @@ impl Bed {
             &json!({ "case": case.name, "arguments": arguments }),
         )
     }
-
-    /// The one instance of a function, as `nexus ps` shows it.
-    pub(crate) fn instance(&self, function: &str) -> Result<Value> {
-        let listed = self.testbed.nexus_json(&["ps"])?;
-        let all = listed["instances"]
-            .as_array()
-            .context("nexus ps printed no list")?;
-        let mut mine = all
-            .iter()
-            .filter(|instance| instance["function"] == function);
-        let found = mine
-            .next()
-            .with_context(|| format!("{function} has no instance: {listed}"))?;
-        ensure!(
-            mine.next().is_none(),
-            "{function} has several instances: {listed}"
-        );
-        Ok(found.clone())
-    }
-
-    /// Process id of the VMM of a function's one instance.
-    pub(crate) fn vmm(&self, function: &str) -> Result<u32> {
-        let instance = self.instance(function)?;
-        let pid = instance["pid"]
-            .as_u64()
-            .with_context(|| format!("no pid in {instance}"))?;
-        Ok(u32::try_from(pid)?)
-    }
 }
 
 /// A TCP server on the host whose connections are each served by a thread.

@@ -8,6 +8,7 @@
 //! - [`memory`]: looks into a VM's memory from outside.
 
 pub mod daemon;
+pub mod instance;
 pub mod invoke;
 pub mod memory;
 pub mod store;

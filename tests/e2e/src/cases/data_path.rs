@@ -41,9 +41,9 @@ fn host(bed: &Bed) -> Result<()> {
         }
     })?;
     let exits_of = |count: u64| -> Result<u64> {
-        let before = user_exits(&bed.instance("agent")?)?;
+        let before = user_exits(&bed.testbed.instance("agent")?)?;
         bed.guest(&CASE, &json!({ "port": port, "count": count }))?;
-        Ok(user_exits(&bed.instance("agent")?)? - before)
+        Ok(user_exits(&bed.testbed.instance("agent")?)? - before)
     };
     exits_of(1)?;
     let (few, many) = (exits_of(1)?, exits_of(ROUND_TRIPS)?);

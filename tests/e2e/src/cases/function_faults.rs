@@ -47,7 +47,7 @@ fn host(bed: &Bed) -> Result<()> {
     let reply = bed.guest_of("hanging", &CASE, &json!({ "fault": "hang" }))?;
     expect_error(&reply, "Sandbox.Timed", "timed out after 20.00 seconds")?;
     ensure!(
-        bed.instance("hanging").is_err(),
+        bed.testbed.instance("hanging").is_err(),
         "the instance that hung is still there"
     );
 

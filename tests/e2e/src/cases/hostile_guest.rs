@@ -45,9 +45,9 @@ fn guest(arguments: &Value) -> Result<Value> {
 }
 
 fn host(bed: &Bed) -> Result<()> {
-    let neighbour = bed.vmm("agent").or_else(|_| {
+    let neighbour = bed.testbed.vmm("agent").or_else(|_| {
         bed.guest(&CASE, &json!({}))?;
-        bed.vmm("agent")
+        bed.testbed.vmm("agent")
     })?;
     for kind in ["message", "desc", "avail"] {
         let function = format!("hostile-{kind}");
@@ -64,7 +64,7 @@ fn host(bed: &Bed) -> Result<()> {
             reply.payload
         );
         ensure!(
-            bed.instance(&function).is_err(),
+            bed.testbed.instance(&function).is_err(),
             "{kind}: the instance is still there"
         );
         let log = bed.testbed.log().split_off(logged);
@@ -77,7 +77,7 @@ fn host(bed: &Bed) -> Result<()> {
             "{kind}: the neighbour is disturbed"
         );
     }
-    let now = bed.vmm("agent").context("the neighbour is gone")?;
+    let now = bed.testbed.vmm("agent").context("the neighbour is gone")?;
     ensure!(now == neighbour, "the neighbour is another VM than before");
     Ok(())
 }

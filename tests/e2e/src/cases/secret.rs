@@ -48,7 +48,7 @@ fn host(bed: &Bed) -> Result<()> {
         "the guest did not get the object: {result}"
     );
 
-    let guest = memory::guest_memory(bed.vmm("secret")?)?;
+    let guest = memory::guest_memory(bed.testbed.vmm("secret")?)?;
     let places = [guest.clone(), bed.root("agent")];
     let keys = testbed.keys();
     for place in &places {

@@ -12,7 +12,7 @@ use nexus_testbed::{Deployment, Options, Testbed, memory};
 use serde_json::{Value, json};
 
 use super::report::{Figure, Report};
-use crate::demo::{Inputs, instance, vmm};
+use crate::demo::Inputs;
 
 /// Warm invocations of which the cheapest counts: the others had to share with something.
 const WARM: usize = 5;
@@ -114,7 +114,7 @@ fn warm(report: &mut Report, testbed: &Testbed) -> Result<()> {
 }
 
 fn memory_figures(report: &mut Report, testbed: &Testbed) -> Result<()> {
-    let pid = vmm(testbed, "echo")?;
+    let pid = testbed.vmm("echo")?;
     let guest = fs::metadata(memory::guest_memory(pid)?)?;
     report.add(Figure::mib(
         "guest memory in use after it",
@@ -146,7 +146,7 @@ fn mark(timeline: &Value, name: &str) -> Result<u64> {
 
 /// Exits that nexus-vmm handled, by kind.
 fn exits(testbed: &Testbed) -> Result<Vec<(String, u64)>> {
-    let instance = instance(testbed, "echo")?;
+    let instance = testbed.instance("echo")?;
     let exits = instance["machine"]["vmm"]["exits"]
         .as_object()
         .with_context(|| format!("no exits in {instance}"))?;
@@ -158,7 +158,7 @@ fn exits(testbed: &Testbed) -> Result<Vec<(String, u64)>> {
 
 /// Payload bytes that the device moved in place, both ways; each was copied once in the guest and never in between.
 fn copied(testbed: &Testbed) -> Result<u64> {
-    let instance = instance(testbed, "echo")?;
+    let instance = testbed.instance("echo")?;
     let session = &instance["machine"]["session"];
     let bytes: Option<u64> = ["bytes_sent", "bytes_received"]
         .iter()

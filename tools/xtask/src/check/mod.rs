@@ -77,7 +77,8 @@ fn is_source(path: &Path) -> bool {
 
 /// Lints, format and types of the Python parts.
 fn python() -> Result<()> {
-    let tools = python_tools()?;
+    let packages = ["ruff==0.13.3", "mypy==1.18.2"];
+    let tools = setup::python::programs("python-tools", "ruff and mypy", &packages)?;
     let images = paths::repository().join("tests/images");
     let tool = |name: &str, arguments: &[&str]| {
         let mut command = Command::new(tools.join(name));
@@ -96,30 +97,6 @@ fn python() -> Result<()> {
     }
     step::note("the Python parts are linted, formatted and typed");
     Ok(())
-}
-
-fn python_tools() -> Result<PathBuf> {
-    const TOOLS: &[&str] = &["ruff==0.13.3", "mypy==1.18.2"];
-    let folder = cache::ensure(
-        "python-tools",
-        Key::default().text(&TOOLS.join(" ")),
-        "ruff and mypy",
-        |folder, step| {
-            process::run(
-                step,
-                Command::new("/usr/bin/python3")
-                    .args(["-m", "venv"])
-                    .arg(folder),
-            )?;
-            process::run(
-                step,
-                Command::new(folder.join("bin/pip"))
-                    .args(["install", "--quiet"])
-                    .args(TOOLS),
-            )
-        },
-    )?;
-    Ok(folder.join("bin"))
 }
 
 /// Licences, sources and advisories. Where the advisory database cannot be had, that part is left out and said so.

@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use nexus_testbed::{Deployment, Options, Testbed, memory};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Inputs;
 
@@ -60,7 +60,7 @@ fn main_job(testbed: &Testbed, inputs: &Inputs) -> Result<()> {
     let scaled = inputs.folder.join("thumbnail.jpg");
     testbed.get_object(BUCKET, RESULT, &scaled)?;
     println!("   result: {} ({} bytes)", scaled.display(), size(&scaled)?);
-    let vmm = vmm(testbed, "thumbnail")?;
+    let vmm = testbed.vmm("thumbnail")?;
     let usage = memory::usage(vmm)?;
     let guest = fs::metadata(memory::guest_memory(vmm)?)?;
     println!(
@@ -142,7 +142,7 @@ fn no_network_stack(testbed: &Testbed) -> Result<()> {
 /// The store's secret key is nowhere in the guest; that the search works is shown with the guest's placeholder.
 fn no_secret(testbed: &Testbed, inputs: &Inputs) -> Result<()> {
     println!("\n5. claim: the store's secret key is nowhere in the guest");
-    let memory = memory::guest_memory(vmm(testbed, "thumbnail")?)?;
+    let memory = memory::guest_memory(testbed.vmm("thumbnail")?)?;
     let secret = testbed.keys().secret.as_bytes();
     let environment = testbed
         .invoke("echo", &json!({ "environ": true }))?
@@ -167,26 +167,6 @@ fn no_secret(testbed: &Testbed, inputs: &Inputs) -> Result<()> {
         "the search found nothing at all, so it proves nothing"
     );
     Ok(())
-}
-
-/// Process id of the VMM of a function's instance.
-pub(crate) fn vmm(testbed: &Testbed, function: &str) -> Result<u32> {
-    let pid = instance(testbed, function)?["pid"]
-        .as_u64()
-        .context("an instance without a pid")?;
-    Ok(u32::try_from(pid)?)
-}
-
-/// A function's instance, as `nexus ps` shows it.
-pub(crate) fn instance(testbed: &Testbed, function: &str) -> Result<Value> {
-    let listed = testbed.nexus_json(&["ps"])?;
-    let all = listed["instances"]
-        .as_array()
-        .context("nexus ps printed no list")?;
-    let found = all.iter().find(|instance| instance["function"] == function);
-    found
-        .cloned()
-        .with_context(|| format!("{function} has no instance: {listed}"))
 }
 
 fn size(path: &std::path::Path) -> Result<u64> {

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{build, lab, paths, step};
 
-pub(crate) use job::{instance, job, vmm};
+pub(crate) use job::job;
 
 /// What the parts that need KVM are given.
 #[derive(Clone, Debug, Args)]

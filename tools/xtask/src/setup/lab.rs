@@ -9,11 +9,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::debian::{self, Suite};
+use super::python;
 use crate::cache::{self, Key};
 use crate::process;
 
 const KERNEL: &str = "linux-image-6.12-amd64";
-const VIRTME: &str = "1.42";
+const VIRTME: &str = "virtme-ng==1.42";
 
 /// Where the lab's parts lie.
 pub(crate) struct Parts {
@@ -27,7 +28,7 @@ pub(crate) struct Parts {
 pub(crate) fn ensure() -> Result<Parts> {
     Ok(Parts {
         kernel: kernel()?,
-        programs: virtme()?,
+        programs: python::programs("virtme-ng", "virtme-ng", &[VIRTME])?,
     })
 }
 
@@ -91,26 +92,4 @@ fn link_modules(modules: &Path, release: &str) -> Result<()> {
     }
     symlink(modules, &link)
         .with_context(|| format!("cannot create {}: the lab needs root", link.display()))
-}
-
-fn virtme() -> Result<PathBuf> {
-    let folder = cache::ensure(
-        "virtme-ng",
-        Key::default().text(VIRTME),
-        "virtme-ng",
-        |folder, step| {
-            process::run(
-                step,
-                Command::new("/usr/bin/python3")
-                    .args(["-m", "venv"])
-                    .arg(folder),
-            )?;
-            let mut install = Command::new(folder.join("bin/pip"));
-            process::run(
-                step,
-                install.args(["install", "--quiet", &format!("virtme-ng=={VIRTME}")]),
-            )
-        },
-    )?;
-    Ok(folder.join("bin"))
 }

@@ -4,4 +4,5 @@
 pub(crate) mod debian;
 pub(crate) mod kernel;
 pub(crate) mod lab;
+pub(crate) mod python;
 pub(crate) mod rust;
