@@ -4,17 +4,19 @@
 //! The device's specification is `docs/virtio-nexus.md`. Where to look:
 //!
 //! - `socket/`: the families PF_INET and PF_INET6, system call by system call.
+//! - `local/`: the guest's own network: ports, and connections that never leave the guest.
 //! - `virtio/`: the driver, its virtqueues and the device.
 //! - `table.rs`: socket ids; `ring_memory.rs`: memory shared with the device; `error.rs`: error numbers.
 //! - `proto.rs`: the wire format, shared with the host.
 //! - `ffi/`: what the kernel crate does not wrap.
 //!
-//! The lock order is at the head of `socket/endpoint.rs`.
+//! The lock order is at the head of `socket/stream/endpoint.rs`.
 
 use kernel::prelude::*;
 
 mod error;
 mod ffi;
+mod local;
 mod proto;
 mod ring_memory;
 mod socket;
@@ -49,6 +51,8 @@ impl kernel::Module for Nexus {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         // SAFETY: This is the module's first action, and happens once.
         unsafe { virtio::init() };
+        // SAFETY: As above.
+        unsafe { local::init() };
         let families = socket::family::Families::register()?;
         let driver = virtio::Driver::register()?;
         Ok(Self {

@@ -4,7 +4,7 @@
 use kernel::{prelude::*, sync::Arc};
 
 use crate::proto::SocketId;
-use crate::socket::endpoint::Endpoint;
+use crate::socket::stream::endpoint::Endpoint;
 
 /// Endpoints by id, from OPEN to RELEASED.
 ///

@@ -4,4 +4,4 @@
 pub(crate) mod raw;
 mod sock;
 
-pub(crate) use sock::{Sock, Waker};
+pub(crate) use sock::{Shares, Sock, Waker};

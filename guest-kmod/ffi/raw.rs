@@ -35,6 +35,11 @@ extern "C" {
         kern: c_int,
         private: *mut c_void,
     ) -> c_int;
+    pub(crate) fn nexus_sk_accept(
+        listener: *mut bindings::socket,
+        sock: *mut bindings::socket,
+        private: *mut c_void,
+    ) -> c_int;
     pub(crate) fn nexus_sk_release(sock: *mut bindings::socket);
     pub(crate) fn nexus_sk_private(sk: *mut bindings::sock) -> *mut c_void;
     pub(crate) fn nexus_sk_set_error(sk: *mut bindings::sock, error: c_int);
@@ -45,10 +50,16 @@ extern "C" {
     pub(crate) fn nexus_sk_rcvlowat(sk: *mut bindings::sock, waitall: bool, len: c_int) -> c_int;
     pub(crate) fn nexus_sk_linger(sk: *mut bindings::sock) -> c_long;
     pub(crate) fn nexus_sk_zerocopy(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_reuse(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_reuseport(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_sndbuf(sk: *mut bindings::sock) -> c_int;
+    pub(crate) fn nexus_sk_rcvbuf(sk: *mut bindings::sock) -> c_int;
+    pub(crate) fn nexus_sk_set_listening(sk: *mut bindings::sock, listening: bool);
     pub(crate) fn nexus_sk_wake(sk: *mut bindings::sock, events: c_uint);
     pub(crate) fn nexus_sk_wait(
         sk: *mut bindings::sock,
         timeout: c_long,
+        exclusive: bool,
         ready: unsafe extern "C" fn(*mut c_void) -> bool,
         argument: *mut c_void,
     ) -> c_long;

@@ -33,6 +33,15 @@ static struct proto nexus_proto = {
 	.obj_size = sizeof(struct nexus_sock),
 };
 
+static int nexus_accept_op(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
+{
+	bool is_empty = true;
+	int err = nexus_accept(sock, newsock, arg->flags, &is_empty);
+
+	arg->is_empty = is_empty;
+	return err;
+}
+
 #define NEXUS_PROTO_OPS(number)                      \
 	{                                            \
 		.family = number,                    \
@@ -41,11 +50,11 @@ static struct proto nexus_proto = {
 		.bind = nexus_bind,                  \
 		.connect = nexus_connect,            \
 		.socketpair = sock_no_socketpair,    \
-		.accept = sock_no_accept,            \
+		.accept = nexus_accept_op,           \
 		.getname = nexus_getname,            \
 		.poll = nexus_poll,                  \
 		.ioctl = nexus_ioctl,                \
-		.listen = sock_no_listen,            \
+		.listen = nexus_listen,              \
 		.shutdown = nexus_shutdown,          \
 		.setsockopt = nexus_setsockopt,      \
 		.getsockopt_iter = nexus_getsockopt, \
@@ -104,7 +113,7 @@ static void nexus_sk_destruct(struct sock *sk)
 }
 
 /*
- * Takes over private if it succeeds. sk_state stays TCP_CLOSE for good: that keeps generic code, which takes every
+ * Takes over private if it succeeds. sk_state is TCP_CLOSE or TCP_LISTEN: that keeps generic code, which takes every
  * stream socket of PF_INET for a struct tcp_sock, from looking behind the end of ours (sock_set_timestamping()).
  */
 int nexus_sk_create(struct net *net, struct socket *sock, int family, int kern, void *private)
@@ -118,6 +127,38 @@ int nexus_sk_create(struct net *net, struct socket *sock, int family, int kern, 
 	sk->sk_protocol = IPPROTO_TCP;
 	sk->sk_destruct = nexus_sk_destruct;
 	sock->ops = family == PF_INET6 ? &nexus_inet6_ops : &nexus_inet_ops;
+	return 0;
+}
+
+/*
+ * Makes the sock of an accepted connection, with the options that Linux copies from the listener's. Takes over private
+ * if it succeeds.
+ */
+int nexus_sk_accept(struct socket *listener, struct socket *sock, void *private)
+{
+	const unsigned long inherited = BIT(SOCK_LINGER) | BIT(SOCK_KEEPOPEN) | BIT(SOCK_URGINLINE) |
+					BIT(SOCK_BROADCAST) | BIT(SOCK_LOCALROUTE) | BIT(SOCK_DBG) | BIT(SOCK_ZEROCOPY) |
+					BIT(SOCK_RCVTSTAMP) | BIT(SOCK_RCVTSTAMPNS) | BIT(SOCK_TSTAMP_NEW);
+	struct sock *from = listener->sk;
+	struct sock *sk;
+	int err = nexus_sk_create(sock_net(from), sock, from->sk_family, 0, private);
+
+	if (err)
+		return err;
+	sk = sock->sk;
+	sk->sk_flags |= from->sk_flags & inherited;
+	sk->sk_lingertime = READ_ONCE(from->sk_lingertime);
+	sk->sk_rcvtimeo = READ_ONCE(from->sk_rcvtimeo);
+	sk->sk_sndtimeo = READ_ONCE(from->sk_sndtimeo);
+	sk->sk_rcvlowat = READ_ONCE(from->sk_rcvlowat);
+	sk->sk_rcvbuf = READ_ONCE(from->sk_rcvbuf);
+	sk->sk_sndbuf = READ_ONCE(from->sk_sndbuf);
+	sk->sk_userlocks = from->sk_userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK);
+	sk->sk_priority = READ_ONCE(from->sk_priority);
+	sk->sk_mark = READ_ONCE(from->sk_mark);
+	sk->sk_reuse = from->sk_reuse;
+	sk->sk_reuseport = from->sk_reuseport;
+	sk->sk_bound_dev_if = READ_ONCE(from->sk_bound_dev_if);
 	return 0;
 }
 
@@ -180,6 +221,32 @@ bool nexus_sk_zerocopy(struct sock *sk)
 	return sock_flag(sk, SOCK_ZEROCOPY);
 }
 
+bool nexus_sk_reuse(struct sock *sk)
+{
+	return sk->sk_reuse;
+}
+
+bool nexus_sk_reuseport(struct sock *sk)
+{
+	return sk->sk_reuseport;
+}
+
+/* What the user set, or -1 if that was not done. */
+int nexus_sk_sndbuf(struct sock *sk)
+{
+	return sk->sk_userlocks & SOCK_SNDBUF_LOCK ? READ_ONCE(sk->sk_sndbuf) : -1;
+}
+
+int nexus_sk_rcvbuf(struct sock *sk)
+{
+	return sk->sk_userlocks & SOCK_RCVBUF_LOCK ? READ_ONCE(sk->sk_rcvbuf) : -1;
+}
+
+void nexus_sk_set_listening(struct sock *sk, bool listening)
+{
+	WRITE_ONCE(sk->sk_state, listening ? TCP_LISTEN : TCP_CLOSE);
+}
+
 /* Wakes who waits for one of the events, or everybody if there is none given. Callable from interrupts. */
 void nexus_sk_wake(struct sock *sk, __poll_t events)
 {
@@ -204,14 +271,17 @@ void nexus_sk_wake(struct sock *sk, __poll_t events)
  * Waits until ready() says so. Returns the jiffies left, -EAGAIN when the timeout is over, or the error for a signal.
  * ready() may not sleep.
  */
-long nexus_sk_wait(struct sock *sk, long timeout, bool (*ready)(void *), void *argument)
+long nexus_sk_wait(struct sock *sk, long timeout, bool exclusive, bool (*ready)(void *), void *argument)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	long left = timeout;
 
 	if (!timeout)
 		return ready(argument) ? 0 : -EAGAIN;
-	add_wait_queue(sk_sleep(sk), &wait);
+	if (exclusive)
+		add_wait_queue_exclusive(sk_sleep(sk), &wait);
+	else
+		add_wait_queue(sk_sleep(sk), &wait);
 	while (!ready(argument)) {
 		if (!left) {
 			left = -EAGAIN;

@@ -12,6 +12,7 @@ use kernel::{
 };
 
 use super::raw;
+use crate::proto::limits;
 
 /// A `struct sock` of this module, as system calls see it.
 ///
@@ -83,6 +84,40 @@ impl Sock {
         unsafe { raw::nexus_sk_zerocopy(self.as_raw()) }
     }
 
+    /// `SO_REUSEADDR`
+    pub(crate) fn reuse_address(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_reuse(self.as_raw()) }
+    }
+
+    /// `SO_REUSEPORT`
+    pub(crate) fn reuse_port(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_reuseport(self.as_raw()) }
+    }
+
+    /// What the socket gives to the room of a connection within the guest (`SO_SNDBUF`, `SO_RCVBUF`).
+    pub(crate) fn shares(&self) -> Shares {
+        let share = |bytes: c_int| u32::try_from(bytes).unwrap_or(Shares::DEFAULT);
+        // SAFETY: As above.
+        let (send, receive) = unsafe {
+            (
+                raw::nexus_sk_sndbuf(self.as_raw()),
+                raw::nexus_sk_rcvbuf(self.as_raw()),
+            )
+        };
+        Shares {
+            send: share(send),
+            receive: share(receive),
+        }
+    }
+
+    /// Has generic code see a listener, or not (`SO_ACCEPTCONN`).
+    pub(crate) fn set_listening(&self, listening: bool) {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_set_listening(self.as_raw(), listening) }
+    }
+
     /// Waits until `ready` is true, which it is asked after each wake-up. `ready` must not sleep.
     ///
     /// Returns the jiffies that are left of `timeout`.
@@ -93,6 +128,24 @@ impl Sock {
     pub(crate) fn wait_until<F: FnMut() -> bool>(
         &self,
         timeout: c_long,
+        ready: F,
+    ) -> Result<c_long> {
+        self.wait(timeout, false, ready)
+    }
+
+    /// As [`Self::wait_until`], where one waiter of many is woken for one event.
+    pub(crate) fn wait_exclusive<F: FnMut() -> bool>(
+        &self,
+        timeout: c_long,
+        ready: F,
+    ) -> Result<c_long> {
+        self.wait(timeout, true, ready)
+    }
+
+    fn wait<F: FnMut() -> bool>(
+        &self,
+        timeout: c_long,
+        exclusive: bool,
         mut ready: F,
     ) -> Result<c_long> {
         /// # Safety
@@ -105,7 +158,15 @@ impl Sock {
         }
         let closure: *mut F = &mut ready;
         // SAFETY: The sock is valid, and its wait queue is, since its socket still belongs to it. `closure` outlives the call.
-        let left = unsafe { raw::nexus_sk_wait(self.as_raw(), timeout, ask::<F>, closure.cast()) };
+        let left = unsafe {
+            raw::nexus_sk_wait(
+                self.as_raw(),
+                timeout,
+                exclusive,
+                ask::<F>,
+                closure.cast(),
+            )
+        };
         if left < 0 {
             // Error numbers fit.
             return Err(Error::from_errno(left as c_int));
@@ -119,12 +180,32 @@ impl Sock {
     }
 }
 
+/// What a socket gives to the room for bytes of a connection within the guest.
+#[derive(Clone, Copy)]
+pub(crate) struct Shares {
+    send: u32,
+    receive: u32,
+}
+
+impl Shares {
+    /// What a socket gives whose user has not said anything. With two of them a connection has room for as much as a
+    /// program may send to itself before it reads.
+    const DEFAULT: u32 = limits::RING_MAX / 2;
+
+    /// Bytes on their way to another socket: what the one may have sent and what the other may have received.
+    pub(crate) fn to(self, other: Self) -> u32 {
+        let sum = self.send.saturating_add(other.receive);
+        // The largest power of two that is not above it.
+        1 << sum.clamp(limits::RING_MIN, limits::RING_MAX).ilog2()
+    }
+}
+
 /// Wakes the waiters of a sock and sets its error, from any context.
 ///
 /// # Invariants
 ///
 /// Points to a `struct sock` that lives for as long as the handle is kept: whoever keeps one drops it before the sock's
-/// socket is released ([`Endpoint::detach`](crate::socket::endpoint::Endpoint::detach)).
+/// socket is released ([`Endpoint::detach`](crate::socket::stream::endpoint::Endpoint::detach)).
 pub(crate) struct Waker(NonNull<Opaque<bindings::sock>>);
 
 // SAFETY: `struct sock` may be used from any thread.

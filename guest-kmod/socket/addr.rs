@@ -3,6 +3,8 @@
 
 use kernel::prelude::*;
 
+use crate::local::ports::Scope;
+use crate::local::route;
 use crate::proto::{Address, Family, Ip};
 
 const AF_UNSPEC: u16 = 0;
@@ -77,13 +79,45 @@ pub(super) fn write(address: &Address, to: &mut [u8; SOCKADDR_IN6]) -> usize {
     }
 }
 
-/// Whether the address is the unspecified one, with port 0: what an unbound socket has.
-pub(super) fn is_unbound(address: &Address) -> bool {
-    let any = match address.ip {
-        Ip::V4(ip) => ip == [0; 4],
-        Ip::V6(ip) => ip == [0; 16],
+/// Reads an address to bind to: which of the guest's, and the port.
+///
+/// # Errors
+///
+/// `EINVAL` if it is too short or cannot be bound to by such a socket, `EAFNOSUPPORT` if it is of another family,
+/// `EADDRNOTAVAIL` if it is not the guest's.
+pub(super) fn read_scope(bytes: &[u8], family: Family, only_v6: bool) -> Result<(Scope, u16)> {
+    let address = match read(bytes, family)? {
+        Given::Address(address) => address,
+        // Linux takes AF_UNSPEC for IPv4's unspecified address, as old programs meant it.
+        Given::Unspecified => return read_unspecified(bytes, family),
     };
-    any && address.port == 0
+    let ip = route::canonical(address.ip);
+    let mapped = route::family_of(ip) != family;
+    if mapped && only_v6 {
+        return Err(EINVAL);
+    }
+    let scope = match ip {
+        Ip::V6(_) if route::is_unspecified(ip) => Scope::Any6 { only: only_v6 },
+        Ip::V4(_) if route::is_unspecified(ip) => Scope::Any4,
+        Ip::V6(_) if !route::is_unicast(ip) => return Err(EINVAL),
+        ip if route::is_own(ip) => Scope::One(ip),
+        _ => return Err(EADDRNOTAVAIL),
+    };
+    Ok((scope, address.port))
+}
+
+fn read_unspecified(bytes: &[u8], family: Family) -> Result<(Scope, u16)> {
+    if family != Family::V4 {
+        return Err(EAFNOSUPPORT);
+    }
+    if bytes.len() < SOCKADDR_IN {
+        return Err(EINVAL);
+    }
+    let port = u16::from_be_bytes(field(bytes, 2).ok_or(EINVAL)?);
+    match field(bytes, 4) {
+        Some([0, 0, 0, 0]) => Ok((Scope::Any4, port)),
+        _ => Err(EAFNOSUPPORT),
+    }
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

@@ -56,13 +56,13 @@ pub(super) unsafe fn create(
     } else {
         Family::V4
     };
-    let socket = KBox::pin_init(Socket::new(wire), GFP_KERNEL)?;
+    let socket = KBox::new(Socket::stream(wire)?, GFP_KERNEL)?;
     let private = socket.into_foreign();
     // SAFETY: `net` and `sock` are the caller's; `private` is what `nexus_socket_drop()` takes back.
     let created = unsafe { raw::nexus_sk_create(net, sock, family, kern, private) };
     if created != 0 {
         // SAFETY: It was not taken over.
-        drop(unsafe { Pin::<KBox<Socket>>::from_foreign(private) });
+        drop(unsafe { KBox::<Socket>::from_foreign(private) });
     }
     kernel::error::to_result(created)
 }

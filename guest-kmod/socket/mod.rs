@@ -1,88 +1,178 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Stream sockets of the families PF_INET and PF_INET6.
+//! Sockets of the families PF_INET and PF_INET6.
 //!
 //! - [`family`]: registration, and `socket()`.
 //! - [`ops`]: the other system calls, from their C form to methods of [`Socket`].
-//! - [`conn`]: the state machine of a connection.
-//! - [`endpoint`]: what user and device share of a connection; lock order.
-//! - [`connect`], [`stream_send`], [`stream_recv`], [`poll`], [`options`]: the methods, one file per concern.
-//! - [`addr`]: socket addresses.
+//! - [`stream`]: TCP.
+//! - [`options`], [`addr`], [`events`]: what all kinds have in common.
 
 mod addr;
-pub(crate) mod conn;
-mod connect;
-pub(crate) mod endpoint;
+pub(crate) mod events;
 pub(crate) mod family;
 mod ops;
 mod options;
-mod poll;
-mod stream_recv;
-mod stream_send;
+pub(crate) mod stream;
 
 use kernel::{
-    new_mutex, new_spinlock,
+    ffi::c_int,
+    iov::{IovIterDest, IovIterSource},
     prelude::*,
-    sync::{Arc, Mutex, SpinLock},
+    sync::Arc,
 };
 
-use crate::proto::Family;
-use endpoint::Endpoint;
-use options::Options;
+use crate::ffi::Sock;
+use crate::proto::{Address, Family};
+use options::{SOL_TCP, TCP_INFO};
+use stream::endpoint::Endpoint;
+use stream::info::TCP_INFO_SIZE;
+use stream::recv::Flags;
+use stream::Stream;
 
-/// What `connect()` has been told (`socket_state` of the generic code). The connection may be further already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
-    /// `connect()` was not called, or has reported failure.
-    Unconnected,
-    /// `connect()` was called, and has not reported the outcome.
-    Connecting,
-    /// `connect()` has reported success.
-    Connected,
+/// A socket of one kind, from `socket()` until the last reference to its `struct sock` goes.
+pub(crate) enum Socket {
+    /// TCP
+    Stream(Pin<KBox<Stream>>),
 }
 
-struct State {
-    progress: Progress,
-    /// `None` exactly while unconnected, and after `close()`.
-    endpoint: Option<Arc<Endpoint>>,
-    options: Options,
-}
-
-/// A socket, from `socket()` until the last reference to its `struct sock` goes.
-#[pin_data]
-pub(crate) struct Socket {
-    family: Family,
-    /// Held while `connect()` opens an endpoint, which may sleep: nobody else opens a second one.
-    #[pin]
-    connect_turn: Mutex<()>,
-    #[pin]
-    state: SpinLock<State>,
+/// An option's value on its way to the user.
+enum Value {
+    /// A plain number.
+    Number(c_int),
+    /// `struct tcp_info`.
+    Info([u8; TCP_INFO_SIZE]),
 }
 
 impl Socket {
-    /// A socket that is not connected.
-    fn new(family: Family) -> impl PinInit<Self, Error> {
-        let state = State {
-            progress: Progress::Unconnected,
-            endpoint: None,
-            options: Options::default(),
-        };
-        try_pin_init!(Self {
-            family,
-            connect_turn <- new_mutex!((), "nexus_connect"),
-            state <- new_spinlock!(state, "nexus_socket"),
-        })
+    fn stream(family: Family) -> Result<Self> {
+        Ok(Self::Stream(KBox::pin_init(
+            Stream::new(family),
+            GFP_KERNEL,
+        )?))
     }
 
-    fn endpoint(&self) -> Option<Arc<Endpoint>> {
-        self.state.lock().endpoint.clone()
+    fn bind(&self, sk: &Sock, bytes: &[u8]) -> Result {
+        match self {
+            Self::Stream(stream) => stream.bind(sk, bytes),
+        }
     }
-}
 
-impl State {
-    /// Whether the socket still has this endpoint, and not another one or none.
-    fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
-        self.endpoint
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, endpoint))
+    fn connect(&self, sk: &Sock, bytes: &[u8], nonblock: bool) -> Result {
+        match self {
+            Self::Stream(stream) => stream.connect(sk, bytes, nonblock),
+        }
+    }
+
+    fn listen(&self, sk: &Sock, backlog: u32) -> Result {
+        match self {
+            Self::Stream(stream) => stream.listen(sk, backlog),
+        }
+    }
+
+    fn accept(&self, sk: &Sock, nonblock: bool) -> Result<(KBox<Self>, Arc<Endpoint>)> {
+        match self {
+            Self::Stream(stream) => {
+                let accepted = stream.accept(sk, nonblock)?;
+                let socket = KBox::new(Self::Stream(accepted.stream), GFP_KERNEL);
+                match socket {
+                    Ok(socket) => Ok((socket, accepted.endpoint)),
+                    Err(_) => {
+                        accepted.endpoint.close(true);
+                        Err(ENOMEM)
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_incoming(&self) -> bool {
+        match self {
+            Self::Stream(stream) => stream.has_incoming(),
+        }
+    }
+
+    fn release(&self, sk: &Sock) {
+        match self {
+            Self::Stream(stream) => stream.release(sk),
+        }
+    }
+
+    fn shutdown(&self, sk: &Sock, read: bool, write: bool) -> Result {
+        match self {
+            Self::Stream(stream) => stream.shutdown(sk, read, write),
+        }
+    }
+
+    fn local_address(&self) -> Address {
+        match self {
+            Self::Stream(stream) => stream.local_address(),
+        }
+    }
+
+    fn peer_address(&self, even_if_over: bool) -> Result<Address> {
+        match self {
+            Self::Stream(stream) => stream.peer_address(even_if_over),
+        }
+    }
+
+    fn poll(&self, sk: &Sock) -> u32 {
+        match self {
+            Self::Stream(stream) => stream.poll(sk),
+        }
+    }
+
+    fn send(&self, sk: &Sock, source: &mut IovIterSource<'_>, nonblock: bool) -> Result<usize> {
+        match self {
+            Self::Stream(stream) => stream.send(sk, source, nonblock),
+        }
+    }
+
+    fn receive(
+        &self,
+        sk: &Sock,
+        target: &mut IovIterDest<'_>,
+        length: usize,
+        flags: Flags,
+    ) -> Result<usize> {
+        match self {
+            Self::Stream(stream) => stream.receive(sk, target, length, flags),
+        }
+    }
+
+    fn readable(&self) -> Result<u32> {
+        match self {
+            Self::Stream(stream) => stream.readable(),
+        }
+    }
+
+    fn unsent(&self) -> Result<u32> {
+        match self {
+            Self::Stream(stream) => stream.unsent(),
+        }
+    }
+
+    fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
+        match self {
+            Self::Stream(stream) => stream.set_option(level, name, value),
+        }
+    }
+
+    /// Whether `setsockopt()` knows the option, whatever the value.
+    fn has_option(&self, level: c_int, name: c_int) -> bool {
+        match self {
+            Self::Stream(stream) => {
+                stream.with_options(|options| options.has(stream.family(), level, name))
+            }
+        }
+    }
+
+    fn option(&self, level: c_int, name: c_int) -> Result<Value> {
+        match self {
+            Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_INFO) => {
+                Ok(Value::Info(stream.info()))
+            }
+            Self::Stream(stream) => stream
+                .with_options(|options| options.get(stream.family(), level, name))
+                .map(Value::Number),
+        }
     }
 }

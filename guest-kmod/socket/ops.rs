@@ -14,9 +14,8 @@ use kernel::{
 };
 
 use super::addr::{self, SOCKADDR_IN6};
-use super::options::Value;
-use super::stream_recv::Flags;
-use super::{family, Socket};
+use super::stream::recv::Flags;
+use super::{family, Socket, Value};
 use crate::ffi::{raw, Sock};
 
 const O_NONBLOCK: c_int = 0o4000;
@@ -38,10 +37,10 @@ unsafe fn socket<'a>(sock: *mut bindings::socket) -> (&'a Sock, &'a Socket) {
     let sk = unsafe { (*sock).sk };
     // SAFETY: `sk` is ours, and lives as long as the call.
     let private = unsafe { raw::nexus_sk_private(sk) };
-    // SAFETY: The private pointer is a `Pin<KBox<Socket>>` that lives as long as `sk`; nobody borrows it mutably.
-    let socket = unsafe { Pin::<KBox<Socket>>::borrow(private) };
+    // SAFETY: The private pointer is a `KBox<Socket>` that lives as long as `sk`; nobody borrows it mutably.
+    let socket = unsafe { KBox::<Socket>::borrow(private) };
     // SAFETY: As the caller promises.
-    (unsafe { Sock::from_raw(sk) }, Pin::get_ref(socket))
+    (unsafe { Sock::from_raw(sk) }, socket)
 }
 
 /// The bytes of an address that a system call was given.
@@ -112,7 +111,7 @@ unsafe extern "C" fn nexus_create_inet6(
 #[no_mangle]
 unsafe extern "C" fn nexus_socket_drop(private: *mut c_void) {
     // SAFETY: `family::create()` made it with `into_foreign()`, and this happens once.
-    drop(unsafe { Pin::<KBox<Socket>>::from_foreign(private) });
+    drop(unsafe { KBox::<Socket>::from_foreign(private) });
 }
 
 /// `proto_ops.release`
@@ -148,10 +147,10 @@ unsafe extern "C" fn nexus_bind(
     length: c_int,
 ) -> c_int {
     // SAFETY: The generic code passes a valid socket.
-    let (_, socket) = unsafe { socket(sock) };
+    let (sk, socket) = unsafe { socket(sock) };
     // SAFETY: It has copied `length` bytes of address to kernel memory.
     let bytes = unsafe { address_bytes(address.cast(), length) };
-    errno(socket.bind(bytes))
+    errno(socket.bind(sk, bytes))
 }
 
 /// `proto_ops.connect`
@@ -173,6 +172,55 @@ unsafe extern "C" fn nexus_connect(
     errno(socket.connect(sk, bytes, flags & O_NONBLOCK != 0))
 }
 
+/// `proto_ops.listen`
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments.
+#[no_mangle]
+unsafe extern "C" fn nexus_listen(sock: *mut bindings::socket, backlog: c_int) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (sk, socket) = unsafe { socket(sock) };
+    // The generic code has limited it to the system's maximum.
+    errno(socket.listen(sk, u32::try_from(backlog).unwrap_or(0)))
+}
+
+/// `proto_ops.accept`, its arguments unpacked.
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes valid arguments, through the shim.
+#[no_mangle]
+unsafe extern "C" fn nexus_accept(
+    sock: *mut bindings::socket,
+    newsock: *mut bindings::socket,
+    flags: c_int,
+    is_empty: *mut bool,
+) -> c_int {
+    // SAFETY: The generic code passes a valid socket.
+    let (sk, listening) = unsafe { socket(sock) };
+    let accepted = match listening.accept(sk, flags & O_NONBLOCK != 0) {
+        Ok(accepted) => accepted,
+        Err(error) => return error.to_errno(),
+    };
+    let (socket, endpoint) = accepted;
+    let private = socket.into_foreign();
+    // SAFETY: Both sockets are the caller's; `private` is what `nexus_socket_drop()` takes back.
+    let created = unsafe { raw::nexus_sk_accept(sock, newsock, private) };
+    if created != 0 {
+        // SAFETY: It was not taken over.
+        drop(unsafe { KBox::<Socket>::from_foreign(private) });
+        endpoint.close(true);
+        return created;
+    }
+    // SAFETY: `newsock` has a sock of ours now, and this call is under way on it.
+    let new = unsafe { Sock::from_raw((*newsock).sk) };
+    endpoint.attach(new.waker());
+    // SAFETY: The shim passes a valid pointer.
+    unsafe { *is_empty = !listening.has_incoming() };
+    0
+}
+
 /// `proto_ops.getname`
 ///
 /// # Safety
@@ -189,7 +237,8 @@ unsafe extern "C" fn nexus_getname(
     let address = if peer == 0 {
         Ok(socket.local_address())
     } else {
-        socket.peer_address()
+        // `accept()` asks in another way than `getpeername()`.
+        socket.peer_address(peer == 2)
     };
     length_or_errno(address.map(|address| {
         // SAFETY: The generic code passes a `struct sockaddr_storage`, which has room for every address.
@@ -235,8 +284,11 @@ unsafe extern "C" fn nexus_ioctl(
         // The generic code knows it or says ENOTTY.
         _ => return ENOIOCTLCMD.to_errno(),
     };
-    // SAFETY: Any address may be given; a bad one is an error. Counts are below a ring's size.
-    unsafe { raw::nexus_put_int(argument, count as c_int) }
+    match count {
+        // SAFETY: Any address may be given; a bad one is an error. Counts are below a ring's size.
+        Ok(count) => unsafe { raw::nexus_put_int(argument, count as c_int) },
+        Err(error) => error.to_errno(),
+    }
 }
 
 /// `proto_ops.shutdown`
@@ -272,8 +324,8 @@ unsafe extern "C" fn nexus_setsockopt(
     // SAFETY: The generic code passes a valid socket.
     let (_, socket) = unsafe { socket(sock) };
     // An option that is not known comes before a value that cannot be read.
-    if let Err(error) = socket.option(level, name) {
-        return error.to_errno();
+    if !socket.has_option(level, name) {
+        return ENOPROTOOPT.to_errno();
     }
     let mut number = 0;
     // SAFETY: `number` has room for an int; the value's address is checked.

@@ -6,20 +6,13 @@
 
 use kernel::{ffi::c_int, prelude::*};
 
-use super::conn::Phase;
-use super::Socket;
 use crate::proto::Family;
 
-const SOL_IP: c_int = 0;
-const SOL_TCP: c_int = 6;
-const SOL_IPV6: c_int = 41;
-const TCP_INFO: c_int = 11;
-/// `sizeof(struct tcp_info)` up to and without the fields that came after Linux 2.6.
-const TCP_INFO_SIZE: usize = 104;
-const TCP_ESTABLISHED: u8 = 1;
-const TCP_SYN_SENT: u8 = 2;
-const TCP_CLOSE: u8 = 7;
-const TCP_CLOSE_WAIT: u8 = 8;
+pub(super) const SOL_IP: c_int = 0;
+pub(super) const SOL_TCP: c_int = 6;
+pub(super) const SOL_IPV6: c_int = 41;
+pub(super) const TCP_INFO: c_int = 11;
+const IPV6_V6ONLY: c_int = 26;
 
 /// An option with a number as its value.
 struct Known {
@@ -73,6 +66,7 @@ static KNOWN: [Known; 25] = [
 ];
 
 /// Values of the [`KNOWN`] options. The default is theirs.
+#[derive(Clone)]
 pub(super) struct Options([c_int; KNOWN.len()]);
 
 impl Default for Options {
@@ -82,36 +76,22 @@ impl Default for Options {
 }
 
 impl Options {
-    fn find(&mut self, level: c_int, name: c_int) -> Option<(&'static Known, &mut c_int)> {
-        KNOWN
-            .iter()
-            .zip(&mut self.0)
-            .find(|(known, _)| known.level == level && known.name == name)
-    }
-}
-
-/// A value on its way to the user.
-pub(super) enum Value {
-    /// A plain number.
-    Number(c_int),
-    /// `struct tcp_info`.
-    Info([u8; TCP_INFO_SIZE]),
-}
-
-impl Socket {
-    /// `setsockopt()` below SOL_SOCKET.
+    /// `setsockopt()` below SOL_SOCKET, on a socket of this family, bound or not.
     ///
     /// # Errors
     ///
     /// `ENOPROTOOPT` for an option that is not known, `EINVAL` for a value beyond its limits.
-    pub(super) fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
-        let mut state = self.state.lock();
-        let (known, stored) = self
-            .applies(level)
-            .then(|| state.options.find(level, name))
-            .flatten()
-            .ok_or(ENOPROTOOPT)?;
-        if !(known.least..=known.most).contains(&value) {
+    pub(super) fn set(
+        &mut self,
+        family: Family,
+        level: c_int,
+        name: c_int,
+        value: c_int,
+        is_bound: bool,
+    ) -> Result {
+        let (known, stored) = self.find(family, level, name).ok_or(ENOPROTOOPT)?;
+        let frozen = (level, name) == (SOL_IPV6, IPV6_V6ONLY) && is_bound;
+        if frozen || !(known.least..=known.most).contains(&value) {
             return Err(EINVAL);
         }
         // What has no limits is a switch.
@@ -123,43 +103,50 @@ impl Socket {
         Ok(())
     }
 
-    /// `getsockopt()` below SOL_SOCKET.
+    /// Whether `setsockopt()` knows the option, whatever the value.
+    pub(super) fn has(&mut self, family: Family, level: c_int, name: c_int) -> bool {
+        self.find(family, level, name).is_some()
+    }
+
+    /// `getsockopt()` below SOL_SOCKET, on a socket of this family.
     ///
     /// # Errors
     ///
-    /// `ENOPROTOOPT` for an option that is not known.
-    pub(super) fn option(&self, level: c_int, name: c_int) -> Result<Value> {
-        if (level, name) == (SOL_TCP, TCP_INFO) {
-            return Ok(Value::Info(self.info()));
+    /// `ENOPROTOOPT` for an option that is not known, `EOPNOTSUPP` for a level that IPv4 does not know.
+    pub(super) fn get(&mut self, family: Family, level: c_int, name: c_int) -> Result<c_int> {
+        if family == Family::V4 && !matches!(level, SOL_IP | SOL_TCP) {
+            // As in `do_ip_getsockopt()`, where all levels end up that nobody before it knows.
+            return Err(EOPNOTSUPP);
         }
-        let mut state = self.state.lock();
-        self.applies(level)
-            .then(|| state.options.find(level, name))
-            .flatten()
-            .map(|(_, stored)| Value::Number(*stored))
-            .ok_or(ENOPROTOOPT)
+        let (_, stored) = self.find(family, level, name).ok_or(ENOPROTOOPT)?;
+        Ok(*stored)
+    }
+
+    /// `IPV6_V6ONLY`
+    pub(super) fn only_v6(&mut self) -> bool {
+        self.get(Family::V6, SOL_IPV6, IPV6_V6ONLY) == Ok(1)
+    }
+
+    /// Sets `IPV6_V6ONLY`, as binding to an IPv6 address does.
+    pub(super) fn set_only_v6(&mut self) {
+        if let Some((_, stored)) = self.find(Family::V6, SOL_IPV6, IPV6_V6ONLY) {
+            *stored = 1;
+        }
     }
 
     /// IPv6's options are for IPv6 only; the others are for both.
-    fn applies(&self, level: c_int) -> bool {
-        level != SOL_IPV6 || self.family == Family::V6
-    }
-
-    /// `struct tcp_info` with the one field that is known here, the state; the others are zero.
-    fn info(&self) -> [u8; TCP_INFO_SIZE] {
-        let mut info = [0; TCP_INFO_SIZE];
-        info[0] = match self.endpoint() {
-            None => TCP_CLOSE,
-            Some(endpoint) => {
-                let state = endpoint.state.lock();
-                match state.conn.phase() {
-                    Phase::Connecting => TCP_SYN_SENT,
-                    Phase::Connected if state.conn.read_ended() => TCP_CLOSE_WAIT,
-                    Phase::Connected => TCP_ESTABLISHED,
-                    Phase::Failed | Phase::Closing | Phase::Released => TCP_CLOSE,
-                }
-            }
-        };
-        info
+    fn find(
+        &mut self,
+        family: Family,
+        level: c_int,
+        name: c_int,
+    ) -> Option<(&'static Known, &mut c_int)> {
+        if level == SOL_IPV6 && family != Family::V6 {
+            return None;
+        }
+        KNOWN
+            .iter()
+            .zip(&mut self.0)
+            .find(|(known, _)| known.level == level && known.name == name)
     }
 }

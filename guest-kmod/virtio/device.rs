@@ -2,7 +2,7 @@
 //! The device: its queues and the table of its sockets.
 //!
 //! Requests are made from an endpoint's state at the moment they are queued, so a queue that was full costs a mark on
-//! the endpoint and no memory ("Messages" in the specification). Lock order: see `socket/endpoint.rs`.
+//! the endpoint and no memory ("Messages" in the specification). Lock order: see `socket/stream/endpoint.rs`.
 
 use core::ptr::NonNull;
 use kernel::{
@@ -16,7 +16,7 @@ use crate::ffi::raw::Virtqueue;
 use crate::module_parameters;
 use crate::proto::{limits, Config, Event, Message, SocketId};
 use crate::ring_memory::RingMemory;
-use crate::socket::endpoint::Endpoint;
+use crate::socket::stream::endpoint::{Endpoint, Link};
 use crate::table::Table;
 
 /// The two queues of a device.
@@ -127,13 +127,6 @@ impl Device {
         Ok(())
     }
 
-    /// Tells the device the endpoint's news.
-    pub(crate) fn submit(&self, endpoint: &Endpoint) {
-        let mut inner = self.inner.lock();
-        inner.flush(endpoint);
-        inner.kick_requests();
-    }
-
     pub(super) fn kick_events(&self) {
         if let Some(queues) = &mut self.inner.lock().queues {
             queues.events.kick();
@@ -163,6 +156,18 @@ impl Device {
                 break;
             }
         }
+    }
+}
+
+impl Link for Device {
+    fn submit(&self, endpoint: &Endpoint) {
+        let mut inner = self.inner.lock();
+        inner.flush(endpoint);
+        inner.kick_requests();
+    }
+
+    fn delivers_at_once(&self) -> bool {
+        false
     }
 }
 

@@ -96,15 +96,24 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection that is about to be opened and connected.
+    /// A connection that is about to be opened and connected by the device.
     pub(crate) fn new(peer: Address, tx: Ring, rx: Ring) -> Self {
+        let news = News {
+            open: true,
+            connect: true,
+            ..News::default()
+        };
+        Self {
+            news,
+            ..Self::in_guest(peer, tx, rx)
+        }
+    }
+
+    /// A connection that somebody of this guest was asked to accept; no device hears of it.
+    pub(crate) fn in_guest(peer: Address, tx: Ring, rx: Ring) -> Self {
         Self {
             phase: Phase::Connecting,
-            news: News {
-                open: true,
-                connect: true,
-                ..News::default()
-            },
+            news: News::default(),
             peer,
             local: Address::unspecified(peer.family()),
             tx,
@@ -119,6 +128,15 @@ impl Connection {
             shut_wr: false,
             shut_rd: false,
             wants_room: false,
+        }
+    }
+
+    /// A connection that was accepted.
+    pub(crate) fn accepted(peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
+        Self {
+            phase: Phase::Connected,
+            local,
+            ..Self::in_guest(peer, tx, rx)
         }
     }
 
@@ -183,14 +201,17 @@ impl Connection {
     fn update(&mut self, socket: SocketId) -> Request {
         self.tx_told = self.tx_produced;
         self.rx_told = self.rx_consumed;
-        Request::Update {
-            socket,
-            progress: Progress {
-                tx_produced: self.tx_produced,
-                rx_consumed: self.rx_consumed,
-                shut_wr: self.shut_wr,
-                shut_rd: self.shut_rd,
-            },
+        let progress = self.progress();
+        Request::Update { socket, progress }
+    }
+
+    /// How far the user has come.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            tx_produced: self.tx_produced,
+            rx_consumed: self.rx_consumed,
+            shut_wr: self.shut_wr,
+            shut_rd: self.shut_rd,
         }
     }
 
@@ -390,6 +411,11 @@ impl Connection {
         self.rx.size() / 2
     }
 
+    /// The peer has ended its direction.
+    pub(crate) fn has_eof(&self) -> bool {
+        self.rx_eof
+    }
+
     /// Nothing will be readable beyond what is now.
     pub(crate) fn read_ended(&self) -> bool {
         self.rx_eof || self.shut_rd || self.is_over()
@@ -398,6 +424,11 @@ impl Connection {
     /// Nothing can be written any more.
     pub(crate) fn write_ended(&self) -> bool {
         self.shut_wr || self.is_over()
+    }
+
+    /// Both directions have ended, whoever ended them: TCP_CLOSE, or TIME_WAIT, which no user sees.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_over() || (self.rx_eof && self.shut_wr)
     }
 
     /// Neither direction lives.

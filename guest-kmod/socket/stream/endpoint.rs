@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An endpoint: what user and device share of one connection, from OPEN to RELEASED.
+//! An endpoint: what a user and the other side share of one connection, from OPEN to RELEASED.
 //!
-//! It joins the state machine, the rings and the sock to wake. The socket holds it while it is connected, the device's
-//! table until the device has released it; the rings are freed when both let go.
+//! It joins the state machine, the buffers and the sock to wake. The other side, its [`Link`], is the device or another
+//! socket of the guest. The socket holds the endpoint while it is connected, the link until it has released it; the
+//! buffers are freed when both let go.
 //!
 //! # Locks
 //!
@@ -10,11 +11,11 @@
 //!
 //! 1. `send_turn`, `receive_turn` (sleeping): one copy at a time in each direction. Never held while waiting, so that a
 //!    blocked call blocks nobody else. `Socket::connect_turn` (sleeping) likewise: one `connect()` opens at a time.
-//! 2. The socket's own state (`Socket::state`).
-//! 3. The device's state (`Device::inner`).
+//! 2. The socket's own state (`Stream::state`). Within it, one at a time: the table of ports, a listener's queue.
+//! 3. The link's state (`Device::inner`, `Pair::sides`).
 //! 4. The endpoint's state (`Endpoint::state`).
 //!
-//! 3 and 4 are taken in interrupts. Wait queues are woken under 3 and 4, and take none of these.
+//! The device's 3, and 4, are taken in interrupts. Wait queues are woken under 3 and 4, and take none of these.
 
 use kernel::{
     new_mutex, new_spinlock_irq,
@@ -22,13 +23,21 @@ use kernel::{
     sync::{Arc, Mutex, SpinLockIrq},
 };
 
+use super::buffer::Buffer;
 use super::conn::{Changes, Connection, Phase};
-use super::poll::events;
 use crate::error;
 use crate::ffi::Waker;
-use crate::proto::{Address, SocketId, Status};
-use crate::ring_memory::RingMemory;
-use crate::virtio::Device;
+use crate::proto::{SocketId, Status};
+use crate::socket::events;
+
+/// What carries an endpoint's news to the other side, and the other side's to it.
+pub(crate) trait Link: Send + Sync {
+    /// Tells the other side the endpoint's news, if there are any.
+    fn submit(&self, endpoint: &Endpoint);
+
+    /// Whether the other side has what was written as soon as it is written.
+    fn delivers_at_once(&self) -> bool;
+}
 
 /// What changes under the endpoint's lock.
 pub(crate) struct State {
@@ -37,16 +46,18 @@ pub(crate) struct State {
     pub(crate) id: SocketId,
     /// The request queue was full when there was news.
     pub(crate) queued: bool,
-    /// Whom to wake. `None` when the socket is gone.
+    /// Whom to wake. `None` before the connection is accepted, and when the socket is gone.
     waker: Option<Waker>,
+    /// An error from before there was somebody to tell.
+    unheard: Option<Error>,
 }
 
 /// One connection of one socket.
 #[pin_data]
 pub(crate) struct Endpoint {
-    device: Arc<Device>,
-    pub(crate) tx: RingMemory,
-    pub(crate) rx: RingMemory,
+    link: Arc<dyn Link>,
+    pub(crate) tx: Buffer,
+    pub(crate) rx: Buffer,
     #[pin]
     pub(crate) send_turn: Mutex<()>,
     #[pin]
@@ -56,23 +67,28 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Opens a socket on the device and starts to connect it.
+    /// An endpoint in the state of `conn`, which the link has yet to hear of.
     ///
     /// # Errors
     ///
-    /// `ENOBUFS` or `ENOMEM` if memory is short, `EADDRNOTAVAIL` if the device's ids are used up, `ENETUNREACH` if the
-    /// device is gone.
-    pub(crate) fn connect(device: Arc<Device>, peer: Address, waker: Waker) -> Result<Arc<Self>> {
-        let (tx, rx) = device.new_rings()?;
+    /// `ENOMEM` if memory is short.
+    pub(crate) fn new(
+        link: Arc<dyn Link>,
+        tx: Buffer,
+        rx: Buffer,
+        conn: Connection,
+        waker: Option<Waker>,
+    ) -> Result<Arc<Self>> {
         let state = State {
-            conn: Connection::new(peer, *tx.ring(), *rx.ring()),
+            conn,
             id: 0,
             queued: false,
-            waker: Some(waker),
+            waker,
+            unheard: None,
         };
-        let endpoint = Arc::pin_init(
+        Arc::pin_init(
             pin_init!(Self {
-                device,
+                link,
                 tx,
                 rx,
                 send_turn <- new_mutex!((), "nexus_send"),
@@ -80,14 +96,20 @@ impl Endpoint {
                 state <- new_spinlock_irq!(state, "nexus_endpoint"),
             }),
             GFP_KERNEL,
-        )?;
-        endpoint.device.open(&endpoint)?;
-        Ok(endpoint)
+        )
     }
 
-    /// Tells the device the news, if there are any.
+    /// Tells the other side the news, if there are any.
     pub(crate) fn submit(&self) {
-        self.device.submit(self);
+        self.link.submit(self);
+    }
+
+    /// Bytes written that the other side has not reported as taken.
+    pub(crate) fn unsent(&self) -> u32 {
+        if self.link.delivers_at_once() {
+            return 0;
+        }
+        self.state.lock().conn.unsent()
     }
 
     /// Ends the connection; see [`Connection::close`].
@@ -98,6 +120,20 @@ impl Endpoint {
             state.wake(0);
         }
         self.submit();
+    }
+
+    /// Wakes this sock from now on.
+    pub(crate) fn attach(&self, waker: Waker) {
+        let mut state = self.state.lock();
+        if let Some(error) = state.unheard.take() {
+            waker.set_error(error);
+        }
+        state.waker = Some(waker);
+    }
+
+    /// Fails the connection, as the other side never will.
+    pub(crate) fn give_up(&self, error: Error) {
+        self.state.lock().fail(error);
     }
 
     /// Forgets the sock. Nothing wakes it afterwards.
@@ -193,9 +229,10 @@ impl State {
         }
     }
 
-    fn set_error(&self, error: Error) {
-        if let Some(waker) = &self.waker {
-            waker.set_error(error);
+    fn set_error(&mut self, error: Error) {
+        match &self.waker {
+            Some(waker) => waker.set_error(error),
+            None => self.unheard = Some(error),
         }
     }
 

@@ -2,25 +2,20 @@
 //! What poll, select and epoll see. The conditions are those of `tcp_poll()`.
 
 use super::conn::Phase;
-use super::Socket;
+use super::Stream;
 use crate::ffi::Sock;
+use crate::socket::events;
 
-/// Event bits, from `include/uapi/linux/eventpoll.h`.
-pub(crate) mod events {
-    const IN: u32 = 0x1;
-    const OUT: u32 = 0x4;
-    pub(crate) const ERR: u32 = 0x8;
-    pub(crate) const HUP: u32 = 0x10;
-    const RDNORM: u32 = 0x40;
-    const WRNORM: u32 = 0x100;
-    pub(crate) const RDHUP: u32 = 0x2000;
-    pub(crate) const READABLE: u32 = IN | RDNORM;
-    pub(crate) const WRITABLE: u32 = OUT | WRNORM;
-}
-
-impl Socket {
+impl Stream {
     /// The events that are true now. The caller has put itself on the wait queue before.
-    pub(super) fn poll(&self, sk: &Sock) -> u32 {
+    pub(in crate::socket) fn poll(&self, sk: &Sock) -> u32 {
+        if let Some(listener) = self.listener() {
+            return if listener.has_ready() {
+                events::READABLE
+            } else {
+                0
+            };
+        }
         let mask = match self.endpoint() {
             Some(endpoint) => {
                 let mut state = endpoint.state.lock();
@@ -46,6 +41,9 @@ impl Socket {
                     }
                 }
                 mask
+            }
+            None if self.state.lock().shut.read => {
+                events::READABLE | events::RDHUP | events::WRITABLE | events::HUP
             }
             None => events::WRITABLE | events::HUP,
         };

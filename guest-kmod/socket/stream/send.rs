@@ -4,14 +4,14 @@
 use kernel::{ffi::c_long, iov::IovIterSource, prelude::*};
 
 use super::endpoint::Endpoint;
-use super::Socket;
+use super::Stream;
 use crate::ffi::Sock;
 
-impl Socket {
+impl Stream {
     /// Sends bytes; returns how many. `EPIPE` says that the direction has ended, for which the caller sends SIGPIPE.
     ///
     /// The order of errors is that of `tcp_sendmsg_locked()` and `sk_stream_error()`.
-    pub(super) fn send(
+    pub(in crate::socket) fn send(
         &self,
         sk: &Sock,
         source: &mut IovIterSource<'_>,
@@ -77,7 +77,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// `EPIPE` if nothing can be written any more; `EFAULT` if the first byte could not be read.
+    /// `EPIPE` if nothing can be written any more; `EFAULT` if the first byte could not be read; `ENOBUFS` if memory is
+    /// short.
     fn send_piece(&self, source: &mut IovIterSource<'_>) -> Result<u32> {
         let (position, room) = self.writable()?;
         let piece = room.min(self.tx.ring().size() / 2);
@@ -85,10 +86,7 @@ impl Endpoint {
         if length == 0 {
             return Ok(0);
         }
-        let copied = self.tx.fill(position, length, source);
-        if copied == 0 {
-            return Err(EFAULT);
-        }
+        let copied = self.tx.fill(position, length, source)?;
         // The copy may have slept, and another thread ended the direction meanwhile.
         if !self.state.lock().conn.wrote(copied) {
             return Err(EPIPE);

@@ -4,27 +4,27 @@
 use kernel::{ffi::c_long, iov::IovIterDest, prelude::*};
 
 use super::endpoint::Endpoint;
-use super::Socket;
+use super::Stream;
 use crate::ffi::Sock;
 
 /// The flags of a receive that change its course.
 #[derive(Clone, Copy)]
-pub(super) struct Flags {
+pub(in crate::socket) struct Flags {
     /// `MSG_DONTWAIT`, or the descriptor's `O_NONBLOCK`.
-    pub(super) nonblock: bool,
+    pub(in crate::socket) nonblock: bool,
     /// `MSG_PEEK`: leave the bytes where they are.
-    pub(super) peek: bool,
+    pub(in crate::socket) peek: bool,
     /// `MSG_WAITALL`: wait for all bytes.
-    pub(super) all: bool,
+    pub(in crate::socket) all: bool,
     /// `MSG_TRUNC`: drop the bytes instead of copying them, as TCP does.
-    pub(super) discard: bool,
+    pub(in crate::socket) discard: bool,
 }
 
-impl Socket {
+impl Stream {
     /// Receives up to `length` bytes; returns how many, zero at the end of the stream.
     ///
     /// The order of checks is that of `tcp_recvmsg_locked()`: bytes first, then the error, then the end.
-    pub(super) fn receive(
+    pub(in crate::socket) fn receive(
         &self,
         sk: &Sock,
         target: &mut IovIterDest<'_>,
@@ -32,7 +32,11 @@ impl Socket {
         flags: Flags,
     ) -> Result<usize> {
         let Some(endpoint) = self.endpoint() else {
-            return Err(sk.take_error().unwrap_or(ENOTCONN));
+            return match sk.take_error() {
+                Some(error) => Err(error),
+                None if self.state.lock().shut.read => Ok(0),
+                None => Err(ENOTCONN),
+            };
         };
         let mut timeout = sk.receive_timeout(flags.nonblock);
         let mut wanted = sk.low_water(flags.all, length);
@@ -53,7 +57,9 @@ impl Socket {
                 return Ok(received);
             }
             if ended {
-                return match sk_error_unless(received > 0, sk) {
+                // The peer's FIN comes before whatever error came after it (SOCK_DONE).
+                let regular = received > 0 || endpoint.state.lock().conn.has_eof();
+                return match sk_error_unless(regular, sk) {
                     Some(error) => Err(error),
                     None => Ok(received),
                 };
@@ -68,21 +74,34 @@ impl Socket {
     }
 
     /// Bytes that can be read now (`FIONREAD`).
-    pub(super) fn readable(&self) -> u32 {
-        self.endpoint()
-            .map_or(0, |endpoint| endpoint.state.lock().conn.readable())
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a listener, as `tcp_ioctl()` says.
+    pub(in crate::socket) fn readable(&self) -> Result<u32> {
+        self.count(|endpoint| endpoint.state.lock().conn.readable())
     }
 
-    /// Bytes that the device has not reported as sent (`SIOCOUTQ`).
-    pub(super) fn unsent(&self) -> u32 {
-        self.endpoint()
-            .map_or(0, |endpoint| endpoint.state.lock().conn.unsent())
+    /// Bytes that the other side has not reported as taken (`SIOCOUTQ`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a listener, as `tcp_ioctl()` says.
+    pub(in crate::socket) fn unsent(&self) -> Result<u32> {
+        self.count(Endpoint::unsent)
+    }
+
+    fn count(&self, count: impl FnOnce(&Endpoint) -> u32) -> Result<u32> {
+        if self.listener().is_some() {
+            return Err(EINVAL);
+        }
+        Ok(self.endpoint().map_or(0, |endpoint| count(&endpoint)))
     }
 }
 
-/// An error that is pending, if nothing was received that has to be returned first.
-fn sk_error_unless(received: bool, sk: &Sock) -> Option<Error> {
-    if received {
+/// An error that is pending, unless the call ends regularly.
+fn sk_error_unless(regular: bool, sk: &Sock) -> Option<Error> {
+    if regular {
         None
     } else {
         sk.take_error()
@@ -127,12 +146,10 @@ impl Endpoint {
         let copied = if flags.discard {
             length
         } else {
-            self.rx.drain(position, length, target)
+            self.rx.drain(position, length, target)?
         };
-        if copied == 0 {
-            return Err(EFAULT);
-        }
         if !flags.peek {
+            self.rx.release(position, copied);
             self.consume(copied);
         }
         // Whether the end is reached, the next look decides.

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Stream sockets: TCP as programs see it.
+//!
+//! - [`conn`]: the state machine of a connection.
+//! - [`endpoint`]: what user and other side share of a connection; lock order. [`buffer`]: where its bytes lie.
+//! - [`bind`], [`connect`], [`listen`], [`send`], [`recv`], [`poll`], [`info`]: the system calls, one file per concern.
+
+mod bind;
+pub(crate) mod buffer;
+pub(crate) mod conn;
+mod connect;
+pub(crate) mod endpoint;
+pub(super) mod info;
+mod listen;
+mod poll;
+pub(super) mod recv;
+mod send;
+
+use kernel::{
+    ffi::c_int,
+    new_mutex, new_spinlock,
+    prelude::*,
+    sync::{Arc, Mutex, SpinLock},
+};
+
+use super::options::Options;
+use crate::local::listener::Listener;
+use crate::local::ports::{Binding, Reuse};
+use crate::proto::{Family, Ip};
+use endpoint::Endpoint;
+
+/// What `connect()` has been told (`socket_state` of the generic code). The connection may be further already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// `connect()` was not called, or has reported failure.
+    Unconnected,
+    /// `connect()` was called, and has not reported the outcome.
+    Connecting,
+    /// `connect()` has reported success, or `accept()` made the socket.
+    Connected,
+    /// `shutdown()` came between: only a connect to AF_UNSPEC makes the socket usable again.
+    Disconnecting,
+}
+
+/// Directions that were shut down.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shut {
+    read: bool,
+    write: bool,
+}
+
+struct State {
+    progress: Progress,
+    /// `None` exactly while unconnected, and after `close()`.
+    endpoint: Option<Arc<Endpoint>>,
+    /// `Some` exactly while listening.
+    listener: Option<Arc<Listener>>,
+    /// The port that the socket holds.
+    binding: Option<Binding>,
+    /// The user chose the port, so the socket keeps it when it is disconnected (`SOCK_BINDPORT_LOCK`).
+    keeps_port: bool,
+    /// The canonical address that the user chose, which the socket keeps likewise (`SOCK_BINDADDR_LOCK`).
+    keeps_ip: Option<Ip>,
+    /// The last port, which Linux still shows after it is given up.
+    last_port: u16,
+    /// `shutdown()` of a socket without connection: it fails, and has effect all the same.
+    shut: Shut,
+    options: Options,
+}
+
+/// A stream socket, from `socket()` or `accept()` until the last reference to its `struct sock` goes.
+#[pin_data]
+pub(crate) struct Stream {
+    family: Family,
+    /// Held while `bind()`, `connect()` or `listen()` set the socket up, which may sleep: nobody else does meanwhile.
+    #[pin]
+    setup_turn: Mutex<()>,
+    #[pin]
+    state: SpinLock<State>,
+}
+
+impl Stream {
+    /// A socket that is not connected.
+    pub(super) fn new(family: Family) -> impl PinInit<Self, Error> {
+        Self::with(family, State::default())
+    }
+
+    fn with(family: Family, state: State) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            family,
+            setup_turn <- new_mutex!((), "nexus_setup"),
+            state <- new_spinlock!(state, "nexus_stream"),
+        })
+    }
+
+    fn endpoint(&self) -> Option<Arc<Endpoint>> {
+        self.state.lock().endpoint.clone()
+    }
+
+    fn listener(&self) -> Option<Arc<Listener>> {
+        self.state.lock().listener.clone()
+    }
+
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// `setsockopt()` below SOL_SOCKET.
+    pub(super) fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
+        let mut state = self.state.lock();
+        let is_bound = state.is_bound();
+        state.options.set(self.family, level, name, value, is_bound)
+    }
+
+    /// Does something with the options, which must not sleep.
+    pub(super) fn with_options<R>(&self, f: impl FnOnce(&mut Options) -> R) -> R {
+        f(&mut self.state.lock().options)
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            progress: Progress::Unconnected,
+            endpoint: None,
+            listener: None,
+            binding: None,
+            keeps_port: false,
+            keeps_ip: None,
+            last_port: 0,
+            shut: Shut::default(),
+            options: Options::default(),
+        }
+    }
+}
+
+impl State {
+    /// Whether there is no connection, or it is over (TCP_CLOSE).
+    fn is_closed(&self) -> bool {
+        self.listener.is_none()
+            && self
+                .endpoint
+                .as_ref()
+                .is_none_or(|endpoint| endpoint.state.lock().conn.is_closed())
+    }
+
+    /// Whether the socket holds a port: its own, or that of a connection that is not over.
+    fn is_bound(&self) -> bool {
+        self.binding
+            .as_ref()
+            .is_some_and(|binding| self.keeps_port || !binding.serves() || !self.is_closed())
+    }
+
+    /// Takes the binding out, unless the user chose the port.
+    fn give_up_port(&mut self) -> Option<Binding> {
+        if self.keeps_port {
+            return None;
+        }
+        let binding = self.binding.take()?;
+        self.last_port = binding.port();
+        Some(binding)
+    }
+
+    /// Whether the socket still has this endpoint, and not another one or none.
+    fn has(&self, endpoint: &Arc<Endpoint>) -> bool {
+        self.endpoint
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, endpoint))
+    }
+}
+
+/// How a socket shares its address, by its generic options.
+fn reuse(sk: &crate::ffi::Sock) -> Reuse {
+    Reuse {
+        address: sk.reuse_address(),
+        port: sk.reuse_port(),
+    }
+}
