@@ -32,6 +32,7 @@ extern "C" {
         net: *mut bindings::net,
         sock: *mut bindings::socket,
         family: c_int,
+        protocol: c_int,
         kern: c_int,
         private: *mut c_void,
     ) -> c_int;
@@ -54,6 +55,8 @@ extern "C" {
     pub(crate) fn nexus_sk_reuseport(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_sndbuf(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_rcvbuf(sk: *mut bindings::sock) -> c_int;
+    pub(crate) fn nexus_sk_receive_room(sk: *mut bindings::sock) -> c_int;
+    pub(crate) fn nexus_sk_broadcast(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_set_listening(sk: *mut bindings::sock, listening: bool);
     pub(crate) fn nexus_sk_wake(sk: *mut bindings::sock, events: c_uint);
     pub(crate) fn nexus_sk_wait(
@@ -105,6 +108,18 @@ extern "C" {
         token: *mut c_void,
     ) -> c_int;
     pub(crate) fn nexus_queue_device(vq: *mut Virtqueue) -> *mut VirtioDevice;
+}
+
+// include/linux/socket.h
+#[allow(improper_ctypes, reason = "a pointer only")]
+extern "C" {
+    pub(crate) fn put_cmsg(
+        message: *mut bindings::msghdr,
+        level: c_int,
+        kind: c_int,
+        length: c_int,
+        data: *mut c_void,
+    ) -> c_int;
 }
 
 // include/linux/virtio.h

@@ -116,7 +116,7 @@ static void nexus_sk_destruct(struct sock *sk)
  * Takes over private if it succeeds. sk_state is TCP_CLOSE or TCP_LISTEN: that keeps generic code, which takes every
  * stream socket of PF_INET for a struct tcp_sock, from looking behind the end of ours (sock_set_timestamping()).
  */
-int nexus_sk_create(struct net *net, struct socket *sock, int family, int kern, void *private)
+int nexus_sk_create(struct net *net, struct socket *sock, int family, int protocol, int kern, void *private)
 {
 	struct sock *sk = sk_alloc(net, family, GFP_KERNEL, &nexus_proto, kern);
 
@@ -124,7 +124,7 @@ int nexus_sk_create(struct net *net, struct socket *sock, int family, int kern, 
 		return -ENOMEM;
 	nexus_sock(sk)->private = private;
 	sock_init_data(sock, sk);
-	sk->sk_protocol = IPPROTO_TCP;
+	sk->sk_protocol = protocol;
 	sk->sk_destruct = nexus_sk_destruct;
 	sock->ops = family == PF_INET6 ? &nexus_inet6_ops : &nexus_inet_ops;
 	return 0;
@@ -141,7 +141,7 @@ int nexus_sk_accept(struct socket *listener, struct socket *sock, void *private)
 					BIT(SOCK_RCVTSTAMP) | BIT(SOCK_RCVTSTAMPNS) | BIT(SOCK_TSTAMP_NEW);
 	struct sock *from = listener->sk;
 	struct sock *sk;
-	int err = nexus_sk_create(sock_net(from), sock, from->sk_family, 0, private);
+	int err = nexus_sk_create(sock_net(from), sock, from->sk_family, IPPROTO_TCP, 0, private);
 
 	if (err)
 		return err;
@@ -240,6 +240,16 @@ int nexus_sk_sndbuf(struct sock *sk)
 int nexus_sk_rcvbuf(struct sock *sk)
 {
 	return sk->sk_userlocks & SOCK_RCVBUF_LOCK ? READ_ONCE(sk->sk_rcvbuf) : -1;
+}
+
+int nexus_sk_receive_room(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_rcvbuf);
+}
+
+bool nexus_sk_broadcast(struct sock *sk)
+{
+	return sock_flag(sk, SOCK_BROADCAST);
 }
 
 void nexus_sk_set_listening(struct sock *sk, bool listening)

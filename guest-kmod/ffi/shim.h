@@ -13,7 +13,7 @@
 /* Sockets. */
 int nexus_families_register(void);
 void nexus_families_unregister(void);
-int nexus_sk_create(struct net *net, struct socket *sock, int family, int kern, void *private);
+int nexus_sk_create(struct net *net, struct socket *sock, int family, int protocol, int kern, void *private);
 int nexus_sk_accept(struct socket *listener, struct socket *sock, void *private);
 void nexus_sk_release(struct socket *sock);
 void *nexus_sk_private(struct sock *sk);
@@ -29,6 +29,8 @@ bool nexus_sk_reuse(struct sock *sk);
 bool nexus_sk_reuseport(struct sock *sk);
 int nexus_sk_sndbuf(struct sock *sk);
 int nexus_sk_rcvbuf(struct sock *sk);
+int nexus_sk_receive_room(struct sock *sk);
+bool nexus_sk_broadcast(struct sock *sk);
 void nexus_sk_set_listening(struct sock *sk, bool listening);
 void nexus_sk_wake(struct sock *sk, __poll_t events);
 long nexus_sk_wait(struct sock *sk, long timeout, bool exclusive, bool (*ready)(void *), void *argument);

@@ -96,6 +96,12 @@ impl Sock {
         unsafe { raw::nexus_sk_reuseport(self.as_raw()) }
     }
 
+    /// `SO_BROADCAST`
+    pub(crate) fn broadcast(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_broadcast(self.as_raw()) }
+    }
+
     /// What the socket gives to the room of a connection within the guest (`SO_SNDBUF`, `SO_RCVBUF`).
     pub(crate) fn shares(&self) -> Shares {
         let share = |bytes: c_int| u32::try_from(bytes).unwrap_or(Shares::DEFAULT);
@@ -220,6 +226,13 @@ impl Waker {
     pub(crate) fn wake(&self, events: u32) {
         // SAFETY: The sock lives by the type invariants; waking is allowed in any context.
         unsafe { raw::nexus_sk_wake(self.as_raw(), events) }
+    }
+
+    /// Bytes that may wait to be received (`SO_RCVBUF`).
+    pub(crate) fn receive_room(&self) -> usize {
+        // SAFETY: As above.
+        let room = unsafe { raw::nexus_sk_receive_room(self.as_raw()) };
+        usize::try_from(room).unwrap_or(0)
     }
 
     /// Sets the error that the next system call reports.

@@ -3,10 +3,12 @@
 //!
 //! - [`route`]: which addresses are the guest's own, and which of them a socket speaks from.
 //! - [`ports`]: who is bound where.
+//! - [`inbox`]: datagrams that wait for their receiver.
 //! - [`listener`]: connections that wait for `accept()`.
 //! - [`pair`]: a connection whose two endpoints are both in the guest.
 //! - [`page_ring`]: the memory between them.
 
+pub(crate) mod inbox;
 pub(crate) mod listener;
 pub(crate) mod page_ring;
 pub(crate) mod pair;

@@ -12,7 +12,9 @@ use kernel::{
     sync::{global_lock, Arc},
 };
 
+use super::inbox::Inbox;
 use super::listener::Listener;
+use super::route::Spot;
 use crate::proto::{Family, Ip};
 use crate::socket::stream::endpoint::Endpoint;
 
@@ -29,6 +31,8 @@ const BUCKETS: usize = 256;
 pub(crate) enum Protocol {
     /// TCP
     Tcp,
+    /// UDP
+    Udp,
 }
 
 /// Which of the guest's addresses a socket is bound to. Addresses are canonical (see [`super::route`]).
@@ -100,6 +104,7 @@ struct Entry {
     scope: Scope,
     reuse: Reuse,
     listener: Option<Arc<Listener>>,
+    inbox: Option<Arc<Inbox>>,
     /// The connection that the port was taken for. When it has failed the port is free, whoever has yet to notice.
     connection: Option<Arc<Endpoint>>,
 }
@@ -189,6 +194,7 @@ impl Table {
             scope,
             reuse,
             listener: None,
+            inbox: None,
             connection: None,
         };
         self.bucket(port)
@@ -256,9 +262,12 @@ impl Binding {
         self.port
     }
 
-    /// The address.
-    pub(crate) fn scope(&self) -> Scope {
-        self.scope
+    /// Address and port.
+    pub(crate) fn spot(&self) -> Spot {
+        Spot {
+            ip: self.scope.ip(),
+            port: self.port,
+        }
     }
 
     /// Whether a connection has used the port.
@@ -274,6 +283,21 @@ impl Binding {
         }
         if let Some(entry) = PORTS.lock().entry(self.port, self.id) {
             entry.connection = Some(connection.clone());
+        }
+    }
+
+    /// Leads datagrams to an inbox from now on.
+    pub(crate) fn receive(&self, inbox: Arc<Inbox>) {
+        if let Some(entry) = PORTS.lock().entry(self.port, self.id) {
+            entry.inbox = Some(inbox);
+        }
+    }
+
+    /// Changes the address, as a connected datagram socket has only the one that it speaks from.
+    pub(crate) fn narrow(&mut self, scope: Scope) {
+        self.scope = scope;
+        if let Some(entry) = PORTS.lock().entry(self.port, self.id) {
+            entry.scope = scope;
         }
     }
 
@@ -347,6 +371,35 @@ pub(crate) fn listener(to: Ip, port: u16) -> Option<Arc<Listener>> {
     let count = equals().count().max(1);
     let chosen = equals().nth(turn % count)?;
     chosen.listener.clone()
+}
+
+/// Who takes a datagram: the best fit, and of several that are equal the one that was bound last, unless they share the port
+/// (`SO_REUSEPORT`) and take turns by the sender's.
+pub(crate) fn inbox(to: Spot, from: Spot) -> Option<Arc<Inbox>> {
+    let mut table = PORTS.lock();
+    let fitting = |entry: &Entry| {
+        let inbox = entry.inbox.as_ref()?;
+        if !entry.is_at(Protocol::Udp, to.port) {
+            return None;
+        }
+        let by_peer = inbox.fit(from)?;
+        Some((by_peer, entry.scope.fit(to.ip)?))
+    };
+    let bucket = table.bucket(to.port);
+    let best = bucket.iter().filter_map(fitting).max()?;
+    let equals = || {
+        bucket
+            .iter()
+            .rev()
+            .filter(|entry| fitting(entry) == Some(best))
+    };
+    let newest = equals().next()?;
+    let chosen = if newest.reuse.port {
+        equals().nth(usize::from(from.port) % equals().count().max(1))?
+    } else {
+        newest
+    };
+    chosen.inbox.clone()
 }
 
 fn may_bind_service() -> bool {

@@ -3,7 +3,36 @@
 //!
 //! Addresses are *canonical* here: a v4-mapped IPv6 address is the IPv4 address that it stands for.
 
-use crate::proto::{Family, Ip};
+use kernel::prelude::*;
+
+use crate::proto::{Address, Family, Ip};
+
+/// A canonical address with a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) ip: Ip,
+    pub(crate) port: u16,
+}
+
+impl Spot {
+    /// The spot that an address stands for.
+    pub(crate) fn of(address: &Address) -> Self {
+        Self {
+            ip: canonical(address.ip),
+            port: address.port,
+        }
+    }
+
+    /// As a socket of the family shows it.
+    pub(crate) fn shown_to(self, family: Family) -> Address {
+        Address {
+            ip: shown_to(family, self.ip),
+            port: self.port,
+            flow: 0,
+            scope: 0,
+        }
+    }
+}
 
 const LOOPBACK_V4: [u8; 4] = [127, 0, 0, 1];
 const LOOPBACK_V6: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
@@ -58,6 +87,25 @@ pub(crate) fn is_own(ip: Ip) -> bool {
         Ip::V4([127, ..]) => true,
         Ip::V6(ip) if ip == LOOPBACK_V6 => true,
         _ => false,
+    }
+}
+
+/// The canonical address that a socket means which is bound to `bound`, if to any. An unspecified one means the socket's own
+/// (`ip_route_output_key_hash_rcu()`), or IPv4's loopback for :: (`tcp_v6_connect()`, `udpv6_sendmsg()`).
+///
+/// # Errors
+///
+/// `ENETUNREACH` for IPv4 from a socket of `IPV6_V6ONLY`, `EAFNOSUPPORT` for IPv6 from one that is bound to IPv4.
+pub(crate) fn meant(ip: Ip, family: Family, only_v6: bool, bound: Option<Ip>) -> Result<Ip> {
+    let ip = canonical(ip);
+    if only_v6 && family_of(ip) != family {
+        return Err(ENETUNREACH);
+    }
+    match (ip, bound) {
+        (Ip::V6(_), Some(Ip::V4(_))) if is_unspecified(ip) => Ok(Ip::V4(LOOPBACK_V4)),
+        (Ip::V4(_), Some(own @ Ip::V4(_))) if is_unspecified(ip) => Ok(own),
+        (Ip::V6(_), Some(Ip::V4(_))) => Err(EAFNOSUPPORT),
+        _ => Ok(ip),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use kernel::prelude::*;
 
+use crate::ffi::NAME_SIZE;
 use crate::local::ports::Scope;
 use crate::local::route;
 use crate::proto::{Address, Family, Ip};
@@ -11,7 +12,7 @@ const AF_UNSPEC: u16 = 0;
 /// `sizeof(struct sockaddr_in)`
 const SOCKADDR_IN: usize = 16;
 /// `sizeof(struct sockaddr_in6)`
-pub(super) const SOCKADDR_IN6: usize = 28;
+const SOCKADDR_IN6: usize = NAME_SIZE;
 /// `sizeof(struct sockaddr_in6)` without the scope, as in RFC 2133; Linux still takes it.
 const SOCKADDR_IN6_OLD: usize = 24;
 
@@ -43,8 +44,14 @@ pub(super) fn read(bytes: &[u8], family: Family) -> Result<Given> {
     if code != family.code() {
         return Err(EAFNOSUPPORT);
     }
+    read_as(bytes, family).map(Given::Address)
+}
+
+/// Reads an address, whatever family it says to be of.
+fn read_as(bytes: &[u8], family: Family) -> Result<Address> {
     let port = u16::from_be_bytes(field(bytes, 2).ok_or(EINVAL)?);
     let (ip, flow, scope) = match family {
+        Family::V4 if bytes.len() < SOCKADDR_IN => return Err(EINVAL),
         Family::V4 => (Ip::V4(field(bytes, 4).ok_or(EINVAL)?), 0, 0),
         Family::V6 => (
             Ip::V6(field(bytes, 8).ok_or(EINVAL)?),
@@ -52,12 +59,12 @@ pub(super) fn read(bytes: &[u8], family: Family) -> Result<Given> {
             field(bytes, 24).map_or(0, u32::from_ne_bytes),
         ),
     };
-    Ok(Given::Address(Address {
+    Ok(Address {
         ip,
         port,
         flow,
         scope,
-    }))
+    })
 }
 
 /// Writes an address; returns its length.
@@ -76,6 +83,25 @@ pub(super) fn write(address: &Address, to: &mut [u8; SOCKADDR_IN6]) -> usize {
             put(to, 24, &address.scope.to_ne_bytes());
             SOCKADDR_IN6
         }
+    }
+}
+
+/// Reads the address that a datagram is for; `None` says that it is the peer's, as AF_UNSPEC means to IPv6's `sendto()`.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(super) fn read_destination(bytes: &[u8], family: Family) -> Result<Option<Address>> {
+    let code = u16::from_ne_bytes(field(bytes, 0).ok_or(EINVAL)?);
+    match (family, code) {
+        (Family::V6, AF_UNSPEC) => Ok(None),
+        // Linux takes AF_UNSPEC for IPv4 here, and IPv4 addresses on sockets of IPv6.
+        (Family::V4, AF_UNSPEC) => read_as(bytes, Family::V4).map(Some),
+        (Family::V6, code) if code == Family::V4.code() => read_as(bytes, Family::V4).map(Some),
+        _ => match read(bytes, family)? {
+            Given::Unspecified => Ok(None),
+            Given::Address(address) => Ok(Some(address)),
+        },
     }
 }
 

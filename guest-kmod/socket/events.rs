@@ -10,3 +10,5 @@ const WRNORM: u32 = 0x100;
 pub(crate) const RDHUP: u32 = 0x2000;
 pub(crate) const READABLE: u32 = IN | RDNORM;
 pub(crate) const WRITABLE: u32 = OUT | WRNORM;
+/// Bytes of priority can be written: Linux says so of datagram sockets, where it means nothing.
+pub(crate) const WRITABLE_BAND: u32 = 0x200;

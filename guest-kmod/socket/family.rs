@@ -9,8 +9,10 @@ use crate::proto::Family;
 
 const PF_INET6: c_int = 10;
 const SOCK_STREAM: c_int = 1;
+const SOCK_DGRAM: c_int = 2;
 const IPPROTO_IP: c_int = 0;
 const IPPROTO_TCP: c_int = 6;
+const IPPROTO_UDP: c_int = 17;
 
 /// The registration of both families. Possible since a kernel without INET leaves them to nobody.
 pub(crate) struct Families(());
@@ -45,10 +47,12 @@ pub(super) unsafe fn create(
 ) -> Result {
     // SAFETY: The caller passes a valid socket.
     let kind = c_int::from(unsafe { (*sock).type_ });
-    if kind != SOCK_STREAM {
-        return Err(ESOCKTNOSUPPORT);
-    }
-    if !matches!(protocol, IPPROTO_IP | IPPROTO_TCP) {
+    let own_protocol = match kind {
+        SOCK_STREAM => IPPROTO_TCP,
+        SOCK_DGRAM => IPPROTO_UDP,
+        _ => return Err(ESOCKTNOSUPPORT),
+    };
+    if protocol != IPPROTO_IP && protocol != own_protocol {
         return Err(EPROTONOSUPPORT);
     }
     let wire = if family == PF_INET6 {
@@ -56,10 +60,14 @@ pub(super) unsafe fn create(
     } else {
         Family::V4
     };
-    let socket = KBox::new(Socket::stream(wire)?, GFP_KERNEL)?;
+    let socket = match kind {
+        SOCK_STREAM => Socket::stream(wire)?,
+        _ => Socket::datagram(wire)?,
+    };
+    let socket = KBox::new(socket, GFP_KERNEL)?;
     let private = socket.into_foreign();
     // SAFETY: `net` and `sock` are the caller's; `private` is what `nexus_socket_drop()` takes back.
-    let created = unsafe { raw::nexus_sk_create(net, sock, family, kern, private) };
+    let created = unsafe { raw::nexus_sk_create(net, sock, family, own_protocol, kern, private) };
     if created != 0 {
         // SAFETY: It was not taken over.
         drop(unsafe { KBox::<Socket>::from_foreign(private) });

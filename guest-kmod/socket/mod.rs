@@ -3,25 +3,23 @@
 //!
 //! - [`family`]: registration, and `socket()`.
 //! - [`ops`]: the other system calls, from their C form to methods of [`Socket`].
-//! - [`stream`]: TCP.
-//! - [`options`], [`addr`], [`events`]: what all kinds have in common.
+//! - [`stream`], [`datagram`]: TCP and UDP.
+//! - [`options`], [`addr`], [`events`]: what both have in common.
 
 mod addr;
+mod datagram;
 pub(crate) mod events;
 pub(crate) mod family;
 mod ops;
 mod options;
 pub(crate) mod stream;
 
-use kernel::{
-    ffi::c_int,
-    iov::{IovIterDest, IovIterSource},
-    prelude::*,
-    sync::Arc,
-};
+use kernel::{bindings, ffi::c_int, prelude::*, sync::Arc};
 
-use crate::ffi::Sock;
+use crate::ffi::{Message, Sock};
+use crate::local::ports::Reuse;
 use crate::proto::{Address, Family};
+use datagram::Datagram;
 use options::{SOL_TCP, TCP_INFO};
 use stream::endpoint::Endpoint;
 use stream::info::TCP_INFO_SIZE;
@@ -32,6 +30,15 @@ use stream::Stream;
 pub(crate) enum Socket {
     /// TCP
     Stream(Pin<KBox<Stream>>),
+    /// UDP
+    Datagram(Pin<KBox<Datagram>>),
+}
+
+/// Directions that were shut down.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shut {
+    read: bool,
+    write: bool,
 }
 
 /// An option's value on its way to the user.
@@ -44,42 +51,50 @@ enum Value {
 
 impl Socket {
     fn stream(family: Family) -> Result<Self> {
-        Ok(Self::Stream(KBox::pin_init(
-            Stream::new(family),
-            GFP_KERNEL,
-        )?))
+        let stream = KBox::pin_init(Stream::new(family), GFP_KERNEL)?;
+        Ok(Self::Stream(stream))
+    }
+
+    fn datagram(family: Family) -> Result<Self> {
+        let datagram = KBox::pin_init(Datagram::new(family)?, GFP_KERNEL)?;
+        Ok(Self::Datagram(datagram))
+    }
+
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
     }
 
     fn bind(&self, sk: &Sock, bytes: &[u8]) -> Result {
         match self {
             Self::Stream(stream) => stream.bind(sk, bytes),
+            Self::Datagram(datagram) => datagram.bind(sk, bytes),
         }
     }
 
     fn connect(&self, sk: &Sock, bytes: &[u8], nonblock: bool) -> Result {
         match self {
             Self::Stream(stream) => stream.connect(sk, bytes, nonblock),
+            Self::Datagram(datagram) => datagram.connect(sk, bytes),
         }
     }
 
     fn listen(&self, sk: &Sock, backlog: u32) -> Result {
         match self {
             Self::Stream(stream) => stream.listen(sk, backlog),
+            Self::Datagram(_) => Err(EOPNOTSUPP),
         }
     }
 
     fn accept(&self, sk: &Sock, nonblock: bool) -> Result<(KBox<Self>, Arc<Endpoint>)> {
-        match self {
-            Self::Stream(stream) => {
-                let accepted = stream.accept(sk, nonblock)?;
-                let socket = KBox::new(Self::Stream(accepted.stream), GFP_KERNEL);
-                match socket {
-                    Ok(socket) => Ok((socket, accepted.endpoint)),
-                    Err(_) => {
-                        accepted.endpoint.close(true);
-                        Err(ENOMEM)
-                    }
-                }
+        let Self::Stream(stream) = self else {
+            return Err(EOPNOTSUPP);
+        };
+        let accepted = stream.accept(sk, nonblock)?;
+        match KBox::new(Self::Stream(accepted.stream), GFP_KERNEL) {
+            Ok(socket) => Ok((socket, accepted.endpoint)),
+            Err(_) => {
+                accepted.endpoint.close(true);
+                Err(ENOMEM)
             }
         }
     }
@@ -87,72 +102,109 @@ impl Socket {
     fn has_incoming(&self) -> bool {
         match self {
             Self::Stream(stream) => stream.has_incoming(),
+            Self::Datagram(_) => false,
         }
     }
 
     fn release(&self, sk: &Sock) {
         match self {
             Self::Stream(stream) => stream.release(sk),
+            Self::Datagram(datagram) => datagram.release(),
         }
     }
 
     fn shutdown(&self, sk: &Sock, read: bool, write: bool) -> Result {
         match self {
             Self::Stream(stream) => stream.shutdown(sk, read, write),
+            Self::Datagram(datagram) => datagram.shutdown(sk, read, write),
         }
     }
 
     fn local_address(&self) -> Address {
         match self {
             Self::Stream(stream) => stream.local_address(),
+            Self::Datagram(datagram) => datagram.local_address(),
         }
     }
 
     fn peer_address(&self, even_if_over: bool) -> Result<Address> {
         match self {
             Self::Stream(stream) => stream.peer_address(even_if_over),
+            Self::Datagram(datagram) => datagram.peer_address(),
         }
     }
 
     fn poll(&self, sk: &Sock) -> u32 {
         match self {
             Self::Stream(stream) => stream.poll(sk),
+            Self::Datagram(datagram) => datagram.poll(sk),
         }
     }
 
-    fn send(&self, sk: &Sock, source: &mut IovIterSource<'_>, nonblock: bool) -> Result<usize> {
+    fn send(&self, sk: &Sock, message: &mut Message) -> Result<usize> {
+        let has = |flags: u32, flag: u32| flags & flag != 0;
+        let flags = message.flags();
+        // A zero-copy send would owe a completion in the error queue, which there is not.
+        let zero_copy = has(flags, bindings::MSG_ZEROCOPY) && sk.zero_copy();
+        if zero_copy || has(flags, bindings::MSG_OOB) {
+            return Err(EOPNOTSUPP);
+        }
         match self {
-            Self::Stream(stream) => stream.send(sk, source, nonblock),
+            Self::Stream(_) if has(flags, bindings::MSG_FASTOPEN) => Err(EOPNOTSUPP),
+            Self::Stream(stream) => {
+                let nonblock = has(flags, bindings::MSG_DONTWAIT);
+                stream.send(sk, message.source(), nonblock)
+            }
+            Self::Datagram(datagram) => datagram.send(sk, message),
         }
     }
 
     fn receive(
         &self,
         sk: &Sock,
-        target: &mut IovIterDest<'_>,
+        message: &mut Message,
         length: usize,
-        flags: Flags,
+        flags: u32,
     ) -> Result<usize> {
+        let has = |flag: u32| flags & flag != 0;
+        if has(bindings::MSG_ERRQUEUE) {
+            // There is never anything in it.
+            return Err(EAGAIN);
+        }
         match self {
-            Self::Stream(stream) => stream.receive(sk, target, length, flags),
+            // As TCP says when there is no urgent byte.
+            Self::Stream(_) if has(bindings::MSG_OOB) => Err(EINVAL),
+            Self::Stream(stream) => {
+                let flags = Flags {
+                    nonblock: has(bindings::MSG_DONTWAIT),
+                    peek: has(bindings::MSG_PEEK),
+                    all: has(bindings::MSG_WAITALL),
+                    discard: has(bindings::MSG_TRUNC),
+                };
+                stream.receive(sk, message.target(), length, flags)
+            }
+            Self::Datagram(datagram) => datagram.receive(sk, message, length, flags),
         }
     }
 
     fn readable(&self) -> Result<u32> {
         match self {
             Self::Stream(stream) => stream.readable(),
+            Self::Datagram(datagram) => Ok(datagram.readable()),
         }
     }
 
     fn unsent(&self) -> Result<u32> {
         match self {
             Self::Stream(stream) => stream.unsent(),
+            Self::Datagram(_) => Ok(0),
         }
     }
 
     fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
         match self {
             Self::Stream(stream) => stream.set_option(level, name, value),
+            Self::Datagram(datagram) => datagram.set_option(level, name, value),
         }
     }
 
@@ -160,19 +212,34 @@ impl Socket {
     fn has_option(&self, level: c_int, name: c_int) -> bool {
         match self {
             Self::Stream(stream) => {
-                stream.with_options(|options| options.has(stream.family(), level, name))
+                stream.with_options(|options| options.has(stream.kind(), level, name))
+            }
+            Self::Datagram(datagram) => {
+                datagram.with_options(|options| options.has(datagram.kind(), level, name))
             }
         }
     }
 
     fn option(&self, level: c_int, name: c_int) -> Result<Value> {
-        match self {
+        let number = match self {
             Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_INFO) => {
-                Ok(Value::Info(stream.info()))
+                return Ok(Value::Info(stream.info()));
             }
-            Self::Stream(stream) => stream
-                .with_options(|options| options.get(stream.family(), level, name))
-                .map(Value::Number),
-        }
+            Self::Stream(stream) => {
+                stream.with_options(|options| options.get(stream.kind(), level, name))
+            }
+            Self::Datagram(datagram) => {
+                datagram.with_options(|options| options.get(datagram.kind(), level, name))
+            }
+        };
+        number.map(Value::Number)
+    }
+}
+
+/// How a socket shares its address, by its generic options.
+fn reuse(sk: &Sock) -> Reuse {
+    Reuse {
+        address: sk.reuse_address(),
+        port: sk.reuse_port(),
     }
 }

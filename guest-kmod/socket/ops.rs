@@ -8,15 +8,14 @@ use core::slice;
 use kernel::{
     bindings,
     ffi::{c_int, c_uint, c_ulong, c_void},
-    iov::{IovIterDest, IovIterSource},
+    iov::IovIterDest,
     prelude::*,
     types::ForeignOwnable,
 };
 
-use super::addr::{self, SOCKADDR_IN6};
-use super::stream::recv::Flags;
+use super::addr;
 use super::{family, Socket, Value};
-use crate::ffi::{raw, Sock};
+use crate::ffi::{raw, Message, Sock, NAME_SIZE};
 
 const O_NONBLOCK: c_int = 0o4000;
 const FIONREAD: c_uint = 0x541b;
@@ -242,7 +241,7 @@ unsafe extern "C" fn nexus_getname(
     };
     length_or_errno(address.map(|address| {
         // SAFETY: The generic code passes a `struct sockaddr_storage`, which has room for every address.
-        let to = unsafe { &mut *to.cast::<[u8; SOCKADDR_IN6]>() };
+        let to = unsafe { &mut *to.cast::<[u8; NAME_SIZE]>() };
         addr::write(&address, to)
     }))
 }
@@ -384,17 +383,11 @@ unsafe extern "C" fn nexus_sendmsg(
 ) -> c_int {
     // SAFETY: The generic code passes a valid socket.
     let (sk, socket) = unsafe { socket(sock) };
-    // SAFETY: It passes a valid message.
-    let flags = unsafe { (*message).msg_flags };
-    // A zero-copy send would owe a completion in the error queue, which there is not.
-    let zero_copy = flags & bindings::MSG_ZEROCOPY != 0 && sk.zero_copy();
-    if zero_copy || flags & (bindings::MSG_OOB | bindings::MSG_FASTOPEN) != 0 {
-        return EOPNOTSUPP.to_errno();
-    }
-    // SAFETY: The message's iterator is one to read from, and ours for the call.
-    let source = unsafe { IovIterSource::from_raw(&raw mut (*message).msg_iter) };
-    let result = socket.send(sk, source, flags & bindings::MSG_DONTWAIT != 0);
-    if flags & bindings::MSG_NOSIGNAL == 0 && matches!(result, Err(error) if error == EPIPE) {
+    // SAFETY: It passes a valid message that is ours for the call.
+    let message = unsafe { Message::from_raw(message) };
+    let result = socket.send(sk, message);
+    let silent = message.flags() & bindings::MSG_NOSIGNAL != 0 || !socket.is_stream();
+    if !silent && matches!(result, Err(error) if error == EPIPE) {
         // SAFETY: This is a system call of the task that is to get the signal.
         unsafe { raw::nexus_send_sigpipe() };
     }
@@ -415,22 +408,7 @@ unsafe extern "C" fn nexus_recvmsg(
 ) -> c_int {
     // SAFETY: The generic code passes a valid socket.
     let (sk, socket) = unsafe { socket(sock) };
-    let has = |flag: u32| flags as u32 & flag != 0;
-    if has(bindings::MSG_ERRQUEUE) {
-        // There is never anything in it.
-        return EAGAIN.to_errno();
-    }
-    if has(bindings::MSG_OOB) {
-        // As TCP says when there is no urgent byte.
-        return EINVAL.to_errno();
-    }
-    // SAFETY: The message's iterator is one to write to, and ours for the call.
-    let target = unsafe { IovIterDest::from_raw(&raw mut (*message).msg_iter) };
-    let flags = Flags {
-        nonblock: has(bindings::MSG_DONTWAIT),
-        peek: has(bindings::MSG_PEEK),
-        all: has(bindings::MSG_WAITALL),
-        discard: has(bindings::MSG_TRUNC),
-    };
-    length_or_errno(socket.receive(sk, target, length, flags))
+    // SAFETY: It passes a valid message that is ours for the call.
+    let message = unsafe { Message::from_raw(message) };
+    length_or_errno(socket.receive(sk, message, length, flags as u32))
 }

@@ -4,12 +4,12 @@
 use kernel::prelude::*;
 
 use super::conn::Phase;
-use super::{reuse, Stream};
+use super::Stream;
 use crate::ffi::Sock;
 use crate::local::ports::{Binding, Protocol, Scope};
 use crate::local::route;
 use crate::proto::{Address, Ip};
-use crate::socket::addr;
+use crate::socket::{addr, reuse};
 
 impl Stream {
     /// `bind()`. The order of checks is that of `__inet_bind()` (`net/ipv4/af_inet.c`).
@@ -51,12 +51,7 @@ impl Stream {
             }
         }
         match &state.binding {
-            Some(binding) => Address {
-                ip: route::shown_to(self.family, binding.scope().ip()),
-                port: binding.port(),
-                flow: 0,
-                scope: 0,
-            },
+            Some(binding) => binding.spot().shown_to(self.family),
             None => Address {
                 ip: state.keeps_ip.map_or(Address::unspecified(self.family).ip, |ip| {
                     route::shown_to(self.family, ip)

@@ -9,13 +9,14 @@ use kernel::{ffi::c_long, prelude::*, sync::Arc};
 use super::buffer::Buffer;
 use super::conn::{Connection, Phase};
 use super::endpoint::Endpoint;
-use super::{Progress, Shut, Stream};
+use super::{Progress, Stream};
 use crate::ffi::Sock;
 use crate::local::pair::{Ends, Pair};
 use crate::local::ports::{self, Binding, Protocol, Reuse, Scope};
-use crate::local::route;
+use crate::local::route::{self, Spot};
 use crate::proto::{Address, Ip};
 use crate::socket::addr::{self, Given};
+use crate::socket::Shut;
 use crate::virtio;
 
 impl Stream {
@@ -89,14 +90,18 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// `ENETUNREACH` if sockets of this kind have no way there, as in `tcp_v4_connect()` and `tcp_v6_connect()`.
+    /// As [`route::meant`], and `ENETUNREACH` for what is not one host, as in `tcp_v4_connect()`.
     fn reachable(&self, ip: Ip) -> Result<Ip> {
-        let to = route::canonical(ip);
-        let foreign = route::family_of(to) != self.family;
-        if !route::is_unicast(to) || (foreign && self.with_options(|options| options.only_v6())) {
-            return Err(ENETUNREACH);
+        let (only_v6, bound) = {
+            let state = self.state.lock();
+            (state.options.only_v6(), state.keeps_ip)
+        };
+        let to = route::meant(ip, self.family, only_v6, bound)?;
+        if route::is_unicast(to) {
+            Ok(to)
+        } else {
+            Err(ENETUNREACH)
         }
-        Ok(to)
     }
 
     /// Starts to connect to a socket of this guest: from `from` to `to`, both canonical.
@@ -113,17 +118,14 @@ impl Stream {
         let family = listener
             .as_ref()
             .map_or(self.family, |listener| listener.family());
-        let as_seen = |ip, port| {
-            [self.family, family].map(|family| Address {
-                ip: route::shown_to(family, ip),
-                port,
-                flow: 0,
-                scope: 0,
-            })
+        let as_seen = |spot: Spot| [self.family, family].map(|family| spot.shown_to(family));
+        let to = Spot {
+            ip: to,
+            port: peer.port,
         };
         let ends = Ends {
-            client: as_seen(from.ip, from.port),
-            server: as_seen(to, peer.port),
+            client: as_seen(from),
+            server: as_seen(to),
         };
         let shares = sk.shares();
         let server = listener
@@ -161,20 +163,19 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// `EAFNOSUPPORT` or `ENETUNREACH` if the socket is bound to an address of the other family, `EADDRNOTAVAIL` if all ports are in use.
-    fn source(&self, from: Ip, to: Ip) -> Result<(Source, Option<Binding>)> {
+    /// `ENETUNREACH` if the socket is bound to an address of IPv6 and `to` is none, `EADDRNOTAVAIL` if all ports are in use.
+    fn source(&self, from: Ip, to: Ip) -> Result<(Spot, Option<Binding>)> {
         let (chosen, port) = {
             let state = self.state.lock();
             (state.keeps_ip, state.binding.as_ref().map(Binding::port))
         };
         let from = match chosen {
             Some(Ip::V6(_)) if matches!(to, Ip::V4(_)) => return Err(ENETUNREACH),
-            Some(Ip::V4(_)) if matches!(to, Ip::V6(_)) => return Err(EAFNOSUPPORT),
             Some(ip) => ip,
             None => from,
         };
         if let Some(port) = port {
-            return Ok((Source { ip: from, port }, None));
+            return Ok((Spot { ip: from, port }, None));
         }
         let fresh = Binding::new(Protocol::Tcp, Scope::One(from), 0, Reuse::default());
         // When ports run out, connect() says so in other words than bind().
@@ -183,7 +184,7 @@ impl Stream {
             error => error,
         })?;
         let port = fresh.port();
-        Ok((Source { ip: from, port }, Some(fresh)))
+        Ok((Spot { ip: from, port }, Some(fresh)))
     }
 
     /// Starts to connect to somebody outside, by the device.
@@ -322,10 +323,4 @@ impl Stream {
         }
         endpoint.detach();
     }
-}
-
-/// Where a connection comes from; the address is canonical.
-struct Source {
-    ip: Ip,
-    port: u16,
 }

@@ -4,12 +4,13 @@
 use kernel::{prelude::*, sync::Arc};
 
 use super::endpoint::Endpoint;
-use super::{reuse, Progress, State, Stream};
+use super::{Progress, State, Stream};
 use crate::ffi::Sock;
 use crate::local::listener::Listener;
 use crate::local::ports::{Binding, Protocol, Scope};
 use crate::local::route;
 use crate::proto::Family;
+use crate::socket::reuse;
 
 impl Stream {
     /// `listen()`. A socket that listens already gets the new backlog only.

@@ -23,9 +23,10 @@ use kernel::{
     sync::{Arc, Mutex, SpinLock},
 };
 
-use super::options::Options;
+use super::options::{Kind, Options, SOL_TCP};
+use super::Shut;
 use crate::local::listener::Listener;
-use crate::local::ports::{Binding, Reuse};
+use crate::local::ports::Binding;
 use crate::proto::{Family, Ip};
 use endpoint::Endpoint;
 
@@ -40,13 +41,6 @@ enum Progress {
     Connected,
     /// `shutdown()` came between: only a connect to AF_UNSPEC makes the socket usable again.
     Disconnecting,
-}
-
-/// Directions that were shut down.
-#[derive(Clone, Copy, Debug, Default)]
-struct Shut {
-    read: bool,
-    write: bool,
 }
 
 struct State {
@@ -101,15 +95,19 @@ impl Stream {
         self.state.lock().listener.clone()
     }
 
-    pub(super) fn family(&self) -> Family {
-        self.family
+    /// Whose options the socket has.
+    pub(super) fn kind(&self) -> Kind {
+        Kind {
+            family: self.family,
+            transport: SOL_TCP,
+        }
     }
 
     /// `setsockopt()` below SOL_SOCKET.
     pub(super) fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
         let mut state = self.state.lock();
         let is_bound = state.is_bound();
-        state.options.set(self.family, level, name, value, is_bound)
+        state.options.set(self.kind(), level, name, value, is_bound)
     }
 
     /// Does something with the options, which must not sleep.
@@ -166,13 +164,5 @@ impl State {
         self.endpoint
             .as_ref()
             .is_some_and(|current| Arc::ptr_eq(current, endpoint))
-    }
-}
-
-/// How a socket shares its address, by its generic options.
-fn reuse(sk: &crate::ffi::Sock) -> Reuse {
-    Reuse {
-        address: sk.reuse_address(),
-        port: sk.reuse_port(),
     }
 }

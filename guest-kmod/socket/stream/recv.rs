@@ -32,6 +32,9 @@ impl Stream {
         flags: Flags,
     ) -> Result<usize> {
         let Some(endpoint) = self.endpoint() else {
+            if self.listener().is_some() {
+                return Err(ENOTCONN);
+            }
             return match sk.take_error() {
                 Some(error) => Err(error),
                 None if self.state.lock().shut.read => Ok(0),

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Datagrams that wait for their receiver.
+//!
+//! The inbox's lock is taken within a socket's (2 in the order of `socket/stream/endpoint.rs`) and the table of ports',
+//! and nothing within it. It is never taken in interrupts.
+
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::{Arc, SpinLock},
+};
+
+use super::route::Spot;
+use crate::ffi::Waker;
+use crate::proto::Ip;
+use crate::socket::events;
+
+/// What a datagram costs of the receiver's room beside its bytes: about as much as in Linux, so that as many fit.
+const OVERHEAD: usize = 512;
+
+/// A datagram within the guest.
+pub(crate) struct Parcel {
+    /// Who sent it.
+    pub(crate) from: Spot,
+    /// The address that it was sent to.
+    pub(crate) to: Ip,
+    /// Its bytes.
+    pub(crate) payload: KVVec<u8>,
+}
+
+impl Parcel {
+    fn cost(&self) -> usize {
+        self.payload.len() + OVERHEAD
+    }
+}
+
+struct Queue {
+    parcels: KVec<Arc<Parcel>>,
+    cost: usize,
+    /// From whom alone datagrams are taken, if the socket is connected.
+    peer: Option<Spot>,
+    /// Whom to wake. `None` when the socket is gone.
+    waker: Option<Waker>,
+}
+
+/// The datagrams of one socket.
+#[pin_data]
+pub(crate) struct Inbox {
+    #[pin]
+    queue: SpinLock<Queue>,
+}
+
+impl Inbox {
+    /// An empty inbox of nobody yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if memory is short.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let queue = Queue {
+            parcels: KVec::new(),
+            cost: 0,
+            peer: None,
+            waker: None,
+        };
+        Arc::pin_init(
+            pin_init!(Self { queue <- new_spinlock!(queue, "nexus_inbox") }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Wakes this sock from now on.
+    pub(crate) fn attach(&self, waker: Waker) {
+        self.queue.lock().waker = Some(waker);
+    }
+
+    /// Forgets the sock, and all datagrams.
+    pub(crate) fn close(&self) {
+        let parcels = {
+            let mut queue = self.queue.lock();
+            queue.waker = None;
+            queue.cost = 0;
+            core::mem::replace(&mut queue.parcels, KVec::new())
+        };
+        drop(parcels);
+    }
+
+    /// Takes datagrams from this one only, or from all.
+    pub(crate) fn set_peer(&self, peer: Option<Spot>) {
+        self.queue.lock().peer = peer;
+    }
+
+    /// How well a datagram from there fits: better if the socket is connected to its sender; `None`: not at all.
+    pub(crate) fn fit(&self, from: Spot) -> Option<u8> {
+        match self.queue.lock().peer {
+            None => Some(0),
+            Some(peer) if peer == from => Some(1),
+            Some(_) => None,
+        }
+    }
+
+    /// Takes a datagram in, or drops it if the receiver has no room, as networks do.
+    pub(crate) fn deliver(&self, parcel: Arc<Parcel>) {
+        let mut queue = self.queue.lock();
+        let cost = parcel.cost();
+        let Some(waker) = &queue.waker else {
+            return;
+        };
+        // The first one always fits.
+        if queue.cost > 0 && queue.cost + cost > waker.receive_room() {
+            return;
+        }
+        if queue.parcels.push(parcel, GFP_ATOMIC).is_ok() {
+            queue.cost += cost;
+            if let Some(waker) = &queue.waker {
+                waker.wake(events::READABLE);
+            }
+        }
+    }
+
+    /// Tells the sender of a datagram, whose inbox this is, that nobody took it.
+    pub(crate) fn refuse(&self, error: Error) {
+        let queue = self.queue.lock();
+        if let Some(waker) = &queue.waker {
+            waker.set_error(error);
+            waker.wake(0);
+        }
+    }
+
+    /// The oldest datagram, which stays.
+    pub(crate) fn peek(&self) -> Option<Arc<Parcel>> {
+        self.queue.lock().parcels.first().cloned()
+    }
+
+    /// Takes the oldest datagram out.
+    pub(crate) fn pop(&self) -> Option<Arc<Parcel>> {
+        let mut queue = self.queue.lock();
+        let parcel = queue.parcels.remove(0).ok()?;
+        queue.cost -= parcel.cost();
+        Some(parcel)
+    }
+
+    /// Whether there is a datagram.
+    pub(crate) fn has_parcel(&self) -> bool {
+        !self.queue.lock().parcels.is_empty()
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Sending. The order of checks and the error numbers follow `udp_sendmsg()` and `udpv6_sendmsg()`.
+
+use kernel::{prelude::*, sync::Arc};
+
+use super::bind::source;
+use super::Datagram;
+use crate::ffi::{Message, Sock};
+use crate::local::inbox::Parcel;
+use crate::local::ports;
+use crate::local::route::{self, Spot};
+use crate::proto::Ip;
+use crate::socket::{addr, events};
+
+/// Largest payload of IPv4: what a length of 16 bits leaves when IP's and UDP's headers are taken off.
+const LARGEST_V4: usize = 65507;
+/// Largest payload of IPv6, whose length does not count IP's header.
+const LARGEST_V6: usize = 65527;
+
+impl Datagram {
+    /// Sends a datagram; returns its length.
+    ///
+    /// # Errors
+    ///
+    /// `EDESTADDRREQ` without a destination, `EMSGSIZE` if it is too long, `EPIPE` after a shutdown, and whatever became of
+    /// an earlier datagram (`ECONNREFUSED`).
+    pub(in crate::socket) fn send(&self, sk: &Sock, message: &mut Message) -> Result<usize> {
+        self.autobind(sk)?;
+        let to = self.destination(message.name())?;
+        let length = message.source().len();
+        if length > usize::from(u16::MAX) {
+            return Err(EMSGSIZE);
+        }
+        let (to_ip, from_ip) = route::within_guest(to.ip).ok_or(ENETUNREACH)?;
+        let from = self.sender(from_ip)?;
+        let largest = match to_ip {
+            Ip::V4(_) => LARGEST_V4,
+            Ip::V6(_) => LARGEST_V6,
+        };
+        if length > largest {
+            return Err(EMSGSIZE);
+        }
+        if let Some(error) = sk.take_error() {
+            return Err(error);
+        }
+        if self.state.lock().shut.write {
+            return Err(EPIPE);
+        }
+        self.deliver(from, Spot { ip: to_ip, ..to }, message)?;
+        // It has left the socket, which has room again.
+        sk.waker().wake(events::WRITABLE);
+        Ok(length)
+    }
+
+    fn destination(&self, name: Option<&[u8]>) -> Result<Spot> {
+        let given = match name {
+            Some(name) => addr::read_destination(name, self.family)?,
+            None => None,
+        };
+        match given {
+            Some(address) if address.port == 0 => Err(EINVAL),
+            Some(address) => self.meant(&address),
+            None => Ok(self.state.lock().peer.ok_or(EDESTADDRREQ)?.spot),
+        }
+    }
+
+    fn sender(&self, from: Ip) -> Result<Spot> {
+        let state = self.state.lock();
+        let bound = state.binding.as_ref().ok_or(EAGAIN)?.spot();
+        Ok(Spot {
+            ip: source(bound.ip, from),
+            port: bound.port,
+        })
+    }
+
+    /// Gives the datagram to whoever is bound there, in this guest.
+    fn deliver(&self, from: Spot, to: Spot, message: &mut Message) -> Result {
+        let mut payload = KVVec::new();
+        let length = message.source().len();
+        if message
+            .source()
+            .copy_from_iter_vec(&mut payload, GFP_KERNEL)?
+            < length
+        {
+            return Err(EFAULT);
+        }
+        match ports::inbox(to, from) {
+            Some(inbox) => {
+                let parcel = Parcel {
+                    from,
+                    to: to.ip,
+                    payload,
+                };
+                inbox.deliver(Arc::new(parcel, GFP_KERNEL)?);
+            }
+            // What the network answers (ICMP, port unreachable) is told to a socket that is connected to the sender of the answer.
+            None if self.inbox.fit(to) == Some(1) => self.inbox.refuse(ECONNREFUSED),
+            None => {}
+        }
+        Ok(())
+    }
+}
