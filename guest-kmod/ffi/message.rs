@@ -8,6 +8,7 @@ use kernel::{
     bindings,
     ffi::c_int,
     iov::{IovIterDest, IovIterSource},
+    prelude::*,
     types::Opaque,
 };
 
@@ -15,6 +16,11 @@ use super::raw;
 
 /// Room for a name in a `struct sockaddr_storage`, which every receive that wants one provides.
 pub(crate) const NAME_SIZE: usize = 28;
+
+/// `sizeof(struct cmsghdr)`
+const CONTROL_HEADER: usize = 16;
+/// `CMSG_ALIGN()`
+const CONTROL_ALIGN: usize = 8;
 
 /// A message that a system call sends or receives.
 ///
@@ -53,6 +59,41 @@ impl Message {
         }
         // SAFETY: The generic code has copied that many bytes of address to kernel memory.
         Some(unsafe { slice::from_raw_parts(name.cast(), length) })
+    }
+
+    /// Calls `take` with level, type and data of each piece of control data of a send.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if a piece is not well-formed, and whatever `take` says.
+    pub(crate) fn each_control(
+        &self,
+        mut take: impl FnMut(c_int, c_int, &[u8]) -> Result,
+    ) -> Result {
+        // SAFETY: The message is valid by the type invariants.
+        let (start, length) = unsafe {
+            (
+                (*self.0.get()).__bindgen_anon_1.msg_control,
+                (*self.0.get()).msg_controllen,
+            )
+        };
+        if start.is_null() || length == 0 {
+            return Ok(());
+        }
+        // SAFETY: The generic code has copied that many bytes of control data to kernel memory.
+        let mut rest = unsafe { slice::from_raw_parts(start.cast::<u8>(), length) };
+        // `CMSG_OK()`: whatever is too short for a header ends the walk.
+        while rest.len() >= CONTROL_HEADER {
+            let length = field(rest, 0).map(usize::from_ne_bytes).ok_or(EINVAL)?;
+            let level = field(rest, 8).map(c_int::from_ne_bytes).ok_or(EINVAL)?;
+            let kind = field(rest, 12).map(c_int::from_ne_bytes).ok_or(EINVAL)?;
+            let data = rest.get(CONTROL_HEADER..length).ok_or(EINVAL)?;
+            take(level, kind, data)?;
+            rest = rest
+                .get(length.next_multiple_of(CONTROL_ALIGN)..)
+                .unwrap_or(&[]);
+        }
+        Ok(())
     }
 
     /// Says who sent what is received, if the user wants to know.
@@ -99,4 +140,8 @@ impl Message {
         // SAFETY: A receive's iterator is one to write to, and ours for as long as the message.
         unsafe { IovIterDest::from_raw(&raw mut (*self.0.get()).msg_iter) }
     }
+}
+
+fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
 }

@@ -56,7 +56,8 @@ extern "C" {
     pub(crate) fn nexus_sk_sndbuf(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_rcvbuf(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_receive_room(sk: *mut bindings::sock) -> c_int;
-    pub(crate) fn nexus_sk_broadcast(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_urginline(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_send_sigurg(sk: *mut bindings::sock);
     pub(crate) fn nexus_sk_set_listening(sk: *mut bindings::sock, listening: bool);
     pub(crate) fn nexus_sk_wake(sk: *mut bindings::sock, events: c_uint);
     pub(crate) fn nexus_sk_wait(
@@ -75,6 +76,7 @@ extern "C" {
     pub(crate) fn nexus_read_option(
         value: bindings::sockptr_t,
         length: c_uint,
+        short_too: bool,
         out: *mut c_int,
     ) -> c_int;
     pub(crate) fn nexus_put_int(address: c_ulong, value: c_int) -> c_int;

@@ -125,6 +125,12 @@ int nexus_sk_create(struct net *net, struct socket *sock, int family, int protoc
 	nexus_sock(sk)->private = private;
 	sock_init_data(sock, sk);
 	sk->sk_protocol = protocol;
+	if (protocol == IPPROTO_TCP) {
+		/* Linux' defaults for TCP (net.ipv4.tcp_wmem, tcp_rmem; tcp_init_sock()). */
+		sk->sk_sndbuf = 16384;
+		sk->sk_rcvbuf = 131072;
+		sk->sk_txrehash = SOCK_TXREHASH_ENABLED;
+	}
 	sk->sk_destruct = nexus_sk_destruct;
 	sock->ops = family == PF_INET6 ? &nexus_inet6_ops : &nexus_inet_ops;
 	return 0;
@@ -247,9 +253,14 @@ int nexus_sk_receive_room(struct sock *sk)
 	return READ_ONCE(sk->sk_rcvbuf);
 }
 
-bool nexus_sk_broadcast(struct sock *sk)
+bool nexus_sk_urginline(struct sock *sk)
 {
-	return sock_flag(sk, SOCK_BROADCAST);
+	return sock_flag(sk, SOCK_URGINLINE);
+}
+
+void nexus_sk_send_sigurg(struct sock *sk)
+{
+	sk_send_sigurg(sk);
 }
 
 void nexus_sk_set_listening(struct sock *sk, bool listening)
@@ -317,8 +328,17 @@ void nexus_send_sigpipe(void)
 	send_sig(SIGPIPE, current, 0);
 }
 
-int nexus_read_option(sockptr_t value, unsigned int length, int *out)
+/* Options of IPv4 may be given as a byte, or not at all, which means zero (do_ip_setsockopt()). */
+int nexus_read_option(sockptr_t value, unsigned int length, bool short_too, int *out)
 {
+	unsigned char byte = 0;
+
+	if (short_too && length < sizeof(*out)) {
+		if (length && copy_from_sockptr(&byte, value, sizeof(byte)))
+			return -EFAULT;
+		*out = byte;
+		return 0;
+	}
 	return copy_safe_from_sockptr(out, sizeof(*out), value, length);
 }
 

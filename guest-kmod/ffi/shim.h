@@ -30,13 +30,14 @@ bool nexus_sk_reuseport(struct sock *sk);
 int nexus_sk_sndbuf(struct sock *sk);
 int nexus_sk_rcvbuf(struct sock *sk);
 int nexus_sk_receive_room(struct sock *sk);
-bool nexus_sk_broadcast(struct sock *sk);
+bool nexus_sk_urginline(struct sock *sk);
+void nexus_sk_send_sigurg(struct sock *sk);
 void nexus_sk_set_listening(struct sock *sk, bool listening);
 void nexus_sk_wake(struct sock *sk, __poll_t events);
 long nexus_sk_wait(struct sock *sk, long timeout, bool exclusive, bool (*ready)(void *), void *argument);
 void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait);
 void nexus_send_sigpipe(void);
-int nexus_read_option(sockptr_t value, unsigned int length, int *out);
+int nexus_read_option(sockptr_t value, unsigned int length, bool short_too, int *out);
 int nexus_put_int(unsigned long address, int value);
 
 /* Memory that the device may reach. */

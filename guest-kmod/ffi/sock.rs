@@ -96,10 +96,10 @@ impl Sock {
         unsafe { raw::nexus_sk_reuseport(self.as_raw()) }
     }
 
-    /// `SO_BROADCAST`
-    pub(crate) fn broadcast(&self) -> bool {
+    /// `SO_OOBINLINE`
+    pub(crate) fn urgent_inline(&self) -> bool {
         // SAFETY: As above.
-        unsafe { raw::nexus_sk_broadcast(self.as_raw()) }
+        unsafe { raw::nexus_sk_urginline(self.as_raw()) }
     }
 
     /// What the socket gives to the room of a connection within the guest (`SO_SNDBUF`, `SO_RCVBUF`).
@@ -226,6 +226,12 @@ impl Waker {
     pub(crate) fn wake(&self, events: u32) {
         // SAFETY: The sock lives by the type invariants; waking is allowed in any context.
         unsafe { raw::nexus_sk_wake(self.as_raw(), events) }
+    }
+
+    /// Sends SIGURG to whoever asked for it (`F_SETOWN`).
+    pub(crate) fn send_sigurg(&self) {
+        // SAFETY: The sock lives by the type invariants, and its socket is not released as long as the handle is kept.
+        unsafe { raw::nexus_sk_send_sigurg(self.as_raw()) }
     }
 
     /// Bytes that may wait to be received (`SO_RCVBUF`).

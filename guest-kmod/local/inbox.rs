@@ -12,7 +12,7 @@ use kernel::{
 
 use super::route::Spot;
 use crate::ffi::Waker;
-use crate::proto::Ip;
+use crate::socket::datagram::control::Header;
 use crate::socket::events;
 
 /// What a datagram costs of the receiver's room beside its bytes: about as much as in Linux, so that as many fit.
@@ -22,8 +22,10 @@ const OVERHEAD: usize = 512;
 pub(crate) struct Parcel {
     /// Who sent it.
     pub(crate) from: Spot,
-    /// The address that it was sent to.
-    pub(crate) to: Ip,
+    /// Whom it was sent to.
+    pub(crate) to: Spot,
+    /// What its header says beside that.
+    pub(crate) header: Header,
     /// Its bytes.
     pub(crate) payload: KVVec<u8>,
 }

@@ -51,6 +51,9 @@ impl Drop for Page {
 }
 
 /// A ring of pages. One thread fills and one drains it at a time; both may at once.
+///
+/// There is one page more than its size asks for: the writer may be in the page that the reader is in, one lap ahead, and
+/// each needs its own.
 #[pin_data]
 pub(crate) struct PageRing {
     ring: Ring,
@@ -67,8 +70,9 @@ impl PageRing {
     pub(crate) fn new(size: u32) -> Result<Arc<Self>> {
         // It has no address: the device never sees it.
         let ring = Ring::new(0, size).map_err(|_| EINVAL)?;
-        let mut pages = KVec::with_capacity((size / PAGE) as usize, GFP_KERNEL)?;
-        for _ in 0..size / PAGE {
+        let count = (size / PAGE) as usize + 1;
+        let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
+        for _ in 0..count {
             pages.push(None, GFP_KERNEL)?;
         }
         Arc::pin_init(
@@ -154,11 +158,19 @@ impl PageRing {
         Ok(total)
     }
 
+    /// The byte at a position, if it was written and not released.
+    pub(crate) fn byte(&self, position: u64) -> Option<u8> {
+        let (index, offset, _) = self.place(position);
+        let page = self.page(index)?;
+        // SAFETY: The page has a byte there, which was written before its position was reported.
+        Some(unsafe { page.at(offset).cast::<u8>().read_volatile() })
+    }
+
     /// Frees the pages of `length` bytes that were read from `position` on and will not be read again.
     pub(crate) fn release(&self, position: u64, length: u32) {
         let page = u64::from(PAGE);
-        let pages = position / page..(position + u64::from(length)) / page;
-        for number in pages {
+        let over = position / page..(position + u64::from(length)) / page;
+        for number in over {
             let (index, ..) = self.place(number * page);
             let freed = self.pages.lock().get_mut(index).and_then(Option::take);
             drop(freed);
@@ -167,8 +179,11 @@ impl PageRing {
 
     /// Index of the page of a position, the offset in it, and the bytes from there to the page's end.
     fn place(&self, position: u64) -> (usize, u32, u32) {
-        let offset = self.ring.offset(position);
-        ((offset / PAGE) as usize, offset % PAGE, PAGE - offset % PAGE)
+        let count = u64::from(self.ring.size() / PAGE) + 1;
+        // Both are below the ring's size.
+        let index = (position / u64::from(PAGE) % count) as usize;
+        let offset = (position % u64::from(PAGE)) as u32;
+        (index, offset, PAGE - offset)
     }
 
     fn page(&self, index: usize) -> Option<Arc<Page>> {

@@ -78,7 +78,7 @@ impl Pair {
             pair.clone(),
             Buffer::Local(up.clone()),
             Buffer::Local(down.clone()),
-            Connection::in_guest(server_seen, *up.ring(), *down.ring()),
+            Connection::in_guest(server_seen, client_local, *up.ring(), *down.ring()),
             Some(waker),
         )?;
         let server = Endpoint::new(
@@ -151,10 +151,14 @@ impl Link for Pair {
             return;
         };
         loop {
-            let (request, progress) = {
+            let (request, progress, urgent) = {
                 let mut state = endpoint.state.lock();
-                (state.conn.next_request(0), state.conn.progress())
+                let request = state.conn.next_request(0);
+                (request, state.conn.progress(), state.conn.take_tx_urgent())
             };
+            if let (Some(at), Some(other)) = (urgent, &peer.endpoint) {
+                other.on_urgent(at);
+            }
             match request {
                 None => return,
                 Some(Request::Close { abort, .. }) => {

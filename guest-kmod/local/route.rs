@@ -15,14 +15,6 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
-    /// The spot that an address stands for.
-    pub(crate) fn of(address: &Address) -> Self {
-        Self {
-            ip: canonical(address.ip),
-            port: address.port,
-        }
-    }
-
     /// As a socket of the family shows it.
     pub(crate) fn shown_to(self, family: Family) -> Address {
         Address {

@@ -3,6 +3,7 @@
 
 use kernel::prelude::*;
 
+use super::options::Options;
 use crate::ffi::NAME_SIZE;
 use crate::local::ports::Scope;
 use crate::local::route;
@@ -110,8 +111,9 @@ pub(super) fn read_destination(bytes: &[u8], family: Family) -> Result<Option<Ad
 /// # Errors
 ///
 /// `EINVAL` if it is too short or cannot be bound to by such a socket, `EAFNOSUPPORT` if it is of another family,
-/// `EADDRNOTAVAIL` if it is not the guest's.
-pub(super) fn read_scope(bytes: &[u8], family: Family, only_v6: bool) -> Result<(Scope, u16)> {
+/// `EADDRNOTAVAIL` if it is not the guest's, unless the options allow even that.
+pub(super) fn read_scope(bytes: &[u8], family: Family, options: &Options) -> Result<(Scope, u16)> {
+    let only_v6 = options.only_v6();
     let address = match read(bytes, family)? {
         Given::Address(address) => address,
         // Linux takes AF_UNSPEC for IPv4's unspecified address, as old programs meant it.
@@ -126,7 +128,7 @@ pub(super) fn read_scope(bytes: &[u8], family: Family, only_v6: bool) -> Result<
         Ip::V6(_) if route::is_unspecified(ip) => Scope::Any6 { only: only_v6 },
         Ip::V4(_) if route::is_unspecified(ip) => Scope::Any4,
         Ip::V6(_) if !route::is_unicast(ip) => return Err(EINVAL),
-        ip if route::is_own(ip) => Scope::One(ip),
+        ip if route::is_own(ip) || options.free_bind() => Scope::One(ip),
         _ => return Err(EADDRNOTAVAIL),
     };
     Ok((scope, address.port))

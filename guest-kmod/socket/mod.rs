@@ -7,7 +7,7 @@
 //! - [`options`], [`addr`], [`events`]: what both have in common.
 
 mod addr;
-mod datagram;
+pub(crate) mod datagram;
 pub(crate) mod events;
 pub(crate) mod family;
 mod ops;
@@ -20,7 +20,7 @@ use crate::ffi::{Message, Sock};
 use crate::local::ports::Reuse;
 use crate::proto::{Address, Family};
 use datagram::Datagram;
-use options::{SOL_TCP, TCP_INFO};
+use options::{SOL_TCP, TCP_CONGESTION, TCP_INFO};
 use stream::endpoint::Endpoint;
 use stream::info::TCP_INFO_SIZE;
 use stream::recv::Flags;
@@ -47,6 +47,8 @@ enum Value {
     Number(c_int),
     /// `struct tcp_info`.
     Info([u8; TCP_INFO_SIZE]),
+    /// A name.
+    Name([u8; 16]),
 }
 
 impl Socket {
@@ -146,14 +148,15 @@ impl Socket {
         let flags = message.flags();
         // A zero-copy send would owe a completion in the error queue, which there is not.
         let zero_copy = has(flags, bindings::MSG_ZEROCOPY) && sk.zero_copy();
-        if zero_copy || has(flags, bindings::MSG_OOB) {
+        if zero_copy {
             return Err(EOPNOTSUPP);
         }
+        let urgent = has(flags, bindings::MSG_OOB);
         match self {
             Self::Stream(_) if has(flags, bindings::MSG_FASTOPEN) => Err(EOPNOTSUPP),
             Self::Stream(stream) => {
                 let nonblock = has(flags, bindings::MSG_DONTWAIT);
-                stream.send(sk, message.source(), nonblock)
+                stream.send(sk, message.source(), nonblock, urgent)
             }
             Self::Datagram(datagram) => datagram.send(sk, message),
         }
@@ -172,25 +175,39 @@ impl Socket {
             return Err(EAGAIN);
         }
         match self {
-            // As TCP says when there is no urgent byte.
-            Self::Stream(_) if has(bindings::MSG_OOB) => Err(EINVAL),
             Self::Stream(stream) => {
                 let flags = Flags {
                     nonblock: has(bindings::MSG_DONTWAIT),
                     peek: has(bindings::MSG_PEEK),
                     all: has(bindings::MSG_WAITALL),
                     discard: has(bindings::MSG_TRUNC),
+                    inline: sk.urgent_inline(),
                 };
+                if has(bindings::MSG_OOB) {
+                    let received = stream.receive_urgent(message.target(), flags)?;
+                    message.add_flags(bindings::MSG_OOB);
+                    return Ok(received);
+                }
                 stream.receive(sk, message.target(), length, flags)
             }
             Self::Datagram(datagram) => datagram.receive(sk, message, length, flags),
         }
     }
 
-    fn readable(&self) -> Result<u32> {
+    fn readable(&self, sk: &Sock) -> Result<u32> {
         match self {
-            Self::Stream(stream) => stream.readable(),
+            Self::Stream(stream) => stream.readable(sk.urgent_inline()),
             Self::Datagram(datagram) => Ok(datagram.readable()),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `ENOIOCTLCMD` if there is no such thing as a mark.
+    fn is_at_mark(&self) -> Result<u32> {
+        match self {
+            Self::Stream(stream) => Ok(u32::from(stream.is_at_mark())),
+            Self::Datagram(_) => Err(ENOIOCTLCMD),
         }
     }
 
@@ -224,6 +241,10 @@ impl Socket {
         let number = match self {
             Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_INFO) => {
                 return Ok(Value::Info(stream.info()));
+            }
+            Self::Stream(_) if (level, name) == (SOL_TCP, TCP_CONGESTION) => {
+                // What is in force is the host's matter; this is what Linux has unless it was told otherwise.
+                return Ok(Value::Name(*b"cubic\0\0\0\0\0\0\0\0\0\0\0"));
             }
             Self::Stream(stream) => {
                 stream.with_options(|options| options.get(stream.kind(), level, name))

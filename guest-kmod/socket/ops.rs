@@ -14,11 +14,13 @@ use kernel::{
 };
 
 use super::addr;
+use super::options::SOL_IP;
 use super::{family, Socket, Value};
 use crate::ffi::{raw, Message, Sock, NAME_SIZE};
 
 const O_NONBLOCK: c_int = 0o4000;
 const FIONREAD: c_uint = 0x541b;
+const SIOCATMARK: c_uint = 0x8905;
 const SIOCOUTQ: c_uint = 0x5411;
 const PF_INET: c_int = 2;
 const PF_INET6: c_int = 10;
@@ -276,9 +278,10 @@ unsafe extern "C" fn nexus_ioctl(
     argument: c_ulong,
 ) -> c_int {
     // SAFETY: The generic code passes a valid socket.
-    let (_, socket) = unsafe { socket(sock) };
+    let (sk, socket) = unsafe { socket(sock) };
     let count = match command {
-        FIONREAD => socket.readable(),
+        FIONREAD => socket.readable(sk),
+        SIOCATMARK => socket.is_at_mark(),
         SIOCOUTQ => socket.unsent(),
         // The generic code knows it or says ENOTTY.
         _ => return ENOIOCTLCMD.to_errno(),
@@ -328,7 +331,7 @@ unsafe extern "C" fn nexus_setsockopt(
     }
     let mut number = 0;
     // SAFETY: `number` has room for an int; the value's address is checked.
-    let read = unsafe { raw::nexus_read_option(value, length, &mut number) };
+    let read = unsafe { raw::nexus_read_option(value, length, level == SOL_IP, &mut number) };
     if read != 0 {
         return read;
     }
@@ -366,6 +369,7 @@ unsafe extern "C" fn nexus_getsockopt(
     errno(match socket.option(level, name) {
         Ok(Value::Number(number)) => put(&number.to_ne_bytes()),
         Ok(Value::Info(info)) => put(&info),
+        Ok(Value::Name(name)) => put(&name),
         Err(error) => Err(error),
     })
 }

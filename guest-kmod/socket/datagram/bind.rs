@@ -14,8 +14,8 @@ use crate::socket::reuse;
 impl Datagram {
     /// `bind()`. The order of checks is that of `__inet_bind()` (`net/ipv4/af_inet.c`).
     pub(in crate::socket) fn bind(&self, sk: &Sock, bytes: &[u8]) -> Result {
-        let only_v6 = self.with_options(|options| options.only_v6());
-        let (scope, port) = addr::read_scope(bytes, self.family, only_v6)?;
+        let (scope, port) =
+            self.with_options(|options| addr::read_scope(bytes, self.family, options))?;
         let _turn = self.setup_turn.lock();
         if self.state.lock().binding.is_some() {
             return Err(EINVAL);

@@ -3,8 +3,10 @@
 //!
 //! - [`bind`]: addresses: `bind()`, `connect()`, `getsockname()`, `getpeername()`.
 //! - [`send`], [`recv`], [`poll`]: the other system calls, one file per concern.
+//! - [`control`]: control data, beside the bytes.
 
 mod bind;
+pub(crate) mod control;
 mod poll;
 mod recv;
 mod send;

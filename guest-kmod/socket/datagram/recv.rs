@@ -3,7 +3,7 @@
 
 use kernel::{bindings, prelude::*, sync::Arc};
 
-use super::Datagram;
+use super::{control, Datagram};
 use crate::ffi::{Message, Sock};
 use crate::local::inbox::Parcel;
 use crate::socket::addr;
@@ -37,6 +37,8 @@ impl Datagram {
         }
         let sender = parcel.from.shown_to(self.family);
         message.set_name(|to| addr::write(&sender, to));
+        let options = self.with_options(|options| options.clone());
+        control::tell(&options, self.family, &parcel, message);
         Ok(if has(bindings::MSG_TRUNC) {
             payload.len()
         } else {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Sending. The order of checks and the error numbers follow `udp_sendmsg()` and `udpv6_sendmsg()`.
 
-use kernel::{prelude::*, sync::Arc};
+use kernel::{bindings, prelude::*, sync::Arc};
 
 use super::bind::source;
+use super::control::Header;
 use super::Datagram;
 use crate::ffi::{Message, Sock};
 use crate::local::inbox::Parcel;
@@ -27,12 +28,17 @@ impl Datagram {
     pub(in crate::socket) fn send(&self, sk: &Sock, message: &mut Message) -> Result<usize> {
         self.autobind(sk)?;
         let to = self.destination(message.name())?;
+        if message.flags() & bindings::MSG_OOB != 0 {
+            return Err(EOPNOTSUPP);
+        }
         let length = message.source().len();
         if length > usize::from(u16::MAX) {
             return Err(EMSGSIZE);
         }
         let (to_ip, from_ip) = route::within_guest(to.ip).ok_or(ENETUNREACH)?;
-        let from = self.sender(from_ip)?;
+        let mut header = self.with_options(|options| Header::new(options, to_ip));
+        header.read(self.family, message)?;
+        let from = self.sender(header.from.unwrap_or(from_ip), header.from.is_some())?;
         let largest = match to_ip {
             Ip::V4(_) => LARGEST_V4,
             Ip::V6(_) => LARGEST_V6,
@@ -46,7 +52,7 @@ impl Datagram {
         if self.state.lock().shut.write {
             return Err(EPIPE);
         }
-        self.deliver(from, Spot { ip: to_ip, ..to }, message)?;
+        self.deliver(from, Spot { ip: to_ip, ..to }, header, message)?;
         // It has left the socket, which has room again.
         sk.waker().wake(events::WRITABLE);
         Ok(length)
@@ -64,17 +70,28 @@ impl Datagram {
         }
     }
 
-    fn sender(&self, from: Ip) -> Result<Spot> {
+    /// The address to send from: the socket's own where it has one, unless this send says otherwise.
+    fn sender(&self, from: Ip, is_chosen: bool) -> Result<Spot> {
         let state = self.state.lock();
         let bound = state.binding.as_ref().ok_or(EAGAIN)?.spot();
         Ok(Spot {
-            ip: source(bound.ip, from),
+            ip: if is_chosen {
+                from
+            } else {
+                source(bound.ip, from)
+            },
             port: bound.port,
         })
     }
 
     /// Gives the datagram to whoever is bound there, in this guest.
-    fn deliver(&self, from: Spot, to: Spot, message: &mut Message) -> Result {
+    fn deliver(
+        &self,
+        from: Spot,
+        to: Spot,
+        header: Header,
+        message: &mut Message,
+    ) -> Result {
         let mut payload = KVVec::new();
         let length = message.source().len();
         if message
@@ -88,7 +105,8 @@ impl Datagram {
             Some(inbox) => {
                 let parcel = Parcel {
                     from,
-                    to: to.ip,
+                    to,
+                    header,
                     payload,
                 };
                 inbox.deliver(Arc::new(parcel, GFP_KERNEL)?);

@@ -14,8 +14,8 @@ use crate::socket::{addr, reuse};
 impl Stream {
     /// `bind()`. The order of checks is that of `__inet_bind()` (`net/ipv4/af_inet.c`).
     pub(in crate::socket) fn bind(&self, sk: &Sock, bytes: &[u8]) -> Result {
-        let only_v6 = self.with_options(|options| options.only_v6());
-        let (scope, port) = addr::read_scope(bytes, self.family, only_v6)?;
+        let (scope, port) =
+            self.with_options(|options| addr::read_scope(bytes, self.family, options))?;
         let _turn = self.setup_turn.lock();
         let stale = {
             let mut state = self.state.lock();
@@ -43,7 +43,7 @@ impl Stream {
     /// `getsockname()`
     pub(in crate::socket) fn local_address(&self) -> Address {
         let state = self.state.lock();
-        let rebound = state.keeps_port && state.is_closed();
+        let rebound = state.is_bound() && state.is_closed();
         if let Some(endpoint) = state.endpoint.as_ref().filter(|_| !rebound) {
             let local = endpoint.state.lock().conn.local();
             if local.port != 0 {

@@ -62,6 +62,14 @@ impl Buffer {
         }
     }
 
+    /// The byte at a position that was written and not read.
+    pub(super) fn byte(&self, position: u64) -> Option<u8> {
+        match self {
+            Self::Device(_) => None,
+            Self::Local(pages) => pages.byte(position),
+        }
+    }
+
     /// `length` bytes from `position` on were read and will not be read again.
     pub(super) fn release(&self, position: u64, length: u32) {
         if let Self::Local(pages) = self {

@@ -93,6 +93,18 @@ pub(crate) struct Connection {
     shut_rd: bool,
     /// Somebody found no room and is to be woken when there is.
     wants_room: bool,
+    /// Position of an urgent byte that was written, for the other side to be told.
+    tx_urgent: Option<u64>,
+    rx_urgent: Option<Urgent>,
+}
+
+/// An urgent byte that was received and not passed (`MSG_OOB`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Urgent {
+    /// Its position.
+    pub(crate) at: u64,
+    /// It was read as urgent, once and for all.
+    pub(crate) was_read: bool,
 }
 
 impl Connection {
@@ -105,17 +117,17 @@ impl Connection {
         };
         Self {
             news,
-            ..Self::in_guest(peer, tx, rx)
+            ..Self::in_guest(peer, Address::unspecified(peer.family()), tx, rx)
         }
     }
 
     /// A connection that somebody of this guest was asked to accept; no device hears of it.
-    pub(crate) fn in_guest(peer: Address, tx: Ring, rx: Ring) -> Self {
+    pub(crate) fn in_guest(peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
         Self {
             phase: Phase::Connecting,
             news: News::default(),
             peer,
-            local: Address::unspecified(peer.family()),
+            local,
             tx,
             tx_produced: 0,
             tx_told: 0,
@@ -128,6 +140,8 @@ impl Connection {
             shut_wr: false,
             shut_rd: false,
             wants_room: false,
+            tx_urgent: None,
+            rx_urgent: None,
         }
     }
 
@@ -135,8 +149,7 @@ impl Connection {
     pub(crate) fn accepted(peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
         Self {
             phase: Phase::Connected,
-            local,
-            ..Self::in_guest(peer, tx, rx)
+            ..Self::in_guest(peer, local, tx, rx)
         }
     }
 
@@ -335,6 +348,12 @@ impl Connection {
         true
     }
 
+    /// Directions that the user had shut down before there was a connection stay so, without a word to the peer.
+    pub(crate) fn begin_shut(&mut self, read: bool, write: bool) {
+        self.shut_rd = read;
+        self.shut_wr = write;
+    }
+
     /// Position where the next byte for the peer goes.
     pub(crate) fn tx_position(&self) -> u64 {
         self.tx_produced
@@ -366,11 +385,14 @@ impl Connection {
     /// Returns whether they count. They do not if the direction has ended while they were being written: the device has
     /// the final position then, or will have it.
     #[must_use]
-    pub(crate) fn wrote(&mut self, length: u32) -> bool {
+    pub(crate) fn wrote(&mut self, length: u32, last_is_urgent: bool) -> bool {
         if self.write_ended() {
             return false;
         }
         self.tx_produced += u64::from(length.min(self.room()));
+        if last_is_urgent {
+            self.tx_urgent = self.tx_produced.checked_sub(1);
+        }
         self.news.update = true;
         true
     }
@@ -392,6 +414,29 @@ impl Connection {
         self.rx
             .used(self.rx_produced, self.rx_consumed)
             .unwrap_or(0)
+    }
+
+    /// Takes out the position of an urgent byte that the other side has yet to be told of.
+    pub(crate) fn take_tx_urgent(&mut self) -> Option<u64> {
+        self.tx_urgent.take()
+    }
+
+    /// The other side has written an urgent byte there.
+    pub(crate) fn receive_urgent(&mut self, at: u64) {
+        let was_read = false;
+        self.rx_urgent = Some(Urgent { at, was_read });
+    }
+
+    /// The urgent byte that is ahead of the reader.
+    pub(crate) fn urgent(&self) -> Option<Urgent> {
+        self.rx_urgent.filter(|urgent| urgent.at >= self.rx_consumed)
+    }
+
+    /// The urgent byte was read as such.
+    pub(crate) fn read_urgent(&mut self) {
+        if let Some(urgent) = &mut self.rx_urgent {
+            urgent.was_read = true;
+        }
     }
 
     /// Bytes were read from [`Self::rx_position`] on, at most [`Self::readable`]; the device is told when it is due.

@@ -139,8 +139,7 @@ impl Stream {
         {
             // Still unconnected: it is this thread's turn.
             let mut state = self.state.lock();
-            state.progress = Progress::Connecting;
-            state.endpoint = Some(new.client.clone());
+            state.begin(new.client.clone());
             if fresh.is_some() {
                 state.binding = fresh;
             }
@@ -201,8 +200,7 @@ impl Stream {
         device.open(&endpoint)?;
         // Still unconnected: it is this thread's turn.
         let mut state = self.state.lock();
-        state.progress = Progress::Connecting;
-        state.endpoint = Some(endpoint.clone());
+        state.begin(endpoint.clone());
         Ok(endpoint)
     }
 

@@ -104,6 +104,11 @@ impl Endpoint {
         self.link.submit(self);
     }
 
+    /// Whether urgent bytes reach the other side.
+    pub(crate) fn carries_urgent(&self) -> bool {
+        self.link.delivers_at_once()
+    }
+
     /// Bytes written that the other side has not reported as taken.
     pub(crate) fn unsent(&self) -> u32 {
         if self.link.delivers_at_once() {
@@ -166,6 +171,16 @@ impl Endpoint {
                 state.fail(EPROTO);
                 Err(EPROTO)
             }
+        }
+    }
+
+    /// The other side has written an urgent byte, of which its status says nothing.
+    pub(crate) fn on_urgent(&self, at: u64) {
+        let mut state = self.state.lock();
+        state.conn.receive_urgent(at);
+        if let Some(waker) = &state.waker {
+            waker.wake(events::URGENT);
+            waker.send_sigurg();
         }
     }
 

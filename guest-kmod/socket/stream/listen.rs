@@ -21,7 +21,7 @@ impl Stream {
     pub(in crate::socket) fn listen(&self, sk: &Sock, backlog: u32) -> Result {
         let _turn = self.setup_turn.lock();
         let only_v6 = {
-            let mut state = self.state.lock();
+            let state = self.state.lock();
             if state.progress != Progress::Unconnected {
                 return Err(EINVAL);
             }

@@ -142,6 +142,14 @@ impl State {
                 .is_none_or(|endpoint| endpoint.state.lock().conn.is_closed())
     }
 
+    /// Takes a connection that begins.
+    fn begin(&mut self, endpoint: Arc<Endpoint>) {
+        let Shut { read, write } = self.shut;
+        endpoint.state.lock().conn.begin_shut(read, write);
+        self.progress = Progress::Connecting;
+        self.endpoint = Some(endpoint);
+    }
+
     /// Whether the socket holds a port: its own, or that of a connection that is not over.
     fn is_bound(&self) -> bool {
         self.binding

@@ -20,10 +20,17 @@ impl Stream {
             Some(endpoint) => {
                 let mut state = endpoint.state.lock();
                 let conn = &mut state.conn;
+                let mut mask = 0;
+                let urgent = conn.urgent();
+                if urgent.is_some_and(|urgent| !urgent.was_read) {
+                    mask |= events::URGENT;
+                }
+                // An urgent byte that is next is not there to be read, unless inline.
+                let at_mark = urgent.is_some_and(|urgent| urgent.at == conn.rx_position());
                 let wanted = sk
                     .low_water(false, usize::MAX)
-                    .min(conn.low_water_max() as usize);
-                let mut mask = 0;
+                    .min(conn.low_water_max() as usize)
+                    + usize::from(at_mark && !sk.urgent_inline());
                 if conn.is_over() || (conn.read_ended() && conn.write_ended()) {
                     mask |= events::HUP;
                 }

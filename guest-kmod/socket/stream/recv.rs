@@ -3,6 +3,7 @@
 
 use kernel::{ffi::c_long, iov::IovIterDest, prelude::*};
 
+use super::conn::Connection;
 use super::endpoint::Endpoint;
 use super::Stream;
 use crate::ffi::Sock;
@@ -18,6 +19,8 @@ pub(in crate::socket) struct Flags {
     pub(in crate::socket) all: bool,
     /// `MSG_TRUNC`: drop the bytes instead of copying them, as TCP does.
     pub(in crate::socket) discard: bool,
+    /// `SO_OOBINLINE`: an urgent byte is a byte like others.
+    pub(in crate::socket) inline: bool,
 }
 
 impl Stream {
@@ -67,8 +70,7 @@ impl Stream {
                     None => Ok(received),
                 };
             }
-            let peeked = if flags.peek { received } else { 0 };
-            match await_bytes(sk, &endpoint, timeout, peeked) {
+            match await_bytes(sk, &endpoint, timeout, received, flags) {
                 Ok(left) => timeout = left,
                 Err(_) if received > 0 => return Ok(received),
                 Err(error) => return Err(error),
@@ -76,13 +78,23 @@ impl Stream {
         }
     }
 
-    /// Bytes that can be read now (`FIONREAD`).
+    /// Bytes that can be read now, up to an urgent one (`FIONREAD`).
     ///
     /// # Errors
     ///
     /// `EINVAL` for a listener, as `tcp_ioctl()` says.
-    pub(in crate::socket) fn readable(&self) -> Result<u32> {
-        self.count(|endpoint| endpoint.state.lock().conn.readable())
+    pub(in crate::socket) fn readable(&self, inline: bool) -> Result<u32> {
+        self.count(|endpoint| {
+            let state = endpoint.state.lock();
+            let readable = state.conn.readable();
+            match state.conn.urgent() {
+                Some(urgent) if !inline => {
+                    // At most a ring's size.
+                    readable.min((urgent.at - state.conn.rx_position()) as u32)
+                }
+                _ => readable,
+            }
+        })
     }
 
     /// Bytes that the other side has not reported as taken (`SIOCOUTQ`).
@@ -92,6 +104,46 @@ impl Stream {
     /// `EINVAL` for a listener, as `tcp_ioctl()` says.
     pub(in crate::socket) fn unsent(&self) -> Result<u32> {
         self.count(Endpoint::unsent)
+    }
+
+    /// Receives the urgent byte (`MSG_OOB`): `tcp_recv_urg()`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN` for a listener, `EINVAL` if there is none, or it is to be received inline.
+    pub(in crate::socket) fn receive_urgent(
+        &self,
+        target: &mut IovIterDest<'_>,
+        flags: Flags,
+    ) -> Result<usize> {
+        if self.listener().is_some() {
+            return Err(ENOTCONN);
+        }
+        let endpoint = self.endpoint().ok_or(EINVAL)?;
+        let mut state = endpoint.state.lock();
+        let urgent = state.conn.urgent().filter(|urgent| !urgent.was_read);
+        let urgent = urgent.filter(|_| !flags.inline).ok_or(EINVAL)?;
+        if !flags.peek {
+            state.conn.read_urgent();
+        }
+        drop(state);
+        let byte = endpoint.rx.byte(urgent.at).ok_or(EINVAL)?;
+        if target.is_empty() {
+            return Ok(0);
+        }
+        match target.copy_to_iter(&[byte]) {
+            1 => Ok(1),
+            _ => Err(EFAULT),
+        }
+    }
+
+    /// Whether the next byte is urgent (`SIOCATMARK`).
+    pub(in crate::socket) fn is_at_mark(&self) -> bool {
+        self.endpoint().is_some_and(|endpoint| {
+            let state = endpoint.state.lock();
+            let next = state.conn.rx_position();
+            state.conn.urgent().is_some_and(|urgent| urgent.at == next)
+        })
     }
 
     fn count(&self, count: impl FnOnce(&Endpoint) -> u32) -> Result<u32> {
@@ -111,12 +163,58 @@ fn sk_error_unless(regular: bool, sk: &Sock) -> Option<Error> {
     }
 }
 
-/// Waits until there are bytes behind the `peeked` ones, or never will be.
-fn await_bytes(sk: &Sock, endpoint: &Endpoint, timeout: c_long, peeked: usize) -> Result<c_long> {
+/// Waits until there are bytes to take behind the `received` ones, or never will be.
+fn await_bytes(
+    sk: &Sock,
+    endpoint: &Endpoint,
+    timeout: c_long,
+    received: usize,
+    flags: Flags,
+) -> Result<c_long> {
     sk.wait_until(timeout, || {
         let state = endpoint.state.lock();
-        state.conn.readable() as usize > peeked || state.conn.read_ended()
+        let span = Span::new(&state.conn, usize::MAX, received, flags);
+        span.length > 0 || (span.hole > 0 && !flags.peek) || state.conn.read_ended()
     })
+}
+
+/// Bytes to receive at once.
+struct Span {
+    /// Position of the first.
+    from: u64,
+    length: u32,
+    /// An urgent byte before them, which is left out.
+    hole: u32,
+    /// An urgent byte is next: a receive that has something ends here, so that its user can see the mark.
+    stops_before_more: bool,
+}
+
+impl Span {
+    /// Up to `length` bytes, no further than to the next urgent one (`tcp_recvmsg_locked()`). The `received` ones are still in
+    /// the ring if they were peeked.
+    fn new(conn: &Connection, length: usize, received: usize, flags: Flags) -> Self {
+        let skip = if flags.peek { received } else { 0 };
+        let from = conn.rx_position() + skip as u64;
+        let readable = (conn.readable() as usize).saturating_sub(skip) as u32;
+        let mark = conn.urgent().map(|urgent| urgent.at);
+        let at_mark = mark == Some(from);
+        let hole = u32::from(at_mark && !flags.inline && readable > 0);
+        let start = from + u64::from(hole);
+        let limit = match mark {
+            Some(at) if at > start => at - start,
+            _ => u64::MAX,
+        };
+        let length = (length as u64)
+            .min(u64::from(readable - hole))
+            .min(limit);
+        Self {
+            from: start,
+            // At most a ring's size.
+            length: length as u32,
+            hole,
+            stops_before_more: at_mark,
+        }
+    }
 }
 
 impl Endpoint {
@@ -133,27 +231,28 @@ impl Endpoint {
         flags: Flags,
     ) -> Result<(usize, bool)> {
         let _turn = self.receive_turn.lock();
-        // Peeked bytes are still in the ring; read ones are not.
-        let skip = if flags.peek { received } else { 0 };
-        let (position, readable, ended) = {
+        let (span, ended) = {
             let state = self.state.lock();
-            let readable = (state.conn.readable() as usize).saturating_sub(skip);
-            let position = state.conn.rx_position() + skip as u64;
-            (position, readable, state.conn.read_ended())
+            let span = Span::new(&state.conn, length, received, flags);
+            (span, state.conn.read_ended())
         };
-        // At most a ring's size.
-        let length = length.min(readable) as u32;
-        if length == 0 {
-            return Ok((0, ended));
+        if span.stops_before_more && received > 0 {
+            return Ok((0, true));
+        }
+        if span.length == 0 {
+            if span.hole > 0 && !flags.peek {
+                self.consume(span.hole);
+            }
+            return Ok((0, ended && span.hole == 0));
         }
         let copied = if flags.discard {
-            length
+            span.length
         } else {
-            self.rx.drain(position, length, target)?
+            self.rx.drain(span.from, span.length, target)?
         };
         if !flags.peek {
-            self.rx.release(position, copied);
-            self.consume(copied);
+            self.rx.release(span.from - u64::from(span.hole), span.hole + copied);
+            self.consume(span.hole + copied);
         }
         // Whether the end is reached, the next look decides.
         Ok((copied as usize, false))

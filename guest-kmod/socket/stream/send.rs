@@ -8,7 +8,7 @@ use super::Stream;
 use crate::ffi::Sock;
 
 impl Stream {
-    /// Sends bytes; returns how many. `EPIPE` says that the direction has ended, for which the caller sends SIGPIPE.
+    /// Sends bytes, the last of which may be urgent; returns how many. `EPIPE` says that the direction has ended, for which the caller sends SIGPIPE.
     ///
     /// The order of errors is that of `tcp_sendmsg_locked()` and `sk_stream_error()`.
     pub(in crate::socket) fn send(
@@ -16,14 +16,18 @@ impl Stream {
         sk: &Sock,
         source: &mut IovIterSource<'_>,
         nonblock: bool,
+        urgent: bool,
     ) -> Result<usize> {
         let Some(endpoint) = self.endpoint() else {
             return Err(sk.take_error().unwrap_or(EPIPE));
         };
+        if urgent && !endpoint.carries_urgent() {
+            return Err(EOPNOTSUPP);
+        }
         let mut timeout = sk.send_timeout(nonblock);
         let mut sent = 0;
         loop {
-            match endpoint.send_some(source) {
+            match endpoint.send_some(source, urgent) {
                 Ok(length) => sent += length,
                 Err(_) if sent > 0 => return Ok(sent),
                 Err(error) if error == EPIPE => return Err(sk.take_error().unwrap_or(EPIPE)),
@@ -59,11 +63,11 @@ impl Endpoint {
     /// # Errors
     ///
     /// As [`Self::send_piece`], if nothing was written.
-    fn send_some(&self, source: &mut IovIterSource<'_>) -> Result<usize> {
+    fn send_some(&self, source: &mut IovIterSource<'_>, urgent: bool) -> Result<usize> {
         let _turn = self.send_turn.lock();
         let mut sent = 0;
         loop {
-            match self.send_piece(source) {
+            match self.send_piece(source, urgent) {
                 Ok(0) => return Ok(sent),
                 Ok(length) => sent += length as usize,
                 Err(_) if sent > 0 => return Ok(sent),
@@ -79,7 +83,7 @@ impl Endpoint {
     ///
     /// `EPIPE` if nothing can be written any more; `EFAULT` if the first byte could not be read; `ENOBUFS` if memory is
     /// short.
-    fn send_piece(&self, source: &mut IovIterSource<'_>) -> Result<u32> {
+    fn send_piece(&self, source: &mut IovIterSource<'_>, urgent: bool) -> Result<u32> {
         let (position, room) = self.writable()?;
         let piece = room.min(self.tx.ring().size() / 2);
         let length = u32::try_from(source.len()).map_or(piece, |length| length.min(piece));
@@ -88,7 +92,8 @@ impl Endpoint {
         }
         let copied = self.tx.fill(position, length, source)?;
         // The copy may have slept, and another thread ended the direction meanwhile.
-        if !self.state.lock().conn.wrote(copied) {
+        let last_is_urgent = urgent && source.is_empty();
+        if !self.state.lock().conn.wrote(copied, last_is_urgent) {
             return Err(EPIPE);
         }
         self.submit();

@@ -92,6 +92,8 @@ fn receive_flags() -> impl Strategy<Value = i32> {
         1 => Just(libc::MSG_WAITALL),
         1 => Just(libc::MSG_TRUNC),
         1 => Just(libc::MSG_PEEK | libc::MSG_TRUNC),
+        1 => Just(libc::MSG_OOB),
+        1 => Just(libc::MSG_OOB | libc::MSG_PEEK),
     ]
 }
 
@@ -100,6 +102,7 @@ fn option() -> impl Strategy<Value = (i32, i32)> {
         Just((libc::SOL_SOCKET, libc::SO_REUSEADDR)),
         Just((libc::SOL_SOCKET, libc::SO_REUSEPORT)),
         Just((libc::SOL_SOCKET, libc::SO_KEEPALIVE)),
+        Just((libc::SOL_SOCKET, libc::SO_OOBINLINE)),
         Just((libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)),
         Just((libc::IPPROTO_TCP, libc::TCP_NODELAY)),
     ]
@@ -124,7 +127,13 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
             kind == Kind::Datagram || *port != Port::Of(*slot)
         })
         .prop_map(|(slot, host, port)| Call::Connect(slot, host, port));
-    let send = (slot(), 0..LENGTH).prop_map(|(slot, length)| Call::Send(slot, length, 0));
+    let urgent = match kind {
+        Kind::Stream => libc::MSG_OOB,
+        Kind::Datagram => 0,
+    };
+    let send_flags = prop_oneof![12 => Just(0), 1 => Just(urgent)];
+    let send = (slot(), 0..LENGTH, send_flags)
+        .prop_map(|(slot, length, flags)| Call::Send(slot, length, flags));
     let receive = (slot(), 0..2 * LENGTH, receive_flags())
         .prop_map(|(slot, length, flags)| Call::Receive(slot, length, flags));
     let set = (slot(), option(), 0..2)
