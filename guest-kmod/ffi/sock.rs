@@ -189,8 +189,10 @@ impl Sock {
 /// What a socket gives to the room for bytes of a connection within the guest.
 #[derive(Clone, Copy)]
 pub(crate) struct Shares {
-    send: u32,
-    receive: u32,
+    /// What may wait to be sent.
+    pub(crate) send: u32,
+    /// What may wait to be received.
+    pub(crate) receive: u32,
 }
 
 impl Shares {

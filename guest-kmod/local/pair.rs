@@ -14,7 +14,7 @@ use kernel::{
 };
 
 use super::page_ring::PageRing;
-use crate::ffi::Waker;
+use crate::ffi::{Shares, Waker};
 use crate::proto::{Address, Progress, Request, Status};
 use crate::socket::stream::buffer::Buffer;
 use crate::socket::stream::conn::Connection;
@@ -53,16 +53,16 @@ pub(crate) struct NewPair {
 }
 
 impl Pair {
-    /// Makes both ends, with room for so many bytes from the client and to it.
+    /// Makes both ends, of sockets that give so much to the room for bytes.
     ///
     /// # Errors
     ///
     /// `ENOMEM` or `ENOBUFS` if memory is short.
-    pub(crate) fn new(ends: Ends, capacity: [u32; 2], waker: Waker) -> Result<NewPair> {
+    pub(crate) fn new(ends: Ends, client: Shares, server: Shares, waker: Waker) -> Result<NewPair> {
         let [client_local, client_seen] = ends.client;
         let [server_seen, server_local] = ends.server;
-        let [up, down] = capacity;
-        let (up, down) = (PageRing::new(up)?, PageRing::new(down)?);
+        let up = PageRing::new(client.to(server))?;
+        let down = PageRing::new(server.to(client))?;
         let side = |local| Side {
             endpoint: None,
             local,
@@ -74,30 +74,29 @@ impl Pair {
             }),
             GFP_KERNEL,
         )?;
-        let client = Endpoint::new(
+        let mut conn = Connection::in_guest(server_seen, client_local, *up.ring(), *down.ring());
+        conn.share_with(server.receive);
+        let client_end = Endpoint::new(
             pair.clone(),
             Buffer::Local(up.clone()),
             Buffer::Local(down.clone()),
-            Connection::in_guest(server_seen, client_local, *up.ring(), *down.ring()),
+            conn,
             Some(waker),
         )?;
-        let server = Endpoint::new(
-            pair.clone(),
-            Buffer::Local(down.clone()),
-            Buffer::Local(up.clone()),
-            Connection::accepted(client_seen, server_local, *down.ring(), *up.ring()),
-            None,
-        )?;
+        let mut conn = Connection::accepted(client_seen, server_local, *down.ring(), *up.ring());
+        conn.share_with(client.receive);
+        let (tx, rx) = (Buffer::Local(down), Buffer::Local(up));
+        let server_end = Endpoint::new(pair.clone(), tx, rx, conn, None)?;
         {
             let mut sides = pair.sides.lock();
             let [one, other] = &mut *sides;
-            one.endpoint = Some(client.clone());
-            other.endpoint = Some(server.clone());
+            one.endpoint = Some(client_end.clone());
+            other.endpoint = Some(server_end.clone());
         }
         Ok(NewPair {
             pair,
-            client,
-            server,
+            client: client_end,
+            server: server_end,
         })
     }
 

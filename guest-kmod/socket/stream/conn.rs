@@ -93,6 +93,10 @@ pub(crate) struct Connection {
     shut_rd: bool,
     /// Somebody found no room and is to be woken when there is.
     wants_room: bool,
+    /// Within the guest: what the other side's buffer may hold, which with this side's is the most that is on its way.
+    peer_share: Option<u32>,
+    /// Bytes that may be on their way.
+    tx_limit: u32,
     /// Position of an urgent byte that was written, for the other side to be told.
     tx_urgent: Option<u64>,
     rx_urgent: Option<Urgent>,
@@ -140,6 +144,8 @@ impl Connection {
             shut_wr: false,
             shut_rd: false,
             wants_room: false,
+            peer_share: None,
+            tx_limit: u32::MAX,
             tx_urgent: None,
             rx_urgent: None,
         }
@@ -364,15 +370,29 @@ impl Connection {
         if self.phase == Phase::Connecting {
             return 0;
         }
-        self.tx
+        let credit = self
+            .tx
             .credit(self.tx_produced, self.tx_consumed)
-            .unwrap_or(0)
+            .unwrap_or(0);
+        credit.min(self.tx_limit.saturating_sub(self.unsent()))
+    }
+
+    /// Says that the other side is in this guest, and how much its buffer may hold.
+    pub(crate) fn share_with(&mut self, peer_share: u32) {
+        self.peer_share = Some(peer_share);
+    }
+
+    /// Takes in how much this side's buffer may hold now (`SO_SNDBUF`).
+    pub(crate) fn limit_tx(&mut self, own_share: u32) {
+        if let Some(peer_share) = self.peer_share {
+            self.tx_limit = own_share.saturating_add(peer_share);
+        }
     }
 
     /// Whether enough can be written to wake a writer for: a third of the ring, as for TCP. A device reports after half a
     /// ring, so it never stays below.
     pub(crate) fn has_room(&self) -> bool {
-        self.room() >= self.tx.size() / 3
+        self.room() >= self.tx.size().min(self.tx_limit) / 3
     }
 
     /// Asks for a change to say so when there is [room](Self::has_room).
@@ -442,10 +462,10 @@ impl Connection {
     /// Bytes were read from [`Self::rx_position`] on, at most [`Self::readable`]; the device is told when it is due.
     pub(crate) fn read(&mut self, length: u32) {
         self.rx_consumed += u64::from(length.min(self.readable()));
-        if self.phase == Phase::Connected
-            && !self.rx_eof
-            && self.rx.report_due(self.rx_consumed, self.rx_told)
-        {
+        // Within the guest a report costs nothing, and the writer's limit may be low.
+        let is_due =
+            self.peer_share.is_some() || self.rx.report_due(self.rx_consumed, self.rx_told);
+        if self.phase == Phase::Connected && !self.rx_eof && is_due {
             self.news.update = true;
         }
     }

@@ -131,11 +131,7 @@ impl Stream {
         let server = listener
             .as_ref()
             .map_or(shares, |listener| listener.shares());
-        let new = Pair::new(
-            ends,
-            [shares.to(server), server.to(shares)],
-            sk.waker(),
-        )?;
+        let new = Pair::new(ends, shares, server, sk.waker())?;
         {
             // Still unconnected: it is this thread's turn.
             let mut state = self.state.lock();

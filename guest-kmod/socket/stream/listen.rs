@@ -10,7 +10,7 @@ use crate::local::listener::Listener;
 use crate::local::ports::{Binding, Protocol, Scope};
 use crate::local::route;
 use crate::proto::Family;
-use crate::socket::reuse;
+use crate::socket::{reuse, Shut};
 
 impl Stream {
     /// `listen()`. A socket that listens already gets the new backlog only.
@@ -111,7 +111,10 @@ impl Stream {
             if let (Some(_), Some(binding)) = (&listener, &state.binding) {
                 binding.unlisten();
             }
-            let binding = listener.as_ref().and_then(|_| state.give_up_port());
+            let binding = listener.as_ref().and_then(|_| {
+                state.shut = Shut::default();
+                state.give_up_port()
+            });
             drop(state);
             drop(binding);
             listener

@@ -20,6 +20,7 @@ impl Stream {
             Some(endpoint) => {
                 let mut state = endpoint.state.lock();
                 let conn = &mut state.conn;
+                conn.limit_tx(sk.shares().send);
                 let mut mask = 0;
                 let urgent = conn.urgent();
                 if urgent.is_some_and(|urgent| !urgent.was_read) {

@@ -240,10 +240,11 @@ impl Endpoint {
             return Ok((0, true));
         }
         if span.length == 0 {
-            if span.hole > 0 && !flags.peek {
+            let steps_over = span.hole > 0 && !flags.peek;
+            if steps_over {
                 self.consume(span.hole);
             }
-            return Ok((0, ended && span.hole == 0));
+            return Ok((0, ended && !steps_over));
         }
         let copied = if flags.discard {
             span.length

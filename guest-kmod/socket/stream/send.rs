@@ -24,6 +24,7 @@ impl Stream {
         if urgent && !endpoint.carries_urgent() {
             return Err(EOPNOTSUPP);
         }
+        endpoint.limit_tx(sk);
         let mut timeout = sk.send_timeout(nonblock);
         let mut sent = 0;
         loop {
@@ -58,6 +59,11 @@ fn await_room(sk: &Sock, endpoint: &Endpoint, timeout: c_long) -> Result<c_long>
 }
 
 impl Endpoint {
+    /// Takes in how much the socket's buffer may hold now.
+    pub(super) fn limit_tx(&self, sk: &Sock) {
+        self.state.lock().conn.limit_tx(sk.shares().send);
+    }
+
     /// Writes what there is room for. What was written before an error counts; the next call finds the error again.
     ///
     /// # Errors
