@@ -102,20 +102,9 @@ impl Sock {
         unsafe { raw::nexus_sk_urginline(self.as_raw()) }
     }
 
-    /// What the socket gives to the room of a connection within the guest (`SO_SNDBUF`, `SO_RCVBUF`).
+    /// What the socket gives to the room of a connection within the guest.
     pub(crate) fn shares(&self) -> Shares {
-        let share = |bytes: c_int| u32::try_from(bytes).unwrap_or(Shares::DEFAULT);
-        // SAFETY: As above.
-        let (send, receive) = unsafe {
-            (
-                raw::nexus_sk_sndbuf(self.as_raw()),
-                raw::nexus_sk_rcvbuf(self.as_raw()),
-            )
-        };
-        Shares {
-            send: share(send),
-            receive: share(receive),
-        }
+        self.waker().shares()
     }
 
     /// Has generic code see a listener, or not (`SO_ACCEPTCONN`).
@@ -228,6 +217,22 @@ impl Waker {
     pub(crate) fn wake(&self, events: u32) {
         // SAFETY: The sock lives by the type invariants; waking is allowed in any context.
         unsafe { raw::nexus_sk_wake(self.as_raw(), events) }
+    }
+
+    /// What the socket gives to the room of a connection within the guest (`SO_SNDBUF`, `SO_RCVBUF`).
+    pub(crate) fn shares(&self) -> Shares {
+        let share = |bytes: c_int| u32::try_from(bytes).unwrap_or(Shares::DEFAULT);
+        // SAFETY: The sock lives by the type invariants.
+        let (send, receive) = unsafe {
+            (
+                raw::nexus_sk_sndbuf(self.as_raw()),
+                raw::nexus_sk_rcvbuf(self.as_raw()),
+            )
+        };
+        Shares {
+            send: share(send),
+            receive: share(receive),
+        }
     }
 
     /// Sends SIGURG to whoever asked for it (`F_SETOWN`).

@@ -41,7 +41,6 @@ struct Queue {
 #[pin_data]
 pub(crate) struct Listener {
     family: Family,
-    shares: Shares,
     #[pin]
     queue: SpinLock<Queue>,
 }
@@ -55,7 +54,6 @@ impl Listener {
     pub(crate) fn new(
         family: Family,
         backlog: u32,
-        shares: Shares,
         waker: Waker,
     ) -> Result<Arc<Self>> {
         let queue = Queue {
@@ -67,7 +65,6 @@ impl Listener {
         Arc::pin_init(
             pin_init!(Self {
                 family,
-                shares,
                 queue <- new_spinlock!(queue, "nexus_listener"),
             }),
             GFP_KERNEL,
@@ -79,9 +76,9 @@ impl Listener {
         self.family
     }
 
-    /// What its sockets give to the room of a connection.
-    pub(crate) fn shares(&self) -> Shares {
-        self.shares
+    /// What a socket that it accepts gives to the room of a connection; `None` if it no longer listens.
+    pub(crate) fn shares(&self) -> Option<Shares> {
+        self.queue.lock().waker.as_ref().map(Waker::shares)
     }
 
     /// Changes the backlog.

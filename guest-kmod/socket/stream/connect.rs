@@ -130,7 +130,8 @@ impl Stream {
         let shares = sk.shares();
         let server = listener
             .as_ref()
-            .map_or(shares, |listener| listener.shares());
+            .and_then(|listener| listener.shares())
+            .unwrap_or(shares);
         let new = Pair::new(ends, shares, server, sk.waker())?;
         {
             // Still unconnected: it is this thread's turn.

@@ -31,7 +31,7 @@ impl Stream {
             }
             state.options.only_v6()
         };
-        let listener = Listener::new(self.family, backlog, sk.shares(), sk.waker())?;
+        let listener = Listener::new(self.family, backlog, sk.waker())?;
         let bound = self.state.lock().binding.is_some();
         let fresh = if bound {
             None
