@@ -75,6 +75,8 @@ impl Stream {
             }
         }
         let to = self.reachable(peer.ip)?;
+        // An error of an earlier connection is none of this one's (`tcp_connect_init()`).
+        let _ = sk.take_error();
         let endpoint = match route::within_guest(to) {
             Some((to, from)) => self.start_within(sk, peer, to, from)?,
             None => self.start_without(sk, peer)?,

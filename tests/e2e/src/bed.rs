@@ -119,6 +119,11 @@ pub(crate) fn enter_network() -> Result<()> {
     // Two retransmissions of a SYN, about seven seconds, instead of two minutes.
     std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "2")
         .context("cannot shorten the connect timeout")?;
+    // Linux is the model of guests, which are told of every refused datagram.
+    for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
+        std::fs::write(format!("/proc/sys/net/{limit}"), "0")
+            .with_context(|| format!("cannot lift the limit {limit}"))?;
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //!
 //! What differs between two honest kernels is not generated: how much fits before a socket is full, how long a closed
 //! connection keeps its port (TIME_WAIT), when an acknowledgement arrives; nor is what no program means: a TCP connection of a
-//! socket with itself.
+//! socket with itself, or a socket that speaks IPv4 and IPv6 in turn.
 
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ fn script(kind: Kind) -> impl Strategy<Value = Vec<Call>> {
 
 /// Calls that connect two sockets, as random ones seldom do.
 fn connection() -> impl Strategy<Value = Vec<Call>> {
-    (host(), host()).prop_map(|(at, to)| {
+    (host(), one_family()).prop_map(|(at, to)| {
         vec![
             Call::Bind(0, at, Port::Zero),
             Call::Listen(0, 2),
@@ -56,7 +56,7 @@ fn connection() -> impl Strategy<Value = Vec<Call>> {
 
 /// Calls that lead datagrams from one socket to another.
 fn association() -> impl Strategy<Value = Vec<Call>> {
-    (host(), host()).prop_map(|(at, to)| {
+    (one_family(), one_family()).prop_map(|(at, to)| {
         vec![
             Call::Bind(0, at, Port::Zero),
             Call::Connect(1, to, Port::Of(0)),
@@ -81,7 +81,18 @@ fn host() -> impl Strategy<Value = Host> {
     ]
 }
 
-fn port() -> impl Strategy<Value = Port> {
+/// Addresses that are not IPv4's on a socket of IPv6: one that spoke both leaves its own address to chance.
+fn one_family() -> impl Strategy<Value = Host> {
+    prop_oneof![3 => Just(Host::Loopback), 1 => Just(Host::Any)]
+}
+
+/// Where streams connect: to the socket that listens, to one that may, or to nobody.
+fn stream_port() -> impl Strategy<Value = Port> {
+    prop_oneof![8 => Just(Port::Of(0)), 1 => Just(Port::Of(1)), 1 => Just(Port::Nobody)]
+}
+
+/// Where datagrams go.
+fn datagram_port() -> impl Strategy<Value = Port> {
     prop_oneof![8 => slot().prop_map(Port::Of), 1 => Just(Port::Nobody)]
 }
 
@@ -119,14 +130,17 @@ fn question() -> impl Strategy<Value = (i32, i32)> {
 }
 
 fn call(kind: Kind) -> BoxedStrategy<Call> {
-    let bind = (slot(), host(), prop_oneof![5 => Just(Port::Zero), 1 => slot().prop_map(Port::Of)])
-        .prop_map(|(slot, host, port)| Call::Bind(slot, host, port));
-    // TCP connects a socket even with itself.
-    let connect = (slot(), host(), port())
-        .prop_filter("a connection with itself", move |(slot, _, port)| {
-            kind == Kind::Datagram || *port != Port::Of(*slot)
-        })
-        .prop_map(|(slot, host, port)| Call::Connect(slot, host, port));
+    let bind = (slot(), host()).prop_map(|(slot, host)| Call::Bind(slot, host, Port::Zero));
+    let connect = match kind {
+        // TCP connects a socket even with itself.
+        Kind::Stream => (slot(), one_family(), stream_port())
+            .prop_filter("a connection with itself", |(slot, _, port)| {
+                *port != Port::Of(*slot)
+            })
+            .boxed(),
+        Kind::Datagram => (slot(), one_family(), datagram_port()).boxed(),
+    };
+    let connect = connect.prop_map(|(slot, host, port)| Call::Connect(slot, host, port));
     let urgent = match kind {
         Kind::Stream => libc::MSG_OOB,
         Kind::Datagram => 0,
@@ -146,7 +160,7 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
         6 => connect,
         8 => send,
         8 => receive,
-        3 => (slot(), 0..3).prop_map(|(slot, how)| Call::Shutdown(slot, how)),
+        3 => (1..SLOTS, 0..3).prop_map(|(slot, how)| Call::Shutdown(slot, how)),
         2 => slot().prop_map(Call::Close),
         6 => slot().prop_map(Call::Poll),
         2 => slot().prop_map(Call::LocalName),
@@ -156,7 +170,7 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
         2 => slot().prop_map(Call::Readable),
         1 => slot().prop_map(Call::Disconnect),
         1 => socket,
-        1 => (slot(), slot()).prop_map(|(slot, into)| Call::Duplicate(slot, into)),
+        1 => (2..SLOTS, 2..SLOTS).prop_map(|(slot, into)| Call::Duplicate(slot, into)),
         2 => (slot(), prop_oneof![Just(0), Just(libc::EPOLLET.cast_unsigned())])
             .prop_map(|(slot, flags)| Call::Watch(slot, flags)),
         3 => Just(Call::Wait),
@@ -171,7 +185,7 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
         .boxed(),
         Kind::Datagram => prop_oneof![
             50 => common,
-            12 => (slot(), 0..LENGTH, host(), port())
+            12 => (slot(), 0..LENGTH, one_family(), datagram_port())
                 .prop_map(|(slot, length, host, port)| Call::SendTo(slot, length, 0, host, port)),
         ]
         .boxed(),

@@ -17,6 +17,7 @@ mod python_image;
 mod restart;
 mod secret;
 mod slow_reader;
+mod socket_model;
 mod stream_calls;
 
 /// A case.
@@ -32,6 +33,7 @@ pub(crate) struct Case {
 /// All cases.
 pub(crate) const ALL: &[&Case] = &[
     &stream_calls::CASE,
+    &socket_model::CASE,
     &connect_errors::CASE,
     &data_path::CASE,
     &bulk::CASE,
