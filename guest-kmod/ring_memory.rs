@@ -87,6 +87,33 @@ impl RingMemory {
         })
     }
 
+    /// Writes bytes to `position` and on; as many as the ring has room for.
+    pub(crate) fn put(&self, position: u64, bytes: &[u8]) {
+        let mut rest = bytes;
+        self.each_run(position, bytes.len() as u32, |at, length| {
+            let (now, later) = rest.split_at(length.min(rest.len()));
+            // SAFETY: `at` has room for `length` bytes within the ring, of which nobody has a reference.
+            unsafe { core::ptr::copy_nonoverlapping(now.as_ptr(), at.cast(), now.len()) };
+            rest = later;
+            now.len()
+        });
+    }
+
+    /// Reads bytes from `position` on.
+    pub(crate) fn get(&self, position: u64, bytes: &mut [u8]) {
+        let mut filled = 0;
+        self.each_run(position, bytes.len() as u32, |at, length| {
+            let Some(part) = bytes.get_mut(filled..filled + length) else {
+                return 0;
+            };
+            // SAFETY: `at` begins `length` bytes within the ring. The device may change them meanwhile; whatever is read is a
+            // copy, and any bytes are valid.
+            unsafe { core::ptr::copy_nonoverlapping(at.cast(), part.as_mut_ptr(), length) };
+            filled += length;
+            length
+        });
+    }
+
     /// Calls `copy` for each contiguous run until one is cut short; returns the sum of what it returned.
     fn each_run(
         &self,

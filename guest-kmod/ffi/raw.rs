@@ -81,6 +81,10 @@ extern "C" {
     ) -> c_int;
     pub(crate) fn nexus_put_int(address: c_ulong, value: c_int) -> c_int;
 
+    pub(crate) fn nexus_interface_add(v4: *const u8, v6: *const u8) -> c_int;
+    pub(crate) fn nexus_interface_remove();
+    pub(crate) fn nexus_interface_ioctl(command: c_uint, argument: c_ulong) -> c_int;
+
     pub(crate) fn nexus_ring_alloc(size: c_uint, last_try: bool) -> *mut c_void;
     pub(crate) fn nexus_ring_free(start: *mut c_void, size: c_uint);
     pub(crate) fn nexus_ring_address(start: *mut c_void) -> u64;
@@ -96,6 +100,7 @@ extern "C" {
     pub(crate) fn nexus_device_ready(vdev: *mut VirtioDevice);
     pub(crate) fn nexus_device_quiesce(vdev: *mut VirtioDevice);
     pub(crate) fn nexus_device_delete_queues(vdev: *mut VirtioDevice);
+    pub(crate) fn nexus_device_features(vdev: *mut VirtioDevice) -> u64;
     pub(crate) fn nexus_device_config(vdev: *mut VirtioDevice, to: *mut c_void, length: c_uint);
     pub(crate) fn nexus_queue_add_out(
         vq: *mut Virtqueue,

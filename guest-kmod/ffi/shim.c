@@ -14,6 +14,10 @@
 /* Left by virtio for experiments (virtio 1.3, section 5). */
 #define NEXUS_DEVICE_ID 63
 #define NEXUS_F_STREAM 0
+#define NEXUS_F_DATAGRAM 1
+#define NEXUS_F_OPTIONS 3
+#define NEXUS_F_INTERFACE 6
+#define NEXUS_F_BIND 7
 
 /* Sockets. */
 
@@ -30,6 +34,7 @@ static struct nexus_sock *nexus_sock(struct sock *sk)
 static struct proto nexus_proto = {
 	.name = "NEXUS",
 	.owner = THIS_MODULE,
+	.keepalive = nexus_keepalive,
 	.obj_size = sizeof(struct nexus_sock),
 };
 
@@ -375,6 +380,10 @@ static const struct virtio_device_id nexus_ids[] = {
 
 static const unsigned int nexus_features[] = {
 	NEXUS_F_STREAM,
+	NEXUS_F_DATAGRAM,
+	NEXUS_F_OPTIONS,
+	NEXUS_F_INTERFACE,
+	NEXUS_F_BIND,
 };
 
 /* Takes back what the transport would accept and version 1 of the protocol does not have. */
@@ -446,6 +455,18 @@ void nexus_device_quiesce(struct virtio_device *vdev)
 void nexus_device_delete_queues(struct virtio_device *vdev)
 {
 	vdev->config->del_vqs(vdev);
+}
+
+/* The features of our own that both sides have. */
+u64 nexus_device_features(struct virtio_device *vdev)
+{
+	u64 features = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(nexus_features); i++)
+		if (virtio_has_feature(vdev, nexus_features[i]))
+			features |= BIT_ULL(nexus_features[i]);
+	return features;
 }
 
 void nexus_device_config(struct virtio_device *vdev, void *to, unsigned int length)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What crosses between the Rust code and the kernel's C: first what shim.c gives to Rust, then what Rust gives to
- * shim.c. ffi/raw.rs has the same list in Rust.
+ * What crosses between the Rust code and the kernel's C: first what shim.c and interface.c give to Rust, then what Rust
+ * gives to shim.c. ffi/raw.rs has the same list in Rust.
  */
 #ifndef NEXUS_SHIM_H
 #define NEXUS_SHIM_H
@@ -40,6 +40,11 @@ void nexus_send_sigpipe(void);
 int nexus_read_option(sockptr_t value, unsigned int length, bool short_too, int *out);
 int nexus_put_int(unsigned long address, int value);
 
+/* What programs see of the network: interface.c. */
+int nexus_interface_add(const u8 v4[4], const u8 v6[16]);
+void nexus_interface_remove(void);
+int nexus_interface_ioctl(unsigned int command, unsigned long argument);
+
 /* Memory that the device may reach. */
 void *nexus_ring_alloc(unsigned int size, bool last_try);
 void nexus_ring_free(void *start, unsigned int size);
@@ -54,6 +59,7 @@ int nexus_device_queues(struct virtio_device *vdev, struct virtqueue *queues[2])
 void nexus_device_ready(struct virtio_device *vdev);
 void nexus_device_quiesce(struct virtio_device *vdev);
 void nexus_device_delete_queues(struct virtio_device *vdev);
+u64 nexus_device_features(struct virtio_device *vdev);
 void nexus_device_config(struct virtio_device *vdev, void *to, unsigned int length);
 struct virtio_device *nexus_queue_device(struct virtqueue *vq);
 int nexus_queue_add_out(struct virtqueue *vq, void *buffer, unsigned int length, void *token);
@@ -74,6 +80,7 @@ int nexus_ioctl(struct socket *sock, unsigned int command, unsigned long argumen
 int nexus_shutdown(struct socket *sock, int how);
 int nexus_setsockopt(struct socket *sock, int level, int name, sockptr_t value, unsigned int length);
 int nexus_getsockopt(struct socket *sock, int level, int name, sockopt_t *value);
+void nexus_keepalive(struct sock *sk, int on);
 int nexus_sendmsg(struct socket *sock, struct msghdr *message, size_t length);
 int nexus_recvmsg(struct socket *sock, struct msghdr *message, size_t length, int flags);
 

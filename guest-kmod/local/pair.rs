@@ -191,6 +191,10 @@ impl Link for Pair {
     fn delivers_at_once(&self) -> bool {
         true
     }
+
+    fn takes_options(&self) -> bool {
+        false
+    }
 }
 
 impl Side {

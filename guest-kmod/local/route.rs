@@ -6,6 +6,7 @@
 use kernel::prelude::*;
 
 use crate::proto::{Address, Family, Ip};
+use crate::virtio;
 
 /// A canonical address with a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,14 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
+    /// The spot that an address stands for.
+    pub(crate) fn of(address: &Address) -> Self {
+        Self {
+            ip: canonical(address.ip),
+            port: address.port,
+        }
+    }
+
     /// As a socket of the family shows it.
     pub(crate) fn shown_to(self, family: Family) -> Address {
         Address {
@@ -78,7 +87,7 @@ pub(crate) fn is_own(ip: Ip) -> bool {
     match ip {
         Ip::V4([127, ..]) => true,
         Ip::V6(ip) if ip == LOOPBACK_V6 => true,
-        _ => false,
+        ip => virtio::interface().is_some_and(|interface| interface.has(ip)),
     }
 }
 
@@ -99,6 +108,17 @@ pub(crate) fn meant(ip: Ip, family: Family, only_v6: bool, bound: Option<Ip>) ->
         (Ip::V6(_), Some(Ip::V4(_))) => Err(EAFNOSUPPORT),
         _ => Ok(ip),
     }
+}
+
+/// Whether the address is loopback's, from which nothing leaves the guest.
+pub(crate) fn is_loopback(ip: Ip) -> bool {
+    matches!(ip, Ip::V4([127, ..])) || ip == Ip::V6(LOOPBACK_V6)
+}
+
+/// The address from which what leaves the guest comes.
+pub(crate) fn outward(family: Family) -> Ip {
+    let unknown = Address::unspecified(family).ip;
+    virtio::interface().map_or(unknown, |interface| interface.address(family))
 }
 
 /// Where a packet to the address goes if it stays in the guest, and the address it comes from; `None` if it leaves the guest.

@@ -26,6 +26,9 @@ use stream::info::TCP_INFO_SIZE;
 use stream::recv::Flags;
 use stream::Stream;
 
+const SOL_SOCKET: c_int = 1;
+const SO_KEEPALIVE: c_int = 9;
+
 /// A socket of one kind, from `socket()` until the last reference to its `struct sock` goes.
 pub(crate) enum Socket {
     /// TCP
@@ -197,7 +200,7 @@ impl Socket {
     fn readable(&self, sk: &Sock) -> Result<u32> {
         match self {
             Self::Stream(stream) => stream.readable(sk.urgent_inline()),
-            Self::Datagram(datagram) => Ok(datagram.readable()),
+            Self::Datagram(datagram) => Ok(datagram.readable(sk)),
         }
     }
 
@@ -222,6 +225,13 @@ impl Socket {
         match self {
             Self::Stream(stream) => stream.set_option(level, name, value),
             Self::Datagram(datagram) => datagram.set_option(level, name, value),
+        }
+    }
+
+    /// `SO_KEEPALIVE`, which generic code has stored.
+    fn set_keep_alive(&self, on: bool) {
+        if let Self::Stream(stream) = self {
+            stream.tell_option(SOL_SOCKET, SO_KEEPALIVE, c_int::from(on));
         }
     }
 

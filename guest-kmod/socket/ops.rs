@@ -283,8 +283,8 @@ unsafe extern "C" fn nexus_ioctl(
         FIONREAD => socket.readable(sk),
         SIOCATMARK => socket.is_at_mark(),
         SIOCOUTQ => socket.unsent(),
-        // The generic code knows it or says ENOTTY.
-        _ => return ENOIOCTLCMD.to_errno(),
+        // SAFETY: Any address may be given; a bad one is an error. What it does not know, the generic code does, or says ENOTTY.
+        _ => return unsafe { raw::nexus_interface_ioctl(command, argument) },
     };
     match count {
         // SAFETY: Any address may be given; a bad one is an error. Counts are below a ring's size.
@@ -336,6 +336,20 @@ unsafe extern "C" fn nexus_setsockopt(
         return read;
     }
     errno(socket.set_option(level, name, number))
+}
+
+/// `proto.keepalive`: `SO_KEEPALIVE` was set.
+///
+/// # Safety
+///
+/// Called by the generic socket code only, which passes a valid sock, in a system call on its socket.
+#[no_mangle]
+unsafe extern "C" fn nexus_keepalive(sk: *mut bindings::sock, on: c_int) {
+    // SAFETY: `sk` is ours, and lives as long as the call.
+    let private = unsafe { raw::nexus_sk_private(sk) };
+    // SAFETY: The private pointer is a `KBox<Socket>` that lives as long as `sk`; nobody borrows it mutably.
+    let socket = unsafe { KBox::<Socket>::borrow(private) };
+    socket.set_keep_alive(on != 0);
 }
 
 /// `proto_ops.getsockopt_iter`

@@ -132,6 +132,7 @@ static inline void interrupt_in(int milliseconds, int flags)
 #define RUN(call)                                                                                   \
 	do {                                                                                        \
 		struct timespec from, to;                                                           \
+		setvbuf(stdout, NULL, _IONBF, 0);                                                   \
 		clock_gettime(CLOCK_MONOTONIC, &from);                                              \
 		call;                                                                               \
 		clock_gettime(CLOCK_MONOTONIC, &to);                                                \

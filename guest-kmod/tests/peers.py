@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""The peers that the checks of this folder talk to: one small server per port, on 127.0.0.1 and ::1."""
+"""The peers that the checks of this folder talk to: one small server per port, on the addresses given, or 127.0.0.1."""
 
 import contextlib
 import socket
 import struct
+import sys
 import threading
 import time
 
@@ -106,17 +107,18 @@ def run(peer, connection):
         peer(connection)
 
 
-def listen(family, address, peer):
-    with socket.create_server(address, family=family, backlog=512) as listener:
-        while True:
-            connection, _ = listener.accept()
-            threading.Thread(target=run, args=(peer, connection), daemon=True).start()
+def serve(listener, peer):
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=run, args=(peer, connection), daemon=True).start()
 
 
 def main():
-    for port, peer in enumerate(PEERS, start=7001):
-        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
-            threading.Thread(target=listen, args=(family, (host, port), peer)).start()
+    for host in sys.argv[1:] or ["127.0.0.1"]:
+        for port, peer in enumerate(PEERS, start=7001):
+            listener = socket.create_server((host, port), backlog=512)
+            threading.Thread(target=serve, args=(listener, peer)).start()
+    print("ready", flush=True)
 
 
 main()

@@ -14,6 +14,7 @@ use kernel::{
 use super::queue::{EventQueue, RequestQueue};
 use crate::ffi::raw::Virtqueue;
 use crate::module_parameters;
+use crate::proto::config::feature;
 use crate::proto::{limits, Config, Event, Message, SocketId};
 use crate::ring_memory::RingMemory;
 use crate::socket::stream::endpoint::{Endpoint, Link};
@@ -59,12 +60,13 @@ struct Inner {
 #[pin_data]
 pub(crate) struct Device {
     config: Config,
+    features: u64,
     #[pin]
     inner: SpinLockIrq<Inner>,
 }
 
 impl Device {
-    pub(super) fn new(config: Config) -> Result<Arc<Self>> {
+    pub(super) fn new(config: Config, features: u64) -> Result<Arc<Self>> {
         let inner = Inner {
             queues: None,
             table: Table::new(config.max_sockets),
@@ -75,10 +77,16 @@ impl Device {
         Arc::pin_init(
             pin_init!(Self {
                 config,
+                features,
                 inner <- new_spinlock_irq!(inner, "nexus_device"),
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Whether both sides have this feature.
+    pub(crate) fn has(&self, feature: u64) -> bool {
+        self.features & feature != 0
     }
 
     pub(super) fn attach(&self, queues: Queues) {
@@ -168,6 +176,10 @@ impl Link for Device {
 
     fn delivers_at_once(&self) -> bool {
         false
+    }
+
+    fn takes_options(&self) -> bool {
+        self.has(feature::OPTIONS)
     }
 }
 

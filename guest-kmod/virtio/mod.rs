@@ -15,7 +15,8 @@ use kernel::{
 };
 
 use crate::ffi::raw::{self, VirtioDevice, Virtqueue};
-use crate::proto::{config, Config};
+use crate::proto::config::{self, feature};
+use crate::proto::{Config, Family, Ip};
 
 pub(crate) use device::Device;
 use device::Queues;
@@ -23,6 +24,38 @@ use device::Queues;
 global_lock! {
     // SAFETY: Initialised by `init()`, before the driver is registered and any socket can exist.
     unsafe(uninit) static CURRENT: Mutex<Option<Arc<Device>>> = None;
+}
+
+global_lock! {
+    // SAFETY: As above.
+    unsafe(uninit) static INTERFACE: SpinLock<Option<Interface>> = None;
+}
+
+/// The guest's own addresses beside loopback.
+#[derive(Clone, Copy)]
+pub(crate) struct Interface {
+    v4: [u8; 4],
+    v6: [u8; 16],
+}
+
+impl Interface {
+    /// Whether the canonical address is one of them.
+    pub(crate) fn has(&self, ip: Ip) -> bool {
+        ip == Ip::V4(self.v4) || ip == Ip::V6(self.v6)
+    }
+
+    /// The address of a family.
+    pub(crate) fn address(&self, family: Family) -> Ip {
+        match family {
+            Family::V4 => Ip::V4(self.v4),
+            Family::V6 => Ip::V6(self.v6),
+        }
+    }
+}
+
+/// The guest's own addresses, if the device says them. Never sleeps.
+pub(crate) fn interface() -> Option<Interface> {
+    *INTERFACE.lock()
 }
 
 /// The device that sockets use.
@@ -37,7 +70,9 @@ pub(crate) fn current() -> Option<Arc<Device>> {
 /// Must be called once, before anything else of this module.
 pub(crate) unsafe fn init() {
     // SAFETY: The caller promises that this happens once.
-    unsafe { CURRENT.init() }
+    unsafe { CURRENT.init() };
+    // SAFETY: As above.
+    unsafe { INTERFACE.init() }
 }
 
 /// The registration of the driver; dropping it removes the device.
@@ -79,7 +114,9 @@ unsafe fn probe(vdev: *mut VirtioDevice) -> Result {
         pr_err!("cannot drive the device: {}\n", format_args!("{error}"));
         EINVAL
     })?;
-    let device = Device::new(config)?;
+    // SAFETY: `vdev` is valid, and its features are negotiated before its probe.
+    let features = unsafe { raw::nexus_device_features(vdev) };
+    let device = Device::new(config, features)?;
     // SAFETY: `vdev` is valid; its callbacks find an `Arc<Device>` in its private pointer, which `remove()` takes back.
     unsafe { raw::nexus_device_set_private(vdev, device.clone().into_foreign()) };
     // SAFETY: `vdev` is valid, and its private pointer is set.
@@ -92,6 +129,12 @@ unsafe fn probe(vdev: *mut VirtioDevice) -> Result {
                 unsafe { stop(vdev) };
             } else {
                 *registered = Some(device);
+                if features & feature::INTERFACE != 0 {
+                    show_interface(Interface {
+                        v4: config.address_v4,
+                        v6: config.address_v6,
+                    });
+                }
             }
             started
         }
@@ -100,6 +143,18 @@ unsafe fn probe(vdev: *mut VirtioDevice) -> Result {
             drop(unsafe { Arc::<Device>::from_foreign(raw::nexus_device_private(vdev)) });
             Err(error)
         }
+    }
+}
+
+/// Lets programs see the guest's addresses. Without it sockets work all the same, so a failure is only logged.
+fn show_interface(interface: Interface) {
+    *INTERFACE.lock() = Some(interface);
+    // SAFETY: Both point to as many bytes as addresses of their family have. There is one device, so this happens once until
+    // `nexus_interface_remove()`.
+    let added =
+        unsafe { raw::nexus_interface_add(interface.v4.as_ptr(), interface.v6.as_ptr()) };
+    if added != 0 {
+        pr_err!("no interface can be shown: error {added}\n");
     }
 }
 
@@ -190,6 +245,9 @@ unsafe extern "C" fn nexus_probe(vdev: *mut VirtioDevice) -> c_int {
 #[no_mangle]
 unsafe extern "C" fn nexus_remove(vdev: *mut VirtioDevice) {
     *CURRENT.lock() = None;
+    *INTERFACE.lock() = None;
+    // SAFETY: No requirements.
+    unsafe { raw::nexus_interface_remove() };
     // SAFETY: The virtio core calls this once for a device that was probed.
     unsafe { stop(vdev) }
 }

@@ -3,6 +3,7 @@
 
 use kernel::prelude::*;
 
+use super::outside::Outside;
 use super::{Datagram, Peer};
 use crate::ffi::Sock;
 use crate::local::ports::{Binding, Protocol, Scope};
@@ -71,7 +72,13 @@ impl Datagram {
         };
         self.autobind(sk)?;
         let to = self.meant(&address)?;
-        let (ip, from) = route::within_guest(to.ip).ok_or(ENETUNREACH)?;
+        let (ip, from) = match route::within_guest(to.ip) {
+            Some(within) => within,
+            None => {
+                self.open_outside(sk)?;
+                (to.ip, route::outward(route::family_of(to.ip)))
+            }
+        };
         let spot = Spot { ip, ..to };
         let _turn = self.setup_turn.lock();
         let mut state = self.state.lock();
@@ -85,6 +92,21 @@ impl Datagram {
             address: spot.shown_to(self.family),
         });
         Ok(())
+    }
+
+    /// Opens the way out of the guest, unless it is open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outside::open`].
+    pub(super) fn open_outside(&self, sk: &Sock) -> Result<Outside> {
+        let _turn = self.setup_turn.lock();
+        if let Some(outside) = self.outside() {
+            return Ok(outside);
+        }
+        let outside = Outside::open(sk, self.family)?;
+        self.state.lock().outside = Some(outside.clone());
+        Ok(outside)
     }
 
     /// Where datagrams to the address go.

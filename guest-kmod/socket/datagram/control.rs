@@ -27,8 +27,10 @@ const IPV6_HOPLIMIT: c_int = 52;
 const IPV6_RECVTCLASS: c_int = 66;
 const IPV6_TCLASS: c_int = 67;
 
-/// Index of the loopback interface, over which everything within the guest goes.
+/// Index of the loopback interface.
 const LOOPBACK_INDEX: c_int = 1;
+/// Index of the interface that leads out of the guest.
+const INTERFACE_INDEX: c_int = 2;
 
 /// What a datagram's header says beside addresses.
 #[derive(Clone, Copy)]
@@ -42,6 +44,15 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    /// Of a datagram from outside, whose header the device does not pass on: as if it came from the next host.
+    pub(super) fn unknown() -> Self {
+        Self {
+            hops: 64,
+            service: 0,
+            from: None,
+        }
+    }
+
     /// As the socket's options say.
     pub(super) fn new(options: &Options, to: Ip) -> Self {
         let (hops, service) = match to {
@@ -165,19 +176,29 @@ pub(super) fn tell(options: &Options, family: Family, parcel: &Parcel, message: 
 /// `struct in_pktinfo`
 fn pktinfo_v4(to: [u8; 4]) -> [u8; 12] {
     let mut info = [0; 12];
-    put(&mut info, 0, &LOOPBACK_INDEX.to_ne_bytes());
+    put(&mut info, 0, &interface_index(Ip::V4(to)).to_ne_bytes());
     put(&mut info, 4, &to);
     put(&mut info, 8, &to);
     info
 }
 
+/// Index of the interface that a datagram to the address came by.
+fn interface_index(to: Ip) -> c_int {
+    if route::is_loopback(to) {
+        LOOPBACK_INDEX
+    } else {
+        INTERFACE_INDEX
+    }
+}
+
 /// `struct in6_pktinfo`
 fn pktinfo_v6(to: Ip) -> [u8; 20] {
+    let index = interface_index(to);
     let mut info = [0; 20];
     if let Ip::V6(to) = route::shown_to(Family::V6, to) {
         put(&mut info, 0, &to);
     }
-    put(&mut info, 16, &LOOPBACK_INDEX.to_ne_bytes());
+    put(&mut info, 16, &index.to_ne_bytes());
     info
 }
 

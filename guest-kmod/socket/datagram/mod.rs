@@ -4,9 +4,11 @@
 //! - [`bind`]: addresses: `bind()`, `connect()`, `getsockname()`, `getpeername()`.
 //! - [`send`], [`recv`], [`poll`]: the other system calls, one file per concern.
 //! - [`control`]: control data, beside the bytes.
+//! - [`outside`]: the way out of the guest, for those who send there.
 
 mod bind;
 pub(crate) mod control;
+mod outside;
 mod poll;
 mod recv;
 mod send;
@@ -18,13 +20,14 @@ use kernel::{
     sync::{Arc, Mutex, SpinLock},
 };
 
+use self::outside::{Head, Outside};
 use super::options::{Kind, Options, SOL_UDP};
 use super::Shut;
 use crate::ffi::Sock;
 use crate::local::inbox::Inbox;
 use crate::local::ports::{Binding, Scope};
 use crate::local::route::Spot;
-use crate::proto::{Address, Family, Ip};
+use crate::proto::{Address, Family, Ip, Record};
 
 /// Whom a socket is connected to.
 #[derive(Clone, Copy)]
@@ -45,6 +48,8 @@ struct State {
     peer: Option<Peer>,
     shut: Shut,
     options: Options,
+    /// The way out of the guest, once something was sent there.
+    outside: Option<Outside>,
 }
 
 /// A datagram socket, from `socket()` until the last reference to its `struct sock` goes.
@@ -70,6 +75,7 @@ impl Datagram {
             peer: None,
             shut: Shut::default(),
             options: Options::default(),
+            outside: None,
         };
         Ok(try_pin_init!(Self {
             family,
@@ -119,9 +125,38 @@ impl Datagram {
 
     /// `close()` of the last descriptor.
     pub(super) fn release(&self) {
-        let binding = self.state.lock().binding.take();
+        let (binding, outside) = {
+            let mut state = self.state.lock();
+            (state.binding.take(), state.outside.take())
+        };
         drop(binding);
         self.inbox.close();
+        if let Some(outside) = outside {
+            outside.close();
+        }
+    }
+
+    fn outside(&self) -> Option<Outside> {
+        self.state.lock().outside.clone()
+    }
+
+    fn peer(&self) -> Option<Spot> {
+        self.state.lock().peer.map(|peer| peer.spot)
+    }
+
+    /// Makes what became of earlier datagrams the socket's error, and passes over what it must not see. Returns the next
+    /// datagram from outside.
+    fn next_outside(&self, sk: &Sock) -> Option<(Outside, Record)> {
+        let outside = self.outside()?;
+        match outside.head(self.peer()) {
+            Head::Empty => None,
+            Head::Datagram(record) => Some((outside, record)),
+            Head::Failure(error) => {
+                sk.waker().set_error(error);
+                sk.waker().wake(0);
+                None
+            }
+        }
     }
 
     /// All addresses, as an unbound socket has them.

@@ -8,8 +8,12 @@ use crate::socket::events;
 impl Datagram {
     /// The events that are true now. The caller has put itself on the wait queue before.
     pub(in crate::socket) fn poll(&self, sk: &Sock) -> u32 {
+        let has_datagram = self.next_outside(sk).is_some() || self.inbox.has_parcel();
         let shut = self.state.lock().shut;
-        let mut mask = events::WRITABLE | events::WRITABLE_BAND;
+        let mut mask = 0;
+        if self.outside().is_none_or(|outside| outside.has_room()) {
+            mask |= events::WRITABLE | events::WRITABLE_BAND;
+        }
         if sk.has_error() {
             mask |= events::ERR;
         }
@@ -19,7 +23,7 @@ impl Datagram {
         if shut.read && shut.write {
             mask |= events::HUP;
         }
-        if self.inbox.has_parcel() {
+        if has_datagram {
             mask |= events::READABLE;
         }
         mask

@@ -3,9 +3,13 @@
 
 use kernel::{bindings, prelude::*, sync::Arc};
 
-use super::{control, Datagram};
+use super::control::{self, Header};
+use super::outside::Outside;
+use super::Datagram;
 use crate::ffi::{Message, Sock};
 use crate::local::inbox::Parcel;
+use crate::local::route::{self, Spot};
+use crate::proto::Record;
 use crate::socket::addr;
 
 impl Datagram {
@@ -22,17 +26,31 @@ impl Datagram {
         flags: u32,
     ) -> Result<usize> {
         let has = |flag: u32| flags & flag != 0;
-        let Some(parcel) = self.next(sk, has(bindings::MSG_DONTWAIT), has(bindings::MSG_PEEK))?
-        else {
-            return Ok(0);
+        let peek = has(bindings::MSG_PEEK);
+        let (copied, whole, parcel) = loop {
+            match self.next(sk, has(bindings::MSG_DONTWAIT), peek)? {
+                Next::End => return Ok(0),
+                Next::Within(parcel) => {
+                    let payload = &parcel.payload;
+                    let fitting = payload.get(..length).unwrap_or(payload);
+                    if message.target().copy_to_iter(fitting) < fitting.len() {
+                        return Err(EFAULT);
+                    }
+                    break (fitting.len(), payload.len(), parcel);
+                }
+                Next::Outside(outside, record) => {
+                    match outside.receive(&record, message, length, peek) {
+                        // Another thread has it.
+                        Err(error) if error == EAGAIN => continue,
+                        copied => {
+                            let parcel = Arc::new(self.parcel_of(&record), GFP_KERNEL)?;
+                            break (copied?, record.length as usize, parcel);
+                        }
+                    }
+                }
+            }
         };
-        let payload = &parcel.payload;
-        let fitting = payload.get(..length).unwrap_or(payload);
-        if message.target().copy_to_iter(fitting) < fitting.len() {
-            return Err(EFAULT);
-        }
-        let cut = payload.len() > length;
-        if cut {
+        if whole > copied {
             message.add_flags(bindings::MSG_TRUNC);
         }
         let sender = parcel.from.shown_to(self.family);
@@ -40,14 +58,27 @@ impl Datagram {
         let options = self.with_options(|options| options.clone());
         control::tell(&options, self.family, &parcel, message);
         Ok(if has(bindings::MSG_TRUNC) {
-            payload.len()
+            whole
         } else {
-            fitting.len()
+            copied
         })
     }
 
-    /// The next datagram, or `None` if waiting for one ends because the socket was shut down.
-    fn next(&self, sk: &Sock, nonblock: bool, peek: bool) -> Result<Option<Arc<Parcel>>> {
+    /// What a datagram from outside says beside its bytes.
+    fn parcel_of(&self, record: &Record) -> Parcel {
+        let from = Spot::of(&record.address);
+        let own = route::outward(route::family_of(from.ip));
+        let port = self.local_address().port;
+        Parcel {
+            from,
+            to: Spot { ip: own, port },
+            header: Header::unknown(),
+            payload: KVVec::new(),
+        }
+    }
+
+    /// The next datagram.
+    fn next(&self, sk: &Sock, nonblock: bool, peek: bool) -> Result<Next> {
         let mut timeout = sk.receive_timeout(nonblock);
         loop {
             if let Some(error) = sk.take_error() {
@@ -58,16 +89,26 @@ impl Datagram {
             } else {
                 self.inbox.pop()
             };
-            if parcel.is_some() {
-                return Ok(parcel);
+            if let Some(parcel) = parcel {
+                return Ok(Next::Within(parcel));
+            }
+            if let Some((outside, record)) = self.next_outside(sk) {
+                return Ok(Next::Outside(outside, record));
+            }
+            if sk.has_error() {
+                continue;
             }
             if timeout != 0 && self.state.lock().shut.read {
-                return Ok(None);
+                return Ok(Next::End);
             }
+            let outside = self.outside();
             timeout = sk.wait_until(timeout, || {
-                self.inbox.has_parcel() || sk.has_error() || self.state.lock().shut.read
+                self.inbox.has_parcel()
+                    || outside.as_ref().is_some_and(Outside::has_record)
+                    || sk.has_error()
+                    || self.state.lock().shut.read
             })?;
-            if nonblock {
+            if nonblock && self.state.lock().shut.read {
                 // It was not waited for: only the shutdown has ended the wait.
                 return Err(EAGAIN);
             }
@@ -75,8 +116,22 @@ impl Datagram {
     }
 
     /// Length of the next datagram (`FIONREAD`).
-    pub(in crate::socket) fn readable(&self) -> u32 {
-        let next = self.inbox.peek();
-        next.map_or(0, |parcel| parcel.payload.len() as u32)
+    pub(in crate::socket) fn readable(&self, sk: &Sock) -> u32 {
+        match self.inbox.peek() {
+            Some(parcel) => parcel.payload.len() as u32,
+            None => self
+                .next_outside(sk)
+                .map_or(0, |(_, record)| record.length),
+        }
     }
+}
+
+/// A datagram to receive.
+enum Next {
+    /// There will be none: the socket was shut down.
+    End,
+    /// From this guest.
+    Within(Arc<Parcel>),
+    /// From somebody outside, still in the ring.
+    Outside(Outside, Record),
 }

@@ -35,7 +35,9 @@ impl Datagram {
         if length > usize::from(u16::MAX) {
             return Err(EMSGSIZE);
         }
-        let (to_ip, from_ip) = route::within_guest(to.ip).ok_or(ENETUNREACH)?;
+        let Some((to_ip, from_ip)) = route::within_guest(to.ip) else {
+            return self.send_outside(sk, to, message);
+        };
         let mut header = self.with_options(|options| Header::new(options, to_ip));
         header.read(self.family, message)?;
         let from = self.sender(header.from.unwrap_or(from_ip), header.from.is_some())?;
@@ -55,6 +57,28 @@ impl Datagram {
         self.deliver(from, Spot { ip: to_ip, ..to }, header, message)?;
         // It has left the socket, which has room again.
         sk.waker().wake(events::WRITABLE);
+        Ok(length)
+    }
+
+    /// Sends a datagram out of the guest.
+    fn send_outside(&self, sk: &Sock, to: Spot, message: &mut Message) -> Result<usize> {
+        let length = message.source().len();
+        let bound = self.state.lock().binding.as_ref().map(|binding| binding.spot().ip);
+        if bound.is_some_and(route::is_loopback) {
+            // From there nothing leaves the guest.
+            return Err(EINVAL);
+        }
+        let outside = self.open_outside(sk)?;
+        // What became of earlier datagrams comes first, as in Linux.
+        self.next_outside(sk);
+        if let Some(error) = sk.take_error() {
+            return Err(error);
+        }
+        if self.state.lock().shut.write {
+            return Err(EPIPE);
+        }
+        let timeout = sk.send_timeout(message.flags() & bindings::MSG_DONTWAIT != 0);
+        outside.send(sk, to, self.family, message, timeout)?;
         Ok(length)
     }
 

@@ -33,7 +33,7 @@ impl Buffer {
     /// # Errors
     ///
     /// `EFAULT` for a bad address before the first byte, `ENOBUFS` if memory is short.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &self,
         position: u64,
         length: u32,
@@ -50,7 +50,7 @@ impl Buffer {
     /// # Errors
     ///
     /// `EFAULT` for a bad address before the first byte.
-    pub(super) fn drain(
+    pub(crate) fn drain(
         &self,
         position: u64,
         length: u32,
@@ -59,6 +59,20 @@ impl Buffer {
         match self {
             Self::Device(memory) => some(memory.drain(position, length, target)),
             Self::Local(pages) => pages.drain(position, length, target),
+        }
+    }
+
+    /// Writes bytes of the driver's own to `position` and on. Only where the device reads them.
+    pub(crate) fn put(&self, position: u64, bytes: &[u8]) {
+        if let Self::Device(memory) = self {
+            memory.put(position, bytes);
+        }
+    }
+
+    /// Reads bytes for the driver itself from `position` on. Only where the device writes them.
+    pub(crate) fn get(&self, position: u64, bytes: &mut [u8]) {
+        if let Self::Device(memory) = self {
+            memory.get(position, bytes);
         }
     }
 

@@ -16,7 +16,10 @@
 //! What the device has yet to be told is kept as marks, not as messages ([`Connection::next_request`] turns them into
 //! messages, in the order that the protocol wants), so a full queue costs nothing but time.
 
-use crate::proto::{Address, Family, Kind, Progress, Request, Ring, SocketId, Status};
+use crate::proto::option::OPTIONS;
+use crate::proto::{
+    Address, Family, Kind, Progress, Request, Ring, SocketId, SocketOption, Status,
+};
 
 /// Where a connection is in its life; see the diagram above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ struct News {
     open: bool,
     connect: bool,
     update: bool,
+    /// Options by their index, each at its last value.
+    options: [Option<i32>; OPTIONS.len()],
     /// Whether to abort.
     close: Option<bool>,
 }
@@ -74,9 +79,11 @@ struct News {
 /// Positions of a ring keep `consumed <= produced <= consumed + size`, whatever the device says.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    kind: Kind,
     phase: Phase,
     news: News,
     peer: Address,
+    source_port: u16,
     local: Address,
     tx: Ring,
     tx_produced: u64,
@@ -112,8 +119,8 @@ pub(crate) struct Urgent {
 }
 
 impl Connection {
-    /// A connection that is about to be opened and connected by the device.
-    pub(crate) fn new(peer: Address, tx: Ring, rx: Ring) -> Self {
+    /// A connection that is about to be opened and connected by the device, from a port unless that is zero.
+    pub(crate) fn new(peer: Address, source_port: u16, tx: Ring, rx: Ring) -> Self {
         let news = News {
             open: true,
             connect: true,
@@ -121,6 +128,7 @@ impl Connection {
         };
         Self {
             news,
+            source_port,
             ..Self::in_guest(peer, Address::unspecified(peer.family()), tx, rx)
         }
     }
@@ -128,9 +136,11 @@ impl Connection {
     /// A connection that somebody of this guest was asked to accept; no device hears of it.
     pub(crate) fn in_guest(peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
         Self {
+            kind: Kind::Stream,
             phase: Phase::Connecting,
             news: News::default(),
             peer,
+            source_port: 0,
             local,
             tx,
             tx_produced: 0,
@@ -148,6 +158,21 @@ impl Connection {
             tx_limit: u32::MAX,
             tx_urgent: None,
             rx_urgent: None,
+        }
+    }
+
+    /// A datagram socket, of which the device has yet to hear. It is connected to nobody, and so from the start.
+    pub(crate) fn datagram(family: Family, tx: Ring, rx: Ring) -> Self {
+        let nobody = Address::unspecified(family);
+        let news = News {
+            open: true,
+            ..News::default()
+        };
+        Self {
+            kind: Kind::Datagram,
+            phase: Phase::Connected,
+            news,
+            ..Self::in_guest(nobody, nobody, tx, rx)
         }
     }
 
@@ -186,9 +211,10 @@ impl Connection {
             open,
             connect,
             update,
+            options,
             close,
         } = self.news;
-        open || connect || update || close.is_some()
+        open || connect || update || close.is_some() || options.iter().any(Option::is_some)
     }
 
     /// The next message to the device, which counts as sent from here on.
@@ -197,21 +223,33 @@ impl Connection {
             return Some(Request::Open {
                 socket,
                 family: self.family(),
-                kind: Kind::Stream,
+                kind: self.kind,
                 tx: self.tx,
                 rx: self.rx,
             });
         }
-        if core::mem::take(&mut self.news.connect) {
-            let peer = self.peer;
-            return Some(Request::Connect { socket, peer });
-        }
-        if let Some(abort) = self.news.close.take() {
-            self.news.update = false;
+        if let Some(abort) = self.news.close.filter(|_| !self.news.connect) {
+            self.news = News::default();
             return Some(Request::Close {
                 socket,
                 tx_produced: self.tx_produced,
                 abort,
+            });
+        }
+        for (index, news) in self.news.options.iter_mut().enumerate() {
+            if let (Some(option), Some(value)) = (SocketOption::from_index(index), news.take()) {
+                return Some(Request::Option {
+                    socket,
+                    option,
+                    value,
+                });
+            }
+        }
+        if core::mem::take(&mut self.news.connect) {
+            return Some(Request::Connect {
+                socket,
+                peer: self.peer,
+                source_port: self.source_port,
             });
         }
         core::mem::take(&mut self.news.update).then(|| self.update(socket))
@@ -340,6 +378,15 @@ impl Connection {
         self.news.close = Some(abort);
     }
 
+    /// Ends a datagram socket for the user; what was sent still goes out.
+    pub(crate) fn close_datagram(&mut self) {
+        if !matches!(self.phase, Phase::Closing | Phase::Released) {
+            let abort = self.phase != Phase::Connected;
+            self.phase = Phase::Closing;
+            self.news.close = Some(abort);
+        }
+    }
+
     /// Ends directions for the user; the device is told.
     ///
     /// Returns false, and nothing has changed, unless connected: nothing may be said of a socket that was closed.
@@ -358,6 +405,14 @@ impl Connection {
     pub(crate) fn begin_shut(&mut self, read: bool, write: bool) {
         self.shut_rd = read;
         self.shut_wr = write;
+    }
+
+    /// Sets an option of the host's socket.
+    pub(crate) fn set_option(&mut self, option: SocketOption, value: i32) {
+        let open = matches!(self.phase, Phase::Connecting | Phase::Connected);
+        if let Some(news) = self.news.options.get_mut(option.index()).filter(|_| open) {
+            *news = Some(value);
+        }
     }
 
     /// Position where the next byte for the peer goes.
@@ -463,8 +518,10 @@ impl Connection {
     pub(crate) fn read(&mut self, length: u32) {
         self.rx_consumed += u64::from(length.min(self.readable()));
         // Within the guest a report costs nothing, and the writer's limit may be low.
-        let is_due =
-            self.peer_share.is_some() || self.rx.report_due(self.rx_consumed, self.rx_told);
+        let is_empty = self.kind == Kind::Datagram && self.readable() == 0;
+        let is_due = is_empty
+            || self.peer_share.is_some()
+            || self.rx.report_due(self.rx_consumed, self.rx_told);
         if self.phase == Phase::Connected && !self.rx_eof && is_due {
             self.news.update = true;
         }

@@ -14,10 +14,11 @@ use crate::ffi::Sock;
 use crate::local::pair::{Ends, Pair};
 use crate::local::ports::{self, Binding, Protocol, Reuse, Scope};
 use crate::local::route::{self, Spot};
+use crate::proto::config::feature;
 use crate::proto::{Address, Ip};
 use crate::socket::addr::{self, Given};
 use crate::socket::Shut;
-use crate::virtio;
+use crate::virtio::{self, Device};
 
 impl Stream {
     /// Connects, or reports on a connect that is under way.
@@ -187,13 +188,15 @@ impl Stream {
 
     /// Starts to connect to somebody outside, by the device.
     fn start_without(&self, sk: &Sock, peer: Address) -> Result<Arc<Endpoint>> {
-        if self.state.lock().binding.is_some() {
-            // The device chooses the port, so a chosen one cannot be kept.
-            return Err(EADDRNOTAVAIL);
-        }
         let device = virtio::current().ok_or(ENETUNREACH)?;
+        let source_port = self.source_port(&device)?;
         let (tx, rx) = device.new_rings()?;
-        let conn = Connection::new(peer, *tx.ring(), *rx.ring());
+        let mut conn = Connection::new(peer, source_port, *tx.ring(), *rx.ring());
+        if device.has(feature::OPTIONS) {
+            for (option, value) in self.told_options() {
+                conn.set_option(option, value);
+            }
+        }
         let (tx, rx) = (Buffer::Device(tx), Buffer::Device(rx));
         let endpoint = Endpoint::new(device.clone(), tx, rx, conn, Some(sk.waker()))?;
         device.open(&endpoint)?;
@@ -201,6 +204,23 @@ impl Stream {
         let mut state = self.state.lock();
         state.begin(endpoint.clone());
         Ok(endpoint)
+    }
+
+    /// The port that the user chose, or zero. A port that was chosen for the user is not kept: the host's is as good.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` from loopback, from which nothing leaves the guest; `EADDRNOTAVAIL` if the device cannot keep a port.
+    fn source_port(&self, device: &Device) -> Result<u16> {
+        let state = self.state.lock();
+        if state.keeps_ip.is_some_and(route::is_loopback) {
+            return Err(EINVAL);
+        }
+        match &state.binding {
+            Some(binding) if state.keeps_port && device.has(feature::BIND) => Ok(binding.port()),
+            Some(_) if state.keeps_port => Err(EADDRNOTAVAIL),
+            _ => Ok(0),
+        }
     }
 
     fn await_outcome(

@@ -27,7 +27,7 @@ use super::buffer::Buffer;
 use super::conn::{Changes, Connection, Phase};
 use crate::error;
 use crate::ffi::Waker;
-use crate::proto::{SocketId, Status};
+use crate::proto::{SocketId, SocketOption, Status};
 use crate::socket::events;
 
 /// What carries an endpoint's news to the other side, and the other side's to it.
@@ -37,6 +37,9 @@ pub(crate) trait Link: Send + Sync {
 
     /// Whether the other side has what was written as soon as it is written.
     fn delivers_at_once(&self) -> bool;
+
+    /// Whether the other side takes socket options.
+    fn takes_options(&self) -> bool;
 }
 
 /// What changes under the endpoint's lock.
@@ -109,6 +112,14 @@ impl Endpoint {
         self.link.delivers_at_once()
     }
 
+    /// Sets an option of the host's socket, if there is one.
+    pub(crate) fn set_option(&self, option: SocketOption, value: i32) {
+        if self.link.takes_options() {
+            self.state.lock().conn.set_option(option, value);
+            self.submit();
+        }
+    }
+
     /// Bytes written that the other side has not reported as taken.
     pub(crate) fn unsent(&self) -> u32 {
         if self.link.delivers_at_once() {
@@ -124,6 +135,12 @@ impl Endpoint {
             state.conn.close(abort);
             state.wake(0);
         }
+        self.submit();
+    }
+
+    /// Ends a datagram socket: what nobody has received is no reason to take back what was sent.
+    pub(crate) fn close_datagram(&self) {
+        self.state.lock().conn.close_datagram();
         self.submit();
     }
 

@@ -27,7 +27,8 @@ use super::options::{Kind, Options, SOL_TCP};
 use super::Shut;
 use crate::local::listener::Listener;
 use crate::local::ports::Binding;
-use crate::proto::{Family, Ip};
+use crate::proto::option::OPTIONS;
+use crate::proto::{Family, Ip, SocketOption};
 use endpoint::Endpoint;
 
 /// What `connect()` has been told (`socket_state` of the generic code). The connection may be further already.
@@ -60,6 +61,8 @@ struct State {
     /// `shutdown()` of a socket without connection: it fails, and has effect all the same.
     shut: Shut,
     options: Options,
+    /// Options for the host's socket, by their index, as far as the user has set them.
+    told: [Option<c_int>; OPTIONS.len()],
 }
 
 /// A stream socket, from `socket()` or `accept()` until the last reference to its `struct sock` goes.
@@ -105,9 +108,42 @@ impl Stream {
 
     /// `setsockopt()` below SOL_SOCKET.
     pub(super) fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
-        let mut state = self.state.lock();
-        let is_bound = state.is_bound();
-        state.options.set(self.kind(), level, name, value, is_bound)
+        let value = {
+            let mut state = self.state.lock();
+            let is_bound = state.is_bound();
+            state
+                .options
+                .set(self.kind(), level, name, value, is_bound)?;
+            state.options.stored(level, name)
+        };
+        self.tell_option(level, name, value);
+        Ok(())
+    }
+
+    /// Has the host's socket get an option's value, now or when there is one.
+    pub(super) fn tell_option(&self, level: c_int, name: c_int, value: c_int) {
+        // Levels and names are not negative where there is such an option.
+        let Some(option) = SocketOption::new(level as u32, name as u32) else {
+            return;
+        };
+        let endpoint = {
+            let mut state = self.state.lock();
+            if let Some(told) = state.told.get_mut(option.index()) {
+                *told = Some(value);
+            }
+            state.endpoint.clone()
+        };
+        if let Some(endpoint) = endpoint {
+            endpoint.set_option(option, value);
+        }
+    }
+
+    /// Options that the user has set, for the host's socket of a connection to come.
+    fn told_options(&self) -> impl Iterator<Item = (SocketOption, c_int)> {
+        let told = self.state.lock().told;
+        told.into_iter().enumerate().filter_map(|(index, value)| {
+            Some((SocketOption::from_index(index)?, value?))
+        })
     }
 
     /// Does something with the options, which must not sleep.
@@ -128,6 +164,7 @@ impl Default for State {
             last_port: 0,
             shut: Shut::default(),
             options: Options::default(),
+            told: [None; OPTIONS.len()],
         }
     }
 }

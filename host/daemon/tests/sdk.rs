@@ -1,31 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-//! AWS's own SDK against the Invoke API.
+//! AWS's own SDK and command line against the Invoke API.
 
 mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use support::host::Host;
 
 /// The release of boto3 that the test installs.
 const BOTO3: &str = "1.44.5";
 
-/// A Python with boto3, in an environment of the test's own that is made once and kept with the build's other files.
-fn python() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("boto3-{BOTO3}"));
+/// The release of the command line, which shares boto3's core.
+const AWS_CLI: &str = "1.46.3";
+
+/// One environment for both tests, which run at once.
+static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(environment);
+
+/// Python programs with boto3 and the command line, in an environment of the test's own that is made once and kept with the
+/// build's other files.
+fn environment() -> PathBuf {
+    let name = format!("boto3-{BOTO3}-awscli-{AWS_CLI}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let python = folder.join("bin/python");
-    let check = format!("import boto3; assert boto3.__version__ == '{BOTO3}'");
+    let check = format!(
+        "import awscli, boto3; assert (boto3.__version__, awscli.__version__) == ('{BOTO3}', '{AWS_CLI}')"
+    );
     let ready = Command::new(&python).args(["-c", &check]).output();
     if !ready.is_ok_and(|output| output.status.success()) {
         let mut make = Command::new("python3");
         run(make.args(["-m", "venv", "--clear"]).arg(&folder));
         let mut install = Command::new(&python);
-        let package = format!("boto3=={BOTO3}");
-        run(install.args(["-m", "pip", "install", "--quiet", &package]));
+        run(install
+            .args(["-m", "pip", "install", "--quiet"])
+            .args([format!("boto3=={BOTO3}"), format!("awscli=={AWS_CLI}")]));
     }
-    python
+    folder
 }
 
 fn run(command: &mut Command) {
@@ -38,7 +50,7 @@ fn run(command: &mut Command) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_is_content() {
-    let python = python();
+    let python = ENVIRONMENT.join("bin/python");
     let host = Host::start("max_instances = 1").await;
     host.deploy("f", json!({ "timeout_s": 1 })).await;
     let program = concat!(
@@ -52,5 +64,43 @@ async fn boto3_is_content() {
         .await
         .expect("it runs");
     assert!(status.success());
+    host.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_invokes() {
+    let host = Host::start("max_instances = 1").await;
+    host.deploy("f", json!({ "timeout_s": 1 })).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out.json");
+    let aws = |function: &str, payload: &str| {
+        let mut aws = tokio::process::Command::new(ENVIRONMENT.join("bin/aws"));
+        aws.args(["lambda", "invoke", "--function-name", function])
+            .args(["--endpoint-url", &format!("http://{}", host.invoke)])
+            .args(["--region", "us-east-1", "--payload", payload])
+            .arg(&out)
+            .env("AWS_ACCESS_KEY_ID", "any")
+            .env("AWS_SECRET_ACCESS_KEY", "any")
+            .env("AWS_MAX_ATTEMPTS", "1");
+        aws
+    };
+    let answered = aws("f", r#"{"print": "seen"}"#)
+        .output()
+        .await
+        .expect("it runs");
+    assert!(answered.status.success(), "{answered:?}");
+    let printed: Value = serde_json::from_slice(&answered.stdout).expect("JSON");
+    assert_eq!(printed["StatusCode"], 200);
+    assert_eq!(printed["ExecutedVersion"], "$LATEST");
+    let payload: Value =
+        serde_json::from_slice(&std::fs::read(&out).expect("a payload")).expect("JSON");
+    assert_eq!(payload["event"], json!({ "print": "seen" }));
+
+    let unknown = aws("nobody", "{}").output().await.expect("it runs");
+    let error = String::from_utf8_lossy(&unknown.stderr);
+    assert!(
+        !unknown.status.success() && error.contains("ResourceNotFoundException"),
+        "{error}"
+    );
     host.end().await;
 }

@@ -9,8 +9,8 @@ use std::{format, fs};
 use proptest::prelude::*;
 
 use crate::wire::{
-    Address, Config, DecodeError, Event, Family, Ip, Kind, Progress, Request, Ring, Status, config,
-    event, limits, request,
+    Address, Config, DecodeError, Event, Family, Ip, Kind, Progress, Record, Request, Ring,
+    SocketOption, Status, config, event, limits, option, record, request,
 };
 
 fn ring() -> impl Strategy<Value = Ring> {
@@ -40,15 +40,24 @@ fn address() -> impl Strategy<Value = Address> {
 
 fn any_request() -> impl Strategy<Value = Request> {
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
+    let kind = prop_oneof![Just(Kind::Stream), Just(Kind::Datagram)];
     prop_oneof![
-        (any::<u32>(), family, ring(), ring()).prop_map(|(socket, family, tx, rx)| Request::Open {
-            socket,
-            family,
-            kind: Kind::Stream,
-            tx,
-            rx
+        (any::<u32>(), family, kind, ring(), ring()).prop_map(|(socket, family, kind, tx, rx)| {
+            Request::Open {
+                socket,
+                family,
+                kind,
+                tx,
+                rx,
+            }
         }),
-        (any::<u32>(), address()).prop_map(|(socket, peer)| Request::Connect { socket, peer }),
+        (any::<u32>(), address(), any::<u16>()).prop_map(|(socket, peer, source_port)| {
+            Request::Connect {
+                socket,
+                peer,
+                source_port,
+            }
+        }),
         (
             any::<u32>(),
             any::<u64>(),
@@ -67,6 +76,13 @@ fn any_request() -> impl Strategy<Value = Request> {
                     },
                 }
             }),
+        (any::<u32>(), 0..option::OPTIONS.len(), any::<i32>()).prop_map(
+            |(socket, index, value)| Request::Option {
+                socket,
+                option: SocketOption::from_index(index).unwrap(),
+                value,
+            }
+        ),
         (any::<u32>(), any::<u64>(), any::<bool>()).prop_map(|(socket, tx_produced, abort)| {
             Request::Close {
                 socket,
@@ -114,7 +130,27 @@ proptest! {
     }
 
     #[test]
-    fn what_decodes_also_encodes_to_the_same_meaning(bytes in any::<[u8; 32]>(), code in 0u16..6, flags in 0u16..8) {
+    fn records_survive_the_ring(length in 0u32..1 << 20, error in any::<Option<u16>>(), address in address()) {
+        let record = Record { length, error, address };
+        let span = u32::try_from(record.span()).unwrap();
+        prop_assert_eq!(Record::decode(&record.encode(), span), Ok(record));
+        prop_assert_eq!(span % record::ALIGN, 0);
+        let available = span - 1;
+        prop_assert_eq!(
+            Record::decode(&record.encode(), available),
+            Err(DecodeError::Record { length, available })
+        );
+    }
+
+    #[test]
+    fn any_bytes_are_a_record_or_an_error(bytes in any::<[u8; record::HEADER_SIZE]>(), available in any::<u32>()) {
+        if let Ok(record) = Record::decode(&bytes, available) {
+            prop_assert!(record.span() <= u64::from(available));
+        }
+    }
+
+    #[test]
+    fn what_decodes_also_encodes_to_the_same_meaning(bytes in any::<[u8; 32]>(), code in 0u16..7, flags in 0u16..8) {
         let mut message = [0; limits::MESSAGE_SIZE];
         message[8..40].copy_from_slice(&bytes);
         message[..2].copy_from_slice(&code.to_le_bytes());
@@ -172,6 +208,7 @@ fn undefined_flags_and_codes_are_refused() {
     let mut message = Request::Connect {
         socket: 1,
         peer: Address::unspecified(Family::V4),
+        source_port: 0,
     }
     .encode();
     message[2] = 1;
@@ -188,6 +225,8 @@ fn a_config_of_another_version_is_refused() {
     let config = Config {
         max_sockets: 1024,
         max_ring: 1 << 17,
+        address_v4: [10, 0, 0, 1],
+        address_v6: [7; 16],
     };
     let mut bytes = config.encode();
     assert_eq!(Config::decode(&bytes), Ok(config));
@@ -247,6 +286,11 @@ fn the_specification_says_the_same_numbers() {
             limits::RING_MAX
         ),
     ]);
+    has(&["12", "u8[4]", "address_v4"]);
+    has(&["16", "u8[16]", "address_v6"]);
+    has(&["0", "u32", "length of the payload"]);
+    has(&["4", "u16", &format!("flags: {} ERROR", record::flag::ERROR)]);
+    has(&["8", "28 bytes", "address"]);
     for (bit, name) in [
         (config::feature::STREAM, "STREAM"),
         (config::feature::DATAGRAM, "DATAGRAM"),
@@ -254,6 +298,8 @@ fn the_specification_says_the_same_numbers() {
         (config::feature::OPTIONS, "OPTIONS"),
         (config::feature::ARENA, "ARENA"),
         (config::feature::RESUME, "RESUME"),
+        (config::feature::INTERFACE, "INTERFACE"),
+        (config::feature::BIND, "BIND"),
     ] {
         has(&[&bit.trailing_zeros().to_string(), name]);
     }
@@ -270,6 +316,14 @@ fn the_specification_says_the_same_numbers() {
         "CLOSE",
         &format!("{close} ABORT"),
     ]);
+    has(&[&request::op::OPTION.to_string(), "OPTION", "-"]);
+    for (level, name) in option::OPTIONS {
+        let cells = [level.to_string(), name.to_string()];
+        assert!(
+            rows.iter().any(|row| row.len() == 3 && row[1..] == cells),
+            "docs/virtio-nexus.md does not list the option {cells:?}"
+        );
+    }
     let status = format!(
         "{} CONNECTED, {} RX_EOF, {} FAILED",
         event::flag::CONNECTED,

@@ -152,9 +152,9 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
         .prop_map(|(slot, length, flags)| Call::Receive(slot, length, flags));
     let set = (slot(), option(), 0..2)
         .prop_map(|(slot, (level, name), value)| Call::Set(slot, level, name, value));
-    let get =
-        (slot(), question()).prop_map(|(slot, (level, name))| Call::Get(slot, level, name));
-    let socket = (slot(), family()).prop_map(move |(slot, family)| Call::Socket(slot, family, kind));
+    let get = (slot(), question()).prop_map(|(slot, (level, name))| Call::Get(slot, level, name));
+    let socket =
+        (slot(), family()).prop_map(move |(slot, family)| Call::Socket(slot, family, kind));
     let common = prop_oneof![
         4 => bind,
         6 => connect,

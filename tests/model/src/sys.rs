@@ -115,15 +115,25 @@ pub(crate) fn socket(family: i32, kind: i32) -> Result<OwnedFd> {
 
 pub(crate) fn bind(fd: &OwnedFd, name: &Name) -> Result<i64> {
     // SAFETY: the pointer is to a live address of at least this length.
-    let result =
-        unsafe { libc::bind(fd.as_raw_fd(), (&raw const name.storage).cast(), name.length) };
+    let result = unsafe {
+        libc::bind(
+            fd.as_raw_fd(),
+            (&raw const name.storage).cast(),
+            name.length,
+        )
+    };
     checked(result.into())
 }
 
 pub(crate) fn connect(fd: &OwnedFd, name: &Name) -> Result<i64> {
     // SAFETY: the pointer is to a live address of at least this length.
-    let result =
-        unsafe { libc::connect(fd.as_raw_fd(), (&raw const name.storage).cast(), name.length) };
+    let result = unsafe {
+        libc::connect(
+            fd.as_raw_fd(),
+            (&raw const name.storage).cast(),
+            name.length,
+        )
+    };
     checked(result.into())
 }
 
@@ -229,9 +239,7 @@ pub(crate) fn get(fd: &OwnedFd, level: i32, name: i32) -> Result<i64> {
     let mut length = size_of::<i32>() as libc::socklen_t;
     let to = (&raw mut value).cast();
     // SAFETY: both pointers are to live values, and the length is the first one's.
-    checked(
-        unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, to, &raw mut length) }.into(),
-    )?;
+    checked(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, to, &raw mut length) }.into())?;
     Ok(value.into())
 }
 
@@ -255,8 +263,7 @@ pub(crate) fn watch(epoll: &OwnedFd, fd: &OwnedFd, data: u64, flags: u32) -> Res
     };
     let add = libc::EPOLL_CTL_ADD;
     // SAFETY: the pointer is to a live event.
-    let result =
-        unsafe { libc::epoll_ctl(epoll.as_raw_fd(), add, fd.as_raw_fd(), &raw mut event) };
+    let result = unsafe { libc::epoll_ctl(epoll.as_raw_fd(), add, fd.as_raw_fd(), &raw mut event) };
     checked(result.into())
 }
 

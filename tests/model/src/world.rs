@@ -203,7 +203,10 @@ impl World {
                 sys::local_name(&other.fd).ok()?.address()?.port()
             }
         };
-        Some(Name::new(SocketAddr::new(ip(family, host), port.max(least))))
+        Some(Name::new(SocketAddr::new(
+            ip(family, host),
+            port.max(least),
+        )))
     }
 
     fn named(&mut self, name: &Name) -> Outcome {

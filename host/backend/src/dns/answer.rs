@@ -14,9 +14,35 @@ use super::resolve::{Failure, Wanted};
 /// what it has itself; so asking again soon is cheap, and a name that moves is followed.
 const TTL: u32 = 10;
 
+/// Bytes of a response that every client takes (RFC 1035, section 2.3.4).
+const DATAGRAM_MIN: u16 = 512;
+
 impl DnsService {
     /// The response to `query`, as bytes; `None` if it is none that could be responded to.
     pub(super) async fn answer(&self, query: &[u8]) -> Option<Vec<u8>> {
+        self.response(query).await?.to_vec().ok()
+    }
+
+    /// The response to `query`, as far as it fits the client's datagrams (RFC 1035, section 4.2.1; RFC 6891, section 6.2.5).
+    pub(super) async fn answer_within_datagram(&self, query: &[u8]) -> Option<Vec<u8>> {
+        let room = Message::from_vec(query)
+            .ok()
+            .and_then(|query| query.edns)
+            .map_or(DATAGRAM_MIN, |edns| edns.max_payload().max(DATAGRAM_MIN));
+        let response = self.response(query).await?;
+        let bytes = response.to_vec().ok()?;
+        if bytes.len() <= usize::from(room) {
+            return Some(bytes);
+        }
+        // The client asks again over TCP.
+        let mut short = Message::response(response.metadata.id, response.metadata.op_code);
+        short.metadata = response.metadata;
+        short.metadata.truncation = true;
+        short.queries = response.queries;
+        short.to_vec().ok()
+    }
+
+    async fn response(&self, query: &[u8]) -> Option<Message> {
         let response = match Message::from_vec(query) {
             Ok(request) if request.metadata.message_type == MessageType::Query => {
                 self.respond(&request).await
@@ -27,7 +53,7 @@ impl DnsService {
                 Message::error_msg(id, OpCode::Query, ResponseCode::FormErr)
             }
         };
-        response.to_vec().ok()
+        Some(response)
     }
 
     async fn respond(&self, request: &Message) -> Message {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names for guests: a DNS server over TCP (RFC 1035, RFC 7766) that answers by this host's own resolver.
+//! Names for guests: a DNS server over UDP and TCP (RFC 1035, RFC 7766) that answers by this host's own resolver.
 //!
 //! A guest resolves the names that its endpoint policy mentions, and no others: anything else is answered REFUSED, so that
 //! names cannot carry data out of a guest and a mistake in a policy shows at its first effect. What an allowed name
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::resolve::Resolver;
-use crate::service::{Service, ServiceStream, Serving};
+use crate::service::{Responder, Response, Service, ServiceStream, Serving};
 use crate::sockets::EndpointPolicy;
 
 /// Longest query in bytes: a name of 255 bytes and EDNS options fit many times over.
@@ -62,6 +62,17 @@ impl DnsService {
             stream.write_all(&message).await?;
         }
         stream.shutdown().await
+    }
+}
+
+impl Responder for DnsService {
+    fn respond(self: Arc<Self>, query: Vec<u8>) -> Response {
+        Box::pin(async move {
+            if query.len() > QUERY_MAX {
+                return None;
+            }
+            self.answer_within_datagram(&query).await
+        })
     }
 }
 

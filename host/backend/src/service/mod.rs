@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one trait between the queue handling and what answers inside the process.
+//! The traits between the queue handling and what answers inside the process: one for streams, one for datagrams.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ pub const SERVICE_IP: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
 
 /// Ports of the services at [`SERVICE_IP`].
 pub mod port {
-    /// Names, over TCP (RFC 7766).
+    /// Names, over TCP (RFC 7766) and UDP (RFC 1035).
     pub const DNS: u16 = 53;
     /// The gateway to AWS-style services, plain HTTP.
     pub const GATEWAY: u16 = 80;
@@ -43,16 +43,36 @@ pub trait Service: Send + Sync {
     fn serve(self: Arc<Self>, stream: ServiceStream) -> Serving;
 }
 
+/// A future with the answer to a datagram, if there is one.
+pub type Response = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+
+/// Answers datagrams inside the process, each for itself. One value serves one VM.
+pub trait Responder: Send + Sync {
+    /// The answer to one datagram. The future is dropped if the guest's socket goes away first.
+    fn respond(self: Arc<Self>, datagram: Vec<u8>) -> Response;
+}
+
 /// Which addresses are answered inside the process for one VM.
 #[derive(Clone, Default)]
 pub struct Services {
     by_address: HashMap<SocketAddr, Arc<dyn Service>>,
+    responders: HashMap<SocketAddr, Arc<dyn Responder>>,
 }
 
 impl Services {
     /// Has `service` answer connections to `port` of [`SERVICE_IP`].
     pub fn register(&mut self, port: u16, service: Arc<dyn Service>) {
         self.by_address.insert((SERVICE_IP, port).into(), service);
+    }
+
+    /// Has `responder` answer datagrams to `port` of [`SERVICE_IP`].
+    pub fn register_responder(&mut self, port: u16, responder: Arc<dyn Responder>) {
+        self.responders.insert((SERVICE_IP, port).into(), responder);
+    }
+
+    /// Who answers datagrams to `address`, if anybody does.
+    pub fn responder(&self, address: &SocketAddr) -> Option<Arc<dyn Responder>> {
+        self.responders.get(address).cloned()
     }
 
     /// The service at `address`, if there is one.
@@ -63,6 +83,9 @@ impl Services {
 
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.by_address.keys()).finish()
+        f.debug_set()
+            .entries(self.by_address.keys())
+            .entries(self.responders.keys())
+            .finish()
     }
 }

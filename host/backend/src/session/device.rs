@@ -5,17 +5,21 @@
 //! then marks.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use nexus_proto::wire::{Config, DecodeError, Event, Family, Request, Ring, SocketId};
+use nexus_proto::wire::config::feature;
+use nexus_proto::wire::{Config, DecodeError, Event, Family, Kind, Request, Ring, SocketId};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use super::statistics::{Counters, Statistics};
 use super::virtqueue::{QueueError, Virtqueue};
-use crate::sockets::{Outbox, RingError, Rings, Socket, SocketViolation, Targets, connect};
+use crate::sockets::{
+    GUEST_V4, GUEST_V6, Outbox, RingError, Rings, Socket, SocketViolation, Targets, connect,
+    exchange, own_address,
+};
 
 /// Most requests handled before other VMs get their turn.
 const REQUESTS_PER_TURN: usize = 256;
@@ -23,7 +27,7 @@ const REQUESTS_PER_TURN: usize = 256;
 /// How often a lingering socket is looked at.
 const LINGER_CHECKS: u32 = 12;
 
-/// What a guest did that no honest driver does (specification, section 6).
+/// What a guest did that no honest driver does (specification, section 8).
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Violation {
     #[error("request queue: {0}")]
@@ -61,6 +65,8 @@ pub(super) struct Device {
     /// Sockets with news for the guest, each at most once.
     marks: Mutex<VecDeque<Arc<Socket>>>,
     counters: Counters,
+    /// Features that the guest accepted.
+    features: AtomicU64,
     violation: OnceLock<String>,
     violated: CancellationToken,
 }
@@ -76,6 +82,7 @@ impl Device {
             sockets: Mutex::default(),
             marks: Mutex::default(),
             counters: Counters::default(),
+            features: AtomicU64::new(0),
             violation: OnceLock::new(),
             violated: CancellationToken::new(),
         })
@@ -89,7 +96,18 @@ impl Device {
         Config {
             max_sockets: self.limits.max_sockets,
             max_ring: self.limits.max_ring,
+            address_v4: GUEST_V4.octets(),
+            address_v6: GUEST_V6.octets(),
         }
+    }
+
+    /// The guest accepted these features.
+    pub(super) fn set_features(&self, features: u64) {
+        self.features.store(features, Ordering::Relaxed);
+    }
+
+    fn negotiated(&self, feature: u64) -> bool {
+        self.features.load(Ordering::Relaxed) & feature != 0
     }
 
     pub(super) fn statistics(&self) -> Statistics {
@@ -201,11 +219,32 @@ impl Device {
         let id = request.socket();
         let wrong = |source| Violation::Socket { id, source };
         match request {
-            Request::Open { family, tx, rx, .. } => self.open(id, family, tx, rx, queue)?,
-            Request::Connect { peer, .. } => {
+            Request::Open {
+                family,
+                kind,
+                tx,
+                rx,
+                ..
+            } => self.open(id, (family, kind), tx, rx, queue)?,
+            Request::Connect {
+                peer, source_port, ..
+            } => {
                 let socket = self.socket(id)?;
                 socket.begin_connect().map_err(wrong)?;
-                connect(&socket, &peer, &self.targets);
+                let source_port = if self.negotiated(feature::BIND) {
+                    source_port
+                } else {
+                    0
+                };
+                connect(&socket, &peer, source_port, &self.targets);
+            }
+            Request::Option { option, value, .. } => {
+                if !self.negotiated(feature::OPTIONS) {
+                    let (level, name) = (option.level(), option.name());
+                    return Err(DecodeError::Option { level, name }.into());
+                }
+                let socket = self.socket(id)?;
+                socket.set_option(option, value).map_err(wrong)?;
             }
             Request::Update { progress, .. } => {
                 let socket = self.socket(id)?;
@@ -230,11 +269,14 @@ impl Device {
     fn open(
         self: &Arc<Self>,
         id: SocketId,
-        family: Family,
+        (family, kind): (Family, Kind),
         tx: Ring,
         rx: Ring,
         queue: &Virtqueue,
     ) -> Result<(), Violation> {
+        if kind == Kind::Datagram && !self.negotiated(feature::DATAGRAM) {
+            return Err(DecodeError::Kind(kind.code()).into());
+        }
         let (max_sockets, max_ring) = (self.limits.max_sockets, self.limits.max_ring);
         if id >= max_sockets {
             return Err(Violation::Id {
@@ -259,7 +301,15 @@ impl Device {
         let rings = Rings::new(Arc::clone(queue.memory()), tx, rx)
             .map_err(|source| Violation::Ring { id, source })?;
         let outbox: Arc<dyn Outbox> = Arc::clone(self) as Arc<dyn Outbox>;
-        sockets.insert(id, Socket::new(id, family, rings, outbox));
+        let socket = match kind {
+            Kind::Stream => Socket::new(id, family, rings, outbox),
+            Kind::Datagram => {
+                let socket = Socket::datagram(id, own_address(family), rings, outbox);
+                exchange(&socket, &self.targets);
+                socket
+            }
+        };
+        sockets.insert(id, socket);
         self.counters.sockets_opened.add(1);
         Ok(())
     }
@@ -310,6 +360,10 @@ impl Outbox for Device {
 
     fn received(&self, bytes: u64) {
         self.counters.bytes_received.add(bytes);
+    }
+
+    fn violate(&self, id: SocketId, source: SocketViolation) {
+        Device::violate(self, &Violation::Socket { id, source });
     }
 }
 

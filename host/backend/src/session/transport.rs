@@ -224,6 +224,7 @@ impl VhostUserBackendReqHandlerMut for Transport {
             )));
         }
         self.features = features;
+        self.device.set_features(features);
         Ok(())
     }
 

@@ -17,17 +17,20 @@ use tokio_util::sync::CancellationToken;
 use super::socket::Socket;
 use super::state::{Mover, errno};
 use super::stream::RingStream;
-use super::{EndpointPolicy, tcp};
+use super::{EndpointPolicy, tcp, udp};
 use crate::service::{Service, Services};
 
 /// The guest's own address, as its sockets show it: beside [`crate::service::SERVICE_IP`] in the link-local network.
-const GUEST_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 1);
+pub(crate) const GUEST_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 1);
 
 /// The same for IPv6 peers; a unique local address (RFC 4193).
-const GUEST_V6: Ipv6Addr = Ipv6Addr::new(0xfd6e, 0x6578, 0x7573, 0, 0, 0, 0, 1);
+pub(crate) const GUEST_V6: Ipv6Addr = Ipv6Addr::new(0xfd6e, 0x6578, 0x7573, 0, 0, 0, 0, 1);
 
 /// First of the ports that connections to services appear to come from (RFC 6335, dynamic ports).
 const FIRST_PORT: u16 = 49152;
+
+/// First port that needs no privilege (ip(7)).
+const FIRST_USER_PORT: u16 = 1024;
 
 /// What the sockets of one guest can be connected to.
 #[derive(Debug)]
@@ -69,8 +72,8 @@ impl Targets {
     }
 }
 
-/// Starts to connect `socket`, whose guest asked for `peer`. Spawns on the current runtime.
-pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
+/// Starts to connect `socket`, whose guest asked for `peer`, from a port unless that is zero. Spawns on the current runtime.
+pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, source_port: u16, targets: &Targets) {
     let Some(address) = socket_address(peer, socket.family()) else {
         return socket.finish(Some(errno(libc::EAFNOSUPPORT)));
     };
@@ -85,11 +88,26 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, targets: &Targets) {
         tracing::debug!(%address, %refusal, "connection refused by policy");
         return socket.finish(Some(refusal.errno()));
     }
-    socket.attach(Mover::Tcp);
+    if (1..FIRST_USER_PORT).contains(&source_port) {
+        // Some peers still trust who comes from there (rcmd(3)), and only this host's root may.
+        return socket.finish(Some(errno(libc::EACCES)));
+    }
+    socket.attach(Mover::Host);
     tokio::spawn(tcp::run(
         Arc::clone(socket),
         address,
+        source_port,
         targets.connect_timeout,
+    ));
+}
+
+/// Starts to move the datagrams of `socket`. Spawns on the current runtime.
+pub(crate) fn exchange(socket: &Arc<Socket>, targets: &Targets) {
+    tokio::spawn(udp::run(
+        Arc::clone(socket),
+        targets.services.clone(),
+        Arc::clone(&targets.policy),
+        targets.ended.clone(),
     ));
 }
 
@@ -116,7 +134,7 @@ fn serve(
 }
 
 /// The address to connect to, a v4-mapped one as IPv4; `None` if a socket of `family` cannot have such a peer.
-fn socket_address(peer: &Address, family: Family) -> Option<SocketAddr> {
+pub(super) fn socket_address(peer: &Address, family: Family) -> Option<SocketAddr> {
     if peer.family() != family {
         return None;
     }
@@ -130,6 +148,30 @@ fn socket_address(peer: &Address, family: Family) -> Option<SocketAddr> {
             }
         }
     })
+}
+
+/// An address of the network as a socket of `family` shows it.
+pub(super) fn wire_address(address: SocketAddr, family: Family) -> Address {
+    let ip = match (family, address.ip()) {
+        (Family::V6, IpAddr::V4(ip)) => Ip::V6(ip.to_ipv6_mapped().octets()),
+        (_, IpAddr::V4(ip)) => Ip::V4(ip.octets()),
+        (_, IpAddr::V6(ip)) => Ip::V6(ip.octets()),
+    };
+    Address {
+        ip,
+        port: address.port(),
+        flow: 0,
+        scope: 0,
+    }
+}
+
+/// The guest's own address, as a datagram socket of `family` shows it.
+pub(crate) fn own_address(family: Family) -> Address {
+    let peer = match family {
+        Family::V4 => IpAddr::V4(GUEST_V4),
+        Family::V6 => IpAddr::V6(GUEST_V6),
+    };
+    local_address(family, peer, 0)
 }
 
 /// The guest's own address towards `peer`, for a socket of `family`.

@@ -9,13 +9,13 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nexus_proto::wire::{Address, Event, Family, Progress, SocketId};
+use nexus_proto::wire::{Address, Event, Family, Progress, Record, SocketId, SocketOption};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
 
 use super::rings::Rings;
-use super::state::{Moved, Mover, SocketViolation, State};
+use super::state::{Moved, Mover, SocketViolation, State, Step};
 
 /// Where a socket's news go, and where its bytes are counted.
 pub(crate) trait Outbox: Send + Sync {
@@ -27,6 +27,8 @@ pub(crate) trait Outbox: Send + Sync {
     fn sent(&self, bytes: u64);
     /// Bytes went from the peer to the guest.
     fn received(&self, bytes: u64);
+    /// The guest broke the protocol with what it wrote into a ring.
+    fn violate(&self, socket: SocketId, violation: SocketViolation);
 }
 
 /// One socket of a guest.
@@ -47,13 +49,27 @@ impl Socket {
         rings: Rings,
         outbox: Arc<dyn Outbox>,
     ) -> Arc<Self> {
+        Self::with(id, family, outbox, State::new(rings, family))
+    }
+
+    /// A datagram socket, whose own address the guest shall see as `local`.
+    pub(crate) fn datagram(
+        id: SocketId,
+        local: Address,
+        rings: Rings,
+        outbox: Arc<dyn Outbox>,
+    ) -> Arc<Self> {
+        Self::with(id, local.family(), outbox, State::datagram(rings, local))
+    }
+
+    fn with(id: SocketId, family: Family, outbox: Arc<dyn Outbox>, state: State) -> Arc<Self> {
         Arc::new(Self {
             id,
             family,
             outbox,
             marked: AtomicBool::new(false),
             wake: Notify::new(),
-            state: Mutex::new(State::new(rings, family)),
+            state: Mutex::new(state),
         })
     }
 
@@ -77,6 +93,18 @@ impl Socket {
     pub(crate) fn update(&self, progress: Progress) -> Result<(), SocketViolation> {
         let mut state = self.lock();
         state.update(progress)?;
+        self.stir(&mut state);
+        Ok(())
+    }
+
+    /// The guest sets an option of the host's socket.
+    pub(crate) fn set_option(
+        &self,
+        option: SocketOption,
+        value: i32,
+    ) -> Result<(), SocketViolation> {
+        let mut state = self.lock();
+        state.set_option(option, value)?;
         self.stir(&mut state);
         Ok(())
     }
@@ -136,6 +164,11 @@ impl Socket {
         self.lock().attach(mover);
     }
 
+    /// Options that were set since the last call, each with its last value.
+    pub(super) fn take_options(&self) -> Vec<(SocketOption, i32)> {
+        self.lock().take_options()
+    }
+
     /// The connection stands.
     pub(super) fn established(&self, local: Address) {
         self.lock().established(local);
@@ -179,6 +212,36 @@ impl Socket {
             self.outbox.received(bytes);
         }
         moved.map_or_else(|moved| moved, |_| Moved::Bytes)
+    }
+
+    /// Has `send` take the next datagram of the tx ring, whatever becomes of it, unless it would block.
+    pub(super) fn send_record(
+        &self,
+        send: impl FnOnce(&Record, [VolatileSlice<'_>; 2]) -> io::Result<()>,
+    ) -> Step {
+        let moved = self.lock().send_record(send);
+        if let Ok(bytes) = moved {
+            self.outbox.sent(bytes);
+        }
+        moved.map_or_else(|step| step, |_| Step::Done)
+    }
+
+    /// Has `fill` put up to `length` bytes of a datagram into the rx ring, or drop it by giving none.
+    pub(super) fn receive_record(
+        &self,
+        length: u32,
+        fill: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<Option<Record>>,
+    ) -> Step {
+        let moved = self.lock().receive_record(length, fill);
+        if let Ok(bytes) = moved {
+            self.outbox.received(bytes);
+        }
+        moved.map_or_else(|step| step, |_| Step::Done)
+    }
+
+    /// The guest broke the protocol with what it wrote into a ring.
+    pub(super) fn violate(&self, violation: SocketViolation) {
+        self.outbox.violate(self.id, violation);
     }
 
     /// The peer sends nothing more.

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The state of one socket (docs/virtio-nexus.md, section 3) and its credit (section 4), without a word of who holds it.
 
+mod records;
+
 use std::io;
 use std::task::Waker;
 
-use nexus_proto::wire::{Address, Event, Family, Progress, SocketId, Status};
+use nexus_proto::wire::{
+    Address, DecodeError, Event, Family, Progress, SocketId, SocketOption, Status,
+};
 use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
 
+pub(super) use self::records::Step;
 use super::rings::Rings;
 
 /// What a guest did to one of its sockets that no honest driver does.
@@ -33,6 +38,8 @@ pub(crate) enum SocketViolation {
     RxOverrun { consumed: u64, produced: u64 },
     #[error("rx_consumed went back from {from} to {to}")]
     RxBack { from: u64, to: u64 },
+    #[error("no datagram: {0}")]
+    Record(#[from] DecodeError),
 }
 
 /// What became of an attempt to move bytes.
@@ -67,8 +74,8 @@ enum Phase {
 pub(super) enum Mover {
     /// Nobody: never connected, or over.
     Nobody,
-    /// A TCP task, which releases when it has closed the connection.
-    Tcp,
+    /// A task with sockets of the host, which releases when it has closed them.
+    Host,
     /// A service, which cannot be relied on to come back; the socket is released without it.
     Service,
 }
@@ -97,6 +104,8 @@ pub(super) struct State {
     /// `Some(abort)` once the guest closed.
     close: Option<bool>,
     released: bool,
+    /// Options that the host's socket has yet to get: at most one value for each.
+    options: Vec<(SocketOption, i32)>,
     /// Whether the guest has yet to be told something. None arise once the rings are gone, but that they are.
     news: bool,
     /// Whoever looks after a close that waits for the peer.
@@ -124,10 +133,22 @@ impl State {
             shut_rd: false,
             close: None,
             released: false,
+            options: Vec::new(),
             news: false,
             watch: None,
             reader: None,
             writer: None,
+        }
+    }
+
+    /// A datagram socket, which is connected from the start.
+    pub(super) fn datagram(rings: Rings, local: Address) -> Self {
+        Self {
+            phase: Phase::Connected,
+            mover: Mover::Host,
+            connected: true,
+            local,
+            ..Self::new(rings, local.family())
         }
     }
 
@@ -153,6 +174,25 @@ impl State {
         self.shut_wr |= progress.shut_wr;
         self.shut_rd |= progress.shut_rd;
         Ok(())
+    }
+
+    pub(super) fn set_option(
+        &mut self,
+        option: SocketOption,
+        value: i32,
+    ) -> Result<(), SocketViolation> {
+        if self.closing() {
+            return Err(SocketViolation::Closed);
+        }
+        match self.options.iter_mut().find(|(known, _)| *known == option) {
+            Some((_, last)) => *last = value,
+            None => self.options.push((option, value)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_options(&mut self) -> Vec<(SocketOption, i32)> {
+        std::mem::take(&mut self.options)
     }
 
     pub(super) fn close(&mut self, tx_produced: u64, abort: bool) -> Result<(), SocketViolation> {
@@ -355,7 +395,7 @@ impl State {
     /// Releases a closed socket for which there is nothing left to do or to wait for.
     fn release_if_over(&mut self) {
         let over = match (self.close, self.mover) {
-            (None, _) | (_, Mover::Tcp) => false,
+            (None, _) | (_, Mover::Host) => false,
             (_, Mover::Nobody) | (Some(true), Mover::Service) => true,
             (Some(false), Mover::Service) => self.pending() == 0,
         };

@@ -5,7 +5,7 @@
 //! reads slowly fills the guest's tx ring, a guest that reads slowly fills its rx ring and then the peer's window.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use vm_memory::VolatileSlice;
 
 use super::connect::local_address;
+use super::raw::{self, retry, vectors};
 use super::socket::Socket;
 use super::state::{Moved, errno};
 
@@ -25,9 +26,8 @@ const CHUNK: u32 = 128 << 10;
 /// Most system calls for each direction in one turn, after which other connections get theirs.
 const CALLS: usize = 4;
 
-/// Seconds that a connection may be quiet before the host asks whether the peer is still there. Whether and when to ask
-/// is the guest's to say, which it cannot before the feature OPTIONS exists (docs/virtio-nexus.md, section 1). Until then
-/// these times hold for all connections, since without any a guest waits for ever for a peer that vanished.
+/// Seconds that a connection may be quiet before the host asks whether the peer is still there, unless the guest says
+/// otherwise. Without any such time a guest waits for ever for a peer that vanished.
 const KEEPALIVE_IDLE: u32 = 60;
 
 /// Seconds until the next such probe.
@@ -35,6 +35,10 @@ const KEEPALIVE_INTERVAL: u32 = 15;
 
 /// Probes without an answer after which the connection breaks with ETIMEDOUT: two minutes after the peer's last sign of life.
 const KEEPALIVE_PROBES: u32 = 4;
+
+/// Levels of options, as on the wire and in Linux.
+const SOL_IP: u32 = 0;
+const SOL_IPV6: u32 = 41;
 
 /// What a connection waits for, or how it ends.
 enum Turn {
@@ -54,9 +58,14 @@ enum Turn {
     Failed(u16),
 }
 
-/// Connects `socket` to `peer` and moves its bytes until the connection ends.
-pub(super) async fn run(socket: Arc<Socket>, peer: SocketAddr, connect_timeout: Duration) {
-    let error = match connect(&socket, peer, connect_timeout).await {
+/// Connects `socket` to `peer` and moves its bytes until the connection ends. A source port of zero is any.
+pub(super) async fn run(
+    socket: Arc<Socket>,
+    peer: SocketAddr,
+    source_port: u16,
+    connect_timeout: Duration,
+) {
+    let error = match connect(&socket, peer, source_port, connect_timeout).await {
         Ok(Some(stream)) => pump(&socket, stream).await,
         Ok(None) => None,
         Err(error) => Some(errno_of(&error)),
@@ -69,6 +78,7 @@ pub(super) async fn run(socket: Arc<Socket>, peer: SocketAddr, connect_timeout: 
 async fn connect(
     socket: &Socket,
     peer: SocketAddr,
+    source_port: u16,
     timeout: Duration,
 ) -> io::Result<Option<TcpStream>> {
     let tcp = match peer {
@@ -77,6 +87,17 @@ async fn connect(
     };
     tcp.set_nodelay(true)?;
     keep_alive(&tcp)?;
+    apply_options(socket, tcp.as_fd(), peer);
+    if source_port != 0 {
+        let any: IpAddr = match peer {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        // As for a guest's own sockets, an earlier connection from there that is over is no obstacle.
+        tcp.set_reuseaddr(true)?;
+        tcp.bind((any, source_port).into())
+            .map_err(|_| io::Error::from_raw_os_error(libc::EADDRNOTAVAIL))?;
+    }
     let connecting = tokio::time::timeout(timeout, tcp.connect(peer));
     tokio::pin!(connecting);
     let stream = loop {
@@ -88,6 +109,7 @@ async fn connect(
                 if socket.abandoned() {
                     return Ok(None);
                 }
+                // Those that are set meanwhile are applied once it is connected.
             }
         }
     };
@@ -104,10 +126,29 @@ fn keep_alive(tcp: &TcpSocket) -> io::Result<()> {
     tcp.set_keepalive(true)
 }
 
+/// Applies the options that the guest has set since the last time.
+fn apply_options(socket: &Socket, fd: BorrowedFd<'_>, peer: SocketAddr) {
+    for (option, value) in socket.take_options() {
+        let of_other_family = match peer {
+            SocketAddr::V4(_) => option.level() == SOL_IPV6,
+            SocketAddr::V6(_) => option.level() == SOL_IP,
+        };
+        if of_other_family {
+            continue;
+        }
+        if let Err(error) = raw::set_option(fd, option.level(), option.name(), value) {
+            tracing::debug!(?option, value, %error, "an option that the host does not take");
+        }
+    }
+}
+
 /// Moves bytes both ways until the connection ends; the error with which it broke, if it did.
 async fn pump(socket: &Arc<Socket>, stream: TcpStream) -> Option<u16> {
     let mut fin_sent = false;
     loop {
+        if let Ok(peer) = stream.peer_addr() {
+            apply_options(socket, stream.as_fd(), peer);
+        }
         let turn = turn(socket, &stream, &mut fin_sent);
         socket.flush();
         match turn {
@@ -218,13 +259,6 @@ fn receive(socket: &Socket, stream: &TcpStream) -> Moved {
     }
 }
 
-fn vectors(runs: &[VolatileSlice<'_>; 2]) -> [libc::iovec; 2] {
-    runs.each_ref().map(|run| libc::iovec {
-        iov_base: run.ptr_guard_mut().as_ptr().cast(),
-        iov_len: run.len(),
-    })
-}
-
 /// sendmsg(2) straight out of guest memory, without SIGPIPE.
 fn send(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> {
     let mut vectors = vectors(runs);
@@ -262,18 +296,6 @@ fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
         // SAFETY: with MSG_TRUNC a TCP socket writes nothing to the buffer, so none is needed.
         unsafe { libc::recv(fd.as_raw_fd(), std::ptr::null_mut(), CHUNK as usize, flags) }
     })
-}
-
-fn retry(mut call: impl FnMut() -> isize) -> io::Result<usize> {
-    loop {
-        if let Ok(bytes) = usize::try_from(call()) {
-            return Ok(bytes);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
 }
 
 fn errno_of(error: &io::Error) -> u16 {

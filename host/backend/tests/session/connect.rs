@@ -2,11 +2,11 @@
 //! Every connect is answered, and with the error that its owner would expect.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::time::Duration;
 
 use nexus_backend::session::Limits;
-use nexus_proto::wire::{Family, Ip};
+use nexus_proto::wire::{Family, Ip, Request, SocketOption};
 
 use super::guest::{Guest, Setup};
 use super::peer::{echo, listen, local_ip, server};
@@ -191,4 +191,71 @@ fn a_failed_socket_is_released_by_a_close_and_its_id_is_free() {
     guest.close(0, false);
     guest.released(0);
     peer.join().unwrap();
+}
+
+#[test]
+fn a_source_port_is_what_the_peer_sees() {
+    let (listener, address) = listen();
+    let free = TcpListener::bind((local_ip(), 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let mut guest = Guest::new();
+    guest.open(0, Family::V4, 4096);
+    guest.start_connect_from(0, address, port);
+    let (_stream, peer) = listener.accept().unwrap();
+    assert_eq!(peer.port(), port);
+    guest.until("the connection", |guest| guest.sockets[&0].status.connected);
+    assert_eq!(guest.sockets[&0].status.local.port, port);
+}
+
+#[test]
+fn a_source_port_that_cannot_be_had() {
+    let (_listener, address) = listen();
+    let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let mut guest = Guest::new();
+    for (id, port, error) in [
+        (0, taken.local_addr().unwrap().port(), libc::EADDRNOTAVAIL),
+        (1, 513, libc::EACCES),
+    ] {
+        guest.open(id, Family::V4, 4096);
+        guest.start_connect_from(id, address, port);
+        assert_eq!(i32::from(guest.failed(id)), error);
+    }
+}
+
+#[test]
+fn options_reach_the_hosts_socket() {
+    let (listener, address) = listen();
+    let mut guest = Guest::new();
+    guest.open(0, Family::V4, 4096);
+    let set = |guest: &mut Guest, level, name, value| {
+        guest.request(&Request::Option {
+            socket: 0,
+            option: SocketOption::new(level, name).unwrap(),
+            value,
+        });
+    };
+    // Before the connection, one value after another, and one that no socket takes.
+    set(&mut guest, 0, 1, 0x20);
+    set(&mut guest, 0, 1, 0x10);
+    set(&mut guest, 6, 6, 100_000);
+    guest.start_connect(0, address);
+    let (_stream, peer) = listener.accept().unwrap();
+    guest.until("the connection", |guest| guest.sockets[&0].status.connected);
+    assert_eq!(type_of_service(peer.port()), Some(0x10));
+    set(&mut guest, 0, 1, 0x08);
+    guest.until("the option", |_| type_of_service(peer.port()) == Some(0x08));
+}
+
+/// IP_TOS of this process' connected socket with the port.
+fn type_of_service(port: u16) -> Option<i32> {
+    (0..1024).find_map(|fd| {
+        // SAFETY: the socket is not closed, since the stream is forgotten below; another descriptor's call fails.
+        let stream = std::mem::ManuallyDrop::new(unsafe { TcpStream::from_raw_fd(fd) });
+        stream.peer_addr().ok()?;
+        if stream.local_addr().ok()?.port() != port {
+            return None;
+        }
+        nix::sys::socket::getsockopt(&*stream, nix::sys::socket::sockopt::Ipv4Tos).ok()
+    })
 }

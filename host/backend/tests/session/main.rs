@@ -8,6 +8,7 @@
 
 mod close;
 mod connect;
+mod datagrams;
 mod guest;
 mod names;
 mod peer;

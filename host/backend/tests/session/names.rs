@@ -7,8 +7,9 @@ use std::sync::Arc;
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use nexus_backend::dns::DnsService;
-use nexus_backend::service::{SERVICE_IP, Services, port};
+use nexus_backend::service::{SERVICE_IP, Service, Services, port};
 use nexus_backend::sockets::EndpointPolicy;
+use nexus_proto::wire::Family;
 
 use super::guest::{Guest, Setup};
 use super::peer::{echo, local_ip, server};
@@ -19,7 +20,9 @@ fn guest(rules: &[&str]) -> Guest {
         rules.iter().map(|rule| rule.parse().unwrap()),
     ));
     let mut services = Services::default();
-    services.register(port::DNS, DnsService::new(Arc::clone(&policy)));
+    let names = DnsService::new(Arc::clone(&policy));
+    services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
+    services.register_responder(port::DNS, names);
     let mut guest = Setup {
         policy: Some(policy),
         services,
@@ -33,10 +36,14 @@ fn guest(rules: &[&str]) -> Guest {
 }
 
 fn query(name: &str, kind: RecordType) -> Vec<u8> {
+    framed(&question(name, kind))
+}
+
+fn question(name: &str, kind: RecordType) -> Vec<u8> {
     let mut message = Message::new(0x1234, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
-    framed(&message.to_vec().unwrap())
+    message.to_vec().unwrap()
 }
 
 fn framed(message: &[u8]) -> Vec<u8> {
@@ -178,4 +185,24 @@ fn what_is_no_query_is_told_so_or_hung_up_on() {
     );
     guest.write_all(0, &[0xff; 100]);
     assert!(guest.read_to_end(0).is_empty());
+}
+
+#[test]
+fn names_are_answered_by_datagram() {
+    let mut guest = guest(&["a.localhost:80"]);
+    guest.open_datagram(1, Family::V4, 4096);
+    let service = (SERVICE_IP, port::DNS).into();
+    guest.send_to(1, service, &question("a.localhost", RecordType::A));
+    let (record, answer) = guest.receive_from(1);
+    assert_eq!((record.error, record.address.port), (None, port::DNS));
+    let answer = Message::from_vec(&answer).unwrap();
+    assert_eq!(answer.metadata.response_code, ResponseCode::NoError);
+    assert_eq!(answer.answers.len(), 1);
+
+    guest.send_to(1, (SERVICE_IP, 54).into(), b"nobody");
+    let (record, _) = guest.receive_from(1);
+    assert_eq!(
+        record.error,
+        Some(u16::try_from(libc::ECONNREFUSED).unwrap())
+    );
 }

@@ -219,6 +219,7 @@ fn a_message_may_lie_in_pieces() {
     let message = Request::Connect {
         socket: 0,
         peer: peer_address,
+        source_port: 0,
     }
     .encode();
     guest.memory.write(0xf0_0001, &message);

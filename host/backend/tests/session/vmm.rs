@@ -43,7 +43,11 @@ fn the_configuration_says_the_limits() {
         guest.frontend.config(),
         Config {
             max_sockets: 10,
-            max_ring: 65536
+            max_ring: 65536,
+            address_v4: [169, 254, 170, 1],
+            address_v6: [
+                0xfd, 0x6e, 0x65, 0x78, 0x75, 0x73, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1
+            ],
         }
     );
 }

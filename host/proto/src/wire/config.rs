@@ -21,18 +21,22 @@ pub const QUEUE_COUNT: u16 = 2;
 pub mod feature {
     /// Stream sockets that connect. Without it the device is of no use, so a driver refuses a device that lacks it.
     pub const STREAM: u64 = 1 << 0;
-    /// Reserved: datagram sockets.
+    /// Datagram sockets, whose rings carry records.
     pub const DATAGRAM: u64 = 1 << 1;
     /// Reserved: bind, listen and accept.
     pub const LISTEN: u64 = 1 << 2;
-    /// Reserved: socket options applied on the host's socket.
+    /// Socket options are applied on the host's socket.
     pub const OPTIONS: u64 = 1 << 3;
     /// Reserved: the shared memory region for payloads.
     pub const ARENA: u64 = 1 << 4;
     /// Reserved: sockets that live on through a snapshot.
     pub const RESUME: u64 = 1 << 5;
+    /// The configuration space has the guest's addresses.
+    pub const INTERFACE: u64 = 1 << 6;
+    /// CONNECT says which port to come from.
+    pub const BIND: u64 = 1 << 7;
     /// What version 1 of the protocol defines.
-    pub const SUPPORTED: u64 = STREAM;
+    pub const SUPPORTED: u64 = STREAM | DATAGRAM | OPTIONS | INTERFACE | BIND;
 }
 
 /// Size of the configuration space in bytes. What lies behind the defined fields is zero and reserved.
@@ -45,6 +49,10 @@ pub struct Config {
     pub max_sockets: u32,
     /// Largest ring in bytes that the device takes, at most [`limits::RING_MAX`].
     pub max_ring: u32,
+    /// The guest's IPv4 address, as its peers do not see it; unspecified without [`feature::INTERFACE`].
+    pub address_v4: [u8; 4],
+    /// The guest's IPv6 address, likewise.
+    pub address_v6: [u8; 16],
 }
 
 impl Config {
@@ -55,6 +63,8 @@ impl Config {
         writer.u32(VERSION);
         writer.u32(self.max_sockets);
         writer.u32(self.max_ring);
+        writer.array(self.address_v4);
+        writer.array(self.address_v6);
         bytes
     }
 
@@ -79,6 +89,8 @@ impl Config {
         Ok(Self {
             max_sockets,
             max_ring,
+            address_v4: reader.array(),
+            address_v6: reader.array(),
         })
     }
 }

@@ -5,6 +5,8 @@
 //! - [`limits`]: every limit of the protocol, each with its reason.
 //! - [`address`]: socket addresses.
 //! - [`ring`]: the byte rings in guest memory, and the arithmetic of positions and credit.
+//! - [`option`]: socket options for the host's socket.
+//! - [`record`]: datagrams in a ring.
 //! - [`request`]: what the driver tells the device.
 //! - [`event`]: what the device tells the driver.
 //!
@@ -15,12 +17,16 @@ pub mod config;
 pub mod event;
 mod field;
 pub mod limits;
+pub mod option;
+pub mod record;
 pub mod request;
 pub mod ring;
 
 pub use address::{Address, Ip};
 pub use config::Config;
 pub use event::{Event, Status};
+pub use option::SocketOption;
+pub use record::Record;
 pub use request::{Family, Kind, Progress, Request};
 pub use ring::Ring;
 
@@ -50,6 +56,20 @@ pub enum DecodeError {
     },
     /// A protocol version that this code does not speak.
     Version(u32),
+    /// A socket option that the device does not take.
+    Option {
+        /// Its level.
+        level: u32,
+        /// Its name.
+        name: u32,
+    },
+    /// A record that is longer than the bytes that were produced.
+    Record {
+        /// Its payload in bytes.
+        length: u32,
+        /// Bytes in the ring, its header included.
+        available: u32,
+    },
 }
 
 impl core::fmt::Display for DecodeError {
@@ -68,6 +88,13 @@ impl core::fmt::Display for DecodeError {
                 limits::RING_MIN,
                 limits::RING_MAX,
                 limits::RING_ALIGN
+            ),
+            Self::Option { level, name } => {
+                write!(f, "socket option {name} of level {level} is not taken")
+            }
+            Self::Record { length, available } => write!(
+                f,
+                "record with {length} bytes of payload in a ring with {available} bytes"
             ),
             Self::Version(version) => write!(f, "protocol version {version} is not supported"),
         }

@@ -2,7 +2,7 @@
 //! What the driver tells the device, on the request queue.
 
 use super::field::{Reader, Writer};
-use super::{Address, DecodeError, Message, Ring, SocketId};
+use super::{Address, DecodeError, Message, Ring, SocketId, SocketOption};
 
 /// Operation codes of requests. Codes that are not listed are reserved.
 pub mod op {
@@ -14,6 +14,8 @@ pub mod op {
     pub const UPDATE: u16 = 3;
     /// [`Request::Close`](super::Request::Close)
     pub const CLOSE: u16 = 4;
+    /// [`Request::Option`](super::Request::Option)
+    pub const OPTION: u16 = 5;
 }
 
 /// Flag bits of requests.
@@ -62,6 +64,8 @@ impl Family {
 pub enum Kind {
     /// A byte stream, code 1.
     Stream,
+    /// Datagrams, code 2 ([`feature::DATAGRAM`](super::config::feature::DATAGRAM)).
+    Datagram,
 }
 
 impl Kind {
@@ -69,6 +73,7 @@ impl Kind {
     pub const fn code(self) -> u16 {
         match self {
             Self::Stream => 1,
+            Self::Datagram => 2,
         }
     }
 
@@ -79,6 +84,7 @@ impl Kind {
     pub const fn from_code(code: u16) -> Result<Self, DecodeError> {
         match code {
             1 => Ok(Self::Stream),
+            2 => Ok(Self::Datagram),
             _ => Err(DecodeError::Kind(code)),
         }
     }
@@ -113,12 +119,14 @@ pub enum Request {
         /// Bytes from peer to guest.
         rx: Ring,
     },
-    /// Starts to connect. The outcome arrives as a status event.
+    /// Starts to connect a stream. The outcome arrives as a status event.
     Connect {
         /// An open socket on which no connect was requested yet.
         socket: SocketId,
         /// Where to.
         peer: Address,
+        /// The port to come from, or zero for any ([`feature::BIND`](super::config::feature::BIND)).
+        source_port: u16,
     },
     /// Reports progress and shutdowns.
     Update {
@@ -135,6 +143,15 @@ pub enum Request {
         tx_produced: u64,
         /// Reset instead of sending what is left ([`flag::ABORT`]).
         abort: bool,
+    },
+    /// Sets an option of the host's socket ([`feature::OPTIONS`](super::config::feature::OPTIONS)).
+    Option {
+        /// An open socket.
+        socket: SocketId,
+        /// Which option.
+        option: SocketOption,
+        /// Its value.
+        value: i32,
     },
 }
 
@@ -158,9 +175,14 @@ impl Request {
                 tx.write(&mut writer);
                 rx.write(&mut writer);
             }
-            Self::Connect { socket, peer } => {
+            Self::Connect {
+                socket,
+                peer,
+                source_port,
+            } => {
                 header(&mut writer, op::CONNECT, 0, socket);
                 peer.write(&mut writer);
+                writer.u16(source_port);
             }
             Self::Update { socket, progress } => {
                 let wr = if progress.shut_wr { flag::SHUT_WR } else { 0 };
@@ -181,6 +203,16 @@ impl Request {
                     socket,
                 );
                 writer.u64(tx_produced);
+            }
+            Self::Option {
+                socket,
+                option,
+                value,
+            } => {
+                header(&mut writer, op::OPTION, 0, socket);
+                writer.u32(option.level());
+                writer.u32(option.name());
+                writer.array(value.to_le_bytes());
             }
         }
         message
@@ -221,6 +253,7 @@ impl Request {
             op::CONNECT => Ok(Self::Connect {
                 socket,
                 peer: Address::read(&mut reader)?,
+                source_port: reader.u16(),
             }),
             op::UPDATE => {
                 let progress = Progress {
@@ -236,6 +269,14 @@ impl Request {
                 tx_produced: reader.u64(),
                 abort: flags & flag::ABORT != 0,
             }),
+            op::OPTION => {
+                let (level, name) = (reader.u32(), reader.u32());
+                Ok(Self::Option {
+                    socket,
+                    option: SocketOption::from_wire(level, name)?,
+                    value: i32::from_le_bytes(reader.array()),
+                })
+            }
             _ => Err(DecodeError::Operation(code)),
         }
     }
@@ -246,7 +287,8 @@ impl Request {
             Self::Open { socket, .. }
             | Self::Connect { socket, .. }
             | Self::Update { socket, .. }
-            | Self::Close { socket, .. } => socket,
+            | Self::Close { socket, .. }
+            | Self::Option { socket, .. } => socket,
         }
     }
 }

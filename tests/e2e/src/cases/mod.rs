@@ -9,8 +9,11 @@ use crate::bed::Bed;
 mod bulk;
 mod connect_errors;
 mod data_path;
+mod datagrams;
+mod driver;
 mod function_faults;
 mod hostile_guest;
+mod interfaces;
 mod many_connections;
 mod names;
 mod python_image;
@@ -34,6 +37,9 @@ pub(crate) struct Case {
 pub(crate) const ALL: &[&Case] = &[
     &stream_calls::CASE,
     &socket_model::CASE,
+    &driver::CASE,
+    &datagrams::CASE,
+    &interfaces::CASE,
     &connect_errors::CASE,
     &data_path::CASE,
     &bulk::CASE,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The end-to-end tests' function image: one static program, no C library, nothing else. So these tests reach the guest's
+//! The end-to-end tests' function image: static programs, no C library, nothing else. So these tests reach the guest's
 //! sockets by raw system calls' shortest way, and prove that static programs are offloaded too.
 
 use std::fs::{self, File};
@@ -30,12 +30,17 @@ pub(crate) fn image(kernel: &Kernel) -> Result<PathBuf> {
         }
         fs::create_dir_all(layout.join("blobs/sha256"))
             .with_context(|| format!("cannot create {}", layout.display()))?;
-        write(&layout, &[("agent", &program), ("garble.ko", &garble)])?;
+        let mut files = vec![
+            ("agent".to_owned(), program),
+            ("garble.ko".to_owned(), garble.clone()),
+        ];
+        files.extend(guest::checks(step)?);
+        write(&layout, &files)?;
         Ok(layout)
     })
 }
 
-fn write(layout: &Path, files: &[(&str, &Path)]) -> Result<()> {
+fn write(layout: &Path, files: &[(String, PathBuf)]) -> Result<()> {
     let layer = blob(
         layout,
         &layer(files)?,
@@ -75,7 +80,7 @@ fn write(layout: &Path, files: &[(&str, &Path)]) -> Result<()> {
     Ok(())
 }
 
-fn layer(files: &[(&str, &Path)]) -> Result<Vec<u8>> {
+fn layer(files: &[(String, PathBuf)]) -> Result<Vec<u8>> {
     let mut layer = tar::Builder::new(Vec::new());
     layer.mode(tar::HeaderMode::Deterministic);
     for (name, path) in files {

@@ -82,6 +82,25 @@ pub(crate) fn garble(kernel: &Kernel) -> Result<PathBuf> {
     )
 }
 
+/// Builds the driver's own checks, static programs in C; returns each one's name in an image, and the file.
+pub(crate) fn checks(step: &Step) -> Result<Vec<(String, PathBuf)>> {
+    let folder = paths::target().join("checks");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let source = paths::repository().join("guest-kmod/tests");
+    let mut built = Vec::new();
+    for name in ["connect", "stream", "events", "options"] {
+        let program = folder.join(name);
+        let mut compile = Command::new("gcc");
+        compile
+            .args(["-O1", "-static", "-pthread", "-o"])
+            .arg(&program)
+            .arg(source.join(format!("{name}.c")));
+        process::run(step, &mut compile)?;
+        built.push((format!("checks/{name}"), program));
+    }
+    Ok(built)
+}
+
 /// Builds a module out of `source` against the guest kernel.
 fn kernel_module(kernel: &Kernel, name: &str, source: &Path, key: Key) -> Result<PathBuf> {
     let file = format!("{name}.ko");

@@ -3,7 +3,10 @@
 
 use std::net::SocketAddr;
 
-use nexus_proto::wire::{Address, Family, Ip, Kind, Progress, Request, Ring, SocketId, Status};
+use nexus_proto::wire::record::HEADER_SIZE;
+use nexus_proto::wire::{
+    Address, Family, Ip, Kind, Progress, Record, Request, Ring, SocketId, Status,
+};
 
 use super::Guest;
 
@@ -70,6 +73,20 @@ impl GuestSocket {
     }
 }
 
+/// An address on the wire.
+pub(crate) fn wire(address: SocketAddr) -> Address {
+    let ip = match address {
+        SocketAddr::V4(address) => Ip::V4(address.ip().octets()),
+        SocketAddr::V6(address) => Ip::V6(address.ip().octets()),
+    };
+    Address {
+        ip,
+        port: address.port(),
+        flow: 0,
+        scope: 0,
+    }
+}
+
 impl Guest {
     /// Opens a socket with rings of `size` bytes.
     pub(crate) fn open(&mut self, id: SocketId, family: Family, size: u32) {
@@ -79,6 +96,17 @@ impl Guest {
     }
 
     pub(crate) fn open_with(&mut self, id: SocketId, family: Family, tx: Ring, rx: Ring) {
+        self.open_kind(id, family, Kind::Stream, tx, rx);
+    }
+
+    /// Opens a datagram socket with rings of `size` bytes.
+    pub(crate) fn open_datagram(&mut self, id: SocketId, family: Family, size: u32) {
+        let tx = Ring::new(self.allocate(size), size).unwrap();
+        let rx = Ring::new(self.allocate(size), size).unwrap();
+        self.open_kind(id, family, Kind::Datagram, tx, rx);
+    }
+
+    fn open_kind(&mut self, id: SocketId, family: Family, kind: Kind, tx: Ring, rx: Ring) {
         let status = Status {
             connected: false,
             rx_eof: false,
@@ -101,25 +129,21 @@ impl Guest {
         self.request(&Request::Open {
             socket: id,
             family,
-            kind: Kind::Stream,
+            kind,
             tx,
             rx,
         });
     }
 
     pub(crate) fn start_connect(&mut self, id: SocketId, peer: SocketAddr) {
-        let ip = match peer {
-            SocketAddr::V4(peer) => Ip::V4(peer.ip().octets()),
-            SocketAddr::V6(peer) => Ip::V6(peer.ip().octets()),
-        };
+        self.start_connect_from(id, peer, 0);
+    }
+
+    pub(crate) fn start_connect_from(&mut self, id: SocketId, peer: SocketAddr, source_port: u16) {
         self.request(&Request::Connect {
             socket: id,
-            peer: Address {
-                ip,
-                port: peer.port(),
-                flow: 0,
-                scope: 0,
-            },
+            peer: wire(peer),
+            source_port,
         });
     }
 
@@ -223,6 +247,32 @@ impl Guest {
                 length => all.extend_from_slice(&part[..length]),
             }
         }
+    }
+
+    /// Sends a datagram.
+    pub(crate) fn send_to(&mut self, id: SocketId, to: SocketAddr, payload: &[u8]) {
+        let record = Record {
+            length: u32::try_from(payload.len()).unwrap(),
+            error: None,
+            address: wire(to),
+        };
+        let mut bytes = record.encode().to_vec();
+        bytes.extend_from_slice(payload);
+        bytes.resize(usize::try_from(record.span()).unwrap(), 0);
+        self.until("room for a datagram", |guest| {
+            guest.sockets[&id].writable() as usize >= bytes.len()
+        });
+        assert_eq!(self.write(id, &bytes), bytes.len());
+    }
+
+    /// Waits for the next record.
+    pub(crate) fn receive_from(&mut self, id: SocketId) -> (Record, Vec<u8>) {
+        let header = self.read_exact(id, HEADER_SIZE).try_into().unwrap();
+        let record = Record::decode(&header, u32::MAX).unwrap();
+        let rest = usize::try_from(record.span()).unwrap() - HEADER_SIZE;
+        let mut payload = self.read_exact(id, rest);
+        payload.truncate(record.length as usize);
+        (record, payload)
     }
 
     pub(crate) fn shut_wr(&mut self, id: SocketId) {

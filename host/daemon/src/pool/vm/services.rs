@@ -29,7 +29,9 @@ pub(super) fn compose(
     let gateway = Gateway::new(Arc::clone(upstream), buckets, order.name.to_string());
 
     let mut services = Services::default();
-    services.register(port::DNS, DnsService::new(Arc::clone(&policy)));
+    let names = DnsService::new(Arc::clone(&policy));
+    services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
+    services.register_responder(port::DNS, names);
     services.register(port::GATEWAY, gateway);
     services.register(port::BOOT, Arc::clone(&boot) as Arc<dyn Service>);
     services.register(

@@ -40,7 +40,14 @@ fn datagrams(rest: &[Call]) -> Vec<Call> {
 
 /// All scripts with their names.
 pub(super) fn all() -> Vec<(&'static str, Vec<Call>)> {
-    [listening(), connecting(), streaming(), datagram(), options()].concat()
+    [
+        listening(),
+        connecting(),
+        streaming(),
+        datagram(),
+        options(),
+    ]
+    .concat()
 }
 
 fn listening() -> Vec<(&'static str, Vec<Call>)> {
@@ -63,7 +70,12 @@ fn listening() -> Vec<(&'static str, Vec<Call>)> {
         ),
         (
             "T7 listen again changes the backlog only",
-            connected(&[Listen(0, 1), LocalName(0), Send(1, 10, 0), Receive(2, 10, 0)]),
+            connected(&[
+                Listen(0, 1),
+                LocalName(0),
+                Send(1, 10, 0),
+                Receive(2, 10, 0),
+            ]),
         ),
         (
             "T8 two sockets share a port only if both ask for it",
@@ -243,7 +255,13 @@ fn streaming() -> Vec<(&'static str, Vec<Call>)> {
     vec![
         (
             "T35 FIONREAD counts",
-            connected(&[Send(1, 100, 0), Readable(2), Receive(2, 40, 0), Readable(2), Readable(0)]),
+            connected(&[
+                Send(1, 100, 0),
+                Readable(2),
+                Receive(2, 40, 0),
+                Readable(2),
+                Readable(0),
+            ]),
         ),
         (
             "T42 all bytes, then the end",
@@ -259,7 +277,12 @@ fn streaming() -> Vec<(&'static str, Vec<Call>)> {
         ),
         (
             "T46 close after write loses nothing",
-            connected(&[Send(1, 3000, 0), Send(1, 3000, 0), Close(1), Receive(2, 6000, 0)]),
+            connected(&[
+                Send(1, 3000, 0),
+                Send(1, 3000, 0),
+                Close(1),
+                Receive(2, 6000, 0),
+            ]),
         ),
         (
             "T48 half-close, with its events",
@@ -290,15 +313,32 @@ fn streaming() -> Vec<(&'static str, Vec<Call>)> {
         ),
         (
             "T54 writing to a closed connection",
-            connected(&[Close(2), Send(1, 1, 0), Send(1, 1, 0), Poll(1), Receive(1, 1, 0)]),
+            connected(&[
+                Close(2),
+                Send(1, 1, 0),
+                Send(1, 1, 0),
+                Poll(1),
+                Receive(1, 1, 0),
+            ]),
         ),
         (
             "S14 the end of one direction leaves the other",
-            connected(&[Shutdown(2, 1), Receive(1, 1, 0), Send(1, 20, 0), Receive(2, 20, 0)]),
+            connected(&[
+                Shutdown(2, 1),
+                Receive(1, 1, 0),
+                Send(1, 20, 0),
+                Receive(2, 20, 0),
+            ]),
         ),
         (
             "a linger time of zero resets",
-            connected(&[Linger(1, 0), Close(1), Poll(2), Receive(2, 1, 0), Receive(2, 1, 0)]),
+            connected(&[
+                Linger(1, 0),
+                Close(1),
+                Poll(2),
+                Receive(2, 1, 0),
+                Receive(2, 1, 0),
+            ]),
         ),
         (
             "peeking, waiting for all, dropping",
@@ -342,7 +382,14 @@ fn streaming() -> Vec<(&'static str, Vec<Call>)> {
         ),
         (
             "the last descriptor closes",
-            connected(&[Duplicate(1, 3), Close(1), Poll(2), Close(3), Poll(2), Receive(2, 1, 0)]),
+            connected(&[
+                Duplicate(1, 3),
+                Close(1),
+                Poll(2),
+                Close(3),
+                Poll(2),
+                Receive(2, 1, 0),
+            ]),
         ),
         (
             "edges of readiness",
@@ -377,7 +424,13 @@ fn datagram() -> Vec<(&'static str, Vec<Call>)> {
         ),
         (
             "T25 poll has no effect",
-            datagrams(&[Poll(1), Connect(1, Loopback, Of(0)), Poll(1), Send(1, 5, 0), Poll(0)]),
+            datagrams(&[
+                Poll(1),
+                Connect(1, Loopback, Of(0)),
+                Poll(1),
+                Send(1, 5, 0),
+                Poll(0),
+            ]),
         ),
         (
             "T26 IPv6 datagrams both ways",
@@ -393,7 +446,11 @@ fn datagram() -> Vec<(&'static str, Vec<Call>)> {
         ),
         (
             "T27 the sender's address and a datagram to itself",
-            datagrams(&[SendTo(0, 10, 0, Loopback, Of(0)), Receive(0, 5, 0), Receive(0, 5, 0)]),
+            datagrams(&[
+                SendTo(0, 10, 0, Loopback, Of(0)),
+                Receive(0, 5, 0),
+                Receive(0, 5, 0),
+            ]),
         ),
         (
             "T28 a server that answers",

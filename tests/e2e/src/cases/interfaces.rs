@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a guest finds when it looks for its network (T58): one plausible interface beside loopback, the same by every way.
+
+use std::collections::BTreeSet;
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use super::Case;
+use crate::bed::{Bed, SERVER};
+
+pub(crate) const CASE: Case = Case {
+    name: "interfaces",
+    guest,
+    host,
+};
+
+fn guest(_arguments: &Value) -> Result<Value> {
+    let found = addresses()?;
+    let has = |entry: &str| {
+        ensure!(found.contains(entry), "getifaddrs lacks {entry}: {found:?}");
+        Ok(())
+    };
+    has("lo 127.0.0.1")?;
+    has("lo ::1")?;
+    let own = found
+        .iter()
+        .find_map(|entry| entry.strip_prefix("eth0 ")?.parse::<Ipv4Addr>().ok())
+        .context("eth0 has no IPv4 address")?;
+    ensure!(
+        found
+            .iter()
+            .any(|entry| entry.starts_with("eth0 ") && entry.contains(':')),
+        "eth0 has no IPv6 address: {found:?}"
+    );
+    ensure!(
+        address_by_ioctl("eth0")? == own,
+        "SIOCGIFADDR differs from {own}"
+    );
+    ensure!(
+        address_by_ioctl("lo")? == Ipv4Addr::LOCALHOST,
+        "lo by ioctl"
+    );
+    let operational = fs::read_to_string("/sys/class/net/eth0/flags")?;
+    ensure!(operational.trim() != "0x0", "eth0 is down");
+    let devices = fs::read_to_string("/proc/net/dev")?;
+    ensure!(
+        devices.contains("eth0:") && devices.contains("lo:"),
+        "/proc/net/dev: {devices}"
+    );
+
+    // The address is true: sockets have it, and lead to each other by it, inside the guest.
+    let towards = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    towards.connect((SERVER, 9))?;
+    ensure!(
+        towards.local_addr()?.ip() == own,
+        "a socket towards the server has {}",
+        towards.local_addr()?
+    );
+    let listener = TcpListener::bind((own, 0))?;
+    let client = TcpStream::connect(listener.local_addr()?)?;
+    ensure!(client.local_addr()?.ip() == own, "connected from elsewhere");
+    Ok(json!(found))
+}
+
+/// `getifaddrs()`: name and address of each entry that has one.
+fn addresses() -> Result<BTreeSet<String>> {
+    let mut list = std::ptr::null_mut();
+    // SAFETY: the pointer is to a pointer, which the call sets.
+    ensure!(
+        unsafe { libc::getifaddrs(&raw mut list) } == 0,
+        "getifaddrs: {}",
+        io::Error::last_os_error()
+    );
+    let mut found = BTreeSet::new();
+    let mut next = list.cast_const();
+    // SAFETY: the list's entries are live until it is freed.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        next = entry.ifa_next;
+        // SAFETY: every entry has a name that ends with a zero byte.
+        let name = unsafe { CStr::from_ptr(entry.ifa_name) }.to_string_lossy();
+        // SAFETY: an address is null or live.
+        let Some(address) = (unsafe { entry.ifa_addr.as_ref() }) else {
+            continue;
+        };
+        let start: *const libc::sockaddr = address;
+        let ip = match i32::from(address.sa_family) {
+            libc::AF_INET => {
+                // SAFETY: the family says what it is.
+                let v4 = unsafe { start.cast::<libc::sockaddr_in>().read_unaligned() };
+                Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes()).to_string()
+            }
+            libc::AF_INET6 => {
+                // SAFETY: as above.
+                let v6 = unsafe { start.cast::<libc::sockaddr_in6>().read_unaligned() };
+                Ipv6Addr::from(v6.sin6_addr.s6_addr).to_string()
+            }
+            _ => continue,
+        };
+        found.insert(format!("{name} {ip}"));
+    }
+    // SAFETY: the list is getifaddrs()'s, and nothing refers to it any more.
+    unsafe { libc::freeifaddrs(list) };
+    Ok(found)
+}
+
+/// `ioctl(SIOCGIFADDR)`
+fn address_by_ioctl(name: &str) -> Result<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    // SAFETY: an ifreq is plain data, for which zeroes are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from.cast_signed();
+    }
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+    // SAFETY: SIOCGIFADDR takes an ifreq, which the pointer is to.
+    let result = unsafe { libc::ioctl(fd, libc::SIOCGIFADDR, &raw mut request) };
+    ensure!(
+        result == 0,
+        "SIOCGIFADDR of {name}: {}",
+        io::Error::last_os_error()
+    );
+    let start = (&raw const request.ifr_ifru).cast::<libc::sockaddr_in>();
+    // SAFETY: the call has written an IPv4 address there.
+    let address = unsafe { start.read_unaligned() };
+    Ok(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()))
+}
+
+fn host(bed: &Bed) -> Result<()> {
+    bed.guest(&CASE, &Value::Null)?;
+    Ok(())
+}
