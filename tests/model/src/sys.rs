@@ -208,7 +208,7 @@ pub(crate) fn poll(fd: &OwnedFd) -> Result<u32> {
     };
     // SAFETY: the pointer is to one live pollfd.
     checked(unsafe { libc::poll(&raw mut entry, 1, 0) }.into())?;
-    Ok(entry.revents as u16 as u32)
+    Ok(u32::from(entry.revents as u16))
 }
 
 pub(crate) fn local_name(fd: &OwnedFd) -> Result<Name> {

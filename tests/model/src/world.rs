@@ -36,7 +36,6 @@ impl World {
         self.attempt(call).unwrap_or_else(Outcome::Failed)
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm for each call")]
     fn attempt(&mut self, call: &Call) -> sys::Result<Outcome> {
         match *call {
             Call::Socket(slot, family, kind) => {

@@ -14,8 +14,9 @@ use nexus_proto::wire::{Address, Family, Ip};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::raw::errno;
 use super::socket::Socket;
-use super::state::{Mover, errno};
+use super::state::Mover;
 use super::stream::RingStream;
 use super::{EndpointPolicy, tcp, udp};
 use crate::service::{Service, Services};

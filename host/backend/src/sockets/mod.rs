@@ -6,7 +6,7 @@
 //! - `rings`: a socket's two byte rings in guest memory.
 //! - `connect`: who answers a connect request.
 //! - `tcp`: moves bytes between a TCP connection and the rings.
-//! - `udp`: moves datagrams, as records in the rings; `raw`: what both need for system calls on guest memory.
+//! - `udp`: moves datagrams, as records in the rings; `raw`: system calls that the libraries do not wrap.
 //! - `stream`: the same rings as a byte stream for a service inside the process.
 //! - [`policy`], [`rule`], `reserved`: where to.
 

@@ -6,9 +6,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::raw::errno;
 use super::reserved;
 use super::rule::{EndpointRule, Ports};
-use super::state::errno;
 
 /// Most addresses remembered as those of an allowed name, for one guest. The oldest gives way; its name is resolved again
 /// before the next connection in any case, since clients do not keep addresses for that long.

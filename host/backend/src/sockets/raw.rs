@@ -40,3 +40,15 @@ pub(super) fn set_option(fd: BorrowedFd<'_>, level: u32, name: u32, value: i32) 
     }
     Ok(())
 }
+
+/// An error number of Linux as it is on the wire.
+pub(super) const fn errno(code: i32) -> u16 {
+    // Linux keeps error numbers below 4096 (include/linux/err.h, MAX_ERRNO).
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within 1 to 4095"
+    )]
+    let code = code as u16;
+    code
+}

@@ -16,9 +16,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use vm_memory::VolatileSlice;
 
 use super::connect::local_address;
-use super::raw::{self, retry, vectors};
+use super::raw::{self, errno, retry, vectors};
 use super::socket::Socket;
-use super::state::{Moved, errno};
+use super::state::Moved;
 
 /// Most bytes that one system call moves: long enough to make the call cheap, short enough to hold a socket's lock for.
 const CHUNK: u32 = 128 << 10;

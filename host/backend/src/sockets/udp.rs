@@ -23,9 +23,9 @@ use vm_memory::VolatileSlice;
 
 use super::EndpointPolicy;
 use super::connect::{socket_address, wire_address};
-use super::raw::{retry, vectors};
+use super::raw::{errno, retry, vectors};
 use super::socket::Socket;
-use super::state::{Step, errno};
+use super::state::Step;
 use crate::service::{SERVICE_IP, Services};
 
 /// Most datagrams for each direction in one turn, after which other sockets get theirs.
@@ -180,11 +180,11 @@ impl Exchange {
         let Some(host) = host else {
             return Ok(());
         };
-        let send = || host.try_io(Interest::WRITABLE, || send(host, payload, to));
-        match send() {
+        let attempt = || host.try_io(Interest::WRITABLE, || send(host, payload, to));
+        match attempt() {
             // What an earlier datagram met, and not this one; its record comes from the error queue.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => send(),
-            sent => sent,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => attempt(),
+            outcome => outcome,
         }
     }
 

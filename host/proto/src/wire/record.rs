@@ -10,6 +10,10 @@ use super::{Address, DecodeError};
 /// Size of a record's header in bytes.
 pub const HEADER_SIZE: usize = 40;
 
+/// The same, for arithmetic with lengths.
+pub const HEADER_LENGTH: u32 = 40;
+const _: () = assert!(HEADER_LENGTH as usize == HEADER_SIZE);
+
 /// Alignment of records in bytes.
 pub const ALIGN: u32 = 8;
 
@@ -40,7 +44,7 @@ impl Record {
 
     /// The largest payload that a ring of `size` bytes has room for.
     pub const fn largest(size: u32) -> u32 {
-        size - HEADER_SIZE as u32
+        size - HEADER_LENGTH
     }
 
     /// Writes the header.
@@ -71,7 +75,7 @@ impl Record {
             error: (flags & flag::ERROR != 0).then_some(error),
             address: Address::read(&mut reader)?,
         };
-        if record.span() > available as u64 {
+        if record.span() > u64::from(available) {
             return Err(DecodeError::Record { length, available });
         }
         Ok(record)

@@ -44,7 +44,7 @@ fn boundaries(server: SocketAddr) -> Result<()> {
     let socket = bound()?;
     let mut buffer = vec![0; 1 << 16];
     for size in [0usize, 1, 100, 1472, 9000, 60_000] {
-        let payload: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+        let payload: Vec<u8> = (0u8..251).cycle().take(size).collect();
         ensure!(socket.send_to(&payload, server)? == size, "a short send");
         let (length, from) = socket.recv_from(&mut buffer)?;
         ensure!(from == server, "from {from}");
@@ -132,7 +132,8 @@ fn names() -> Result<()> {
         length > query.len() && answer[..2] == query[..2],
         "{length} bytes"
     );
-    ensure!(answer[3] & 0xf == 0, "response code {}", answer[3] & 0xf);
+    let code = answer[3] & 0xf;
+    ensure!(code == 0, "response code {code}");
     ensure!(
         answer[..length].ends_with(&[127, 0, 0, 1]),
         "another address"

@@ -71,11 +71,8 @@ fn guest(_arguments: &Value) -> Result<Value> {
 fn addresses() -> Result<BTreeSet<String>> {
     let mut list = std::ptr::null_mut();
     // SAFETY: the pointer is to a pointer, which the call sets.
-    ensure!(
-        unsafe { libc::getifaddrs(&raw mut list) } == 0,
-        "getifaddrs: {}",
-        io::Error::last_os_error()
-    );
+    let result = unsafe { libc::getifaddrs(&raw mut list) };
+    ensure!(result == 0, "getifaddrs: {}", io::Error::last_os_error());
     let mut found = BTreeSet::new();
     let mut next = list.cast_const();
     // SAFETY: the list's entries are live until it is freed.

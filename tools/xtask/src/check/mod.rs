@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use crate::cache::{self, Key};
 use crate::{paths, process, setup, step};
 
-const CARGO_DENY: &str = "0.20";
+const CARGO_DENY: &str = "0.20.2";
 /// Longest source file in lines; a longer one has more than one theme.
 const MAX_LINES: usize = 500;
 

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use nexus_proto::wire::record::HEADER_SIZE;
+use nexus_proto::wire::record::{HEADER_LENGTH, HEADER_SIZE};
 use nexus_proto::wire::{DecodeError, Record};
 use vm_memory::VolatileSlice;
 
@@ -47,15 +47,12 @@ impl State {
         }
         // A copy, since the guest may write there at any time.
         let mut header = [0; HEADER_SIZE];
-        gather(
-            &rings.tx_runs(self.tx_consumed, HEADER_SIZE as u32),
-            &mut header,
-        );
+        gather(&rings.tx_runs(self.tx_consumed, HEADER_LENGTH), &mut header);
         let record = Record::decode(&header, used).map_err(Step::Violation)?;
         if let Some(error) = record.error {
             return Err(Step::Violation(DecodeError::Flags(error)));
         }
-        let payload = rings.tx_runs(self.tx_consumed + HEADER_SIZE as u64, record.length);
+        let payload = rings.tx_runs(self.tx_consumed + u64::from(HEADER_LENGTH), record.length);
         match send(&record, payload) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Step::Blocked),
             // What becomes of a datagram its sender learns by a record, if at all.
@@ -83,7 +80,7 @@ impl State {
             .rx
             .credit(self.rx_produced, self.rx_consumed)
             .unwrap_or(0);
-        let needed = HEADER_SIZE as u64 + u64::from(length).next_multiple_of(8);
+        let needed = u64::from(HEADER_LENGTH) + u64::from(length).next_multiple_of(8);
         if needed > u64::from(rings.rx.size()) {
             // It will never fit: taken out and dropped.
             return match fill(rings.rx_runs(self.rx_produced, 0)) {
@@ -94,16 +91,15 @@ impl State {
         if needed > u64::from(credit) {
             return Err(Step::Idle);
         }
-        let at = self.rx_produced + HEADER_SIZE as u64;
+        let at = self.rx_produced + u64::from(HEADER_LENGTH);
         let record = match fill(rings.rx_runs(at, length)) {
             Ok(Some(record)) if record.length <= length => record,
-            Ok(_) => return Ok(0),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Step::Blocked),
-            Err(_) => return Ok(0),
+            Ok(_) | Err(_) => return Ok(0),
         };
         scatter(
             &record.encode(),
-            &rings.rx_runs(self.rx_produced, HEADER_SIZE as u32),
+            &rings.rx_runs(self.rx_produced, HEADER_LENGTH),
         );
         self.rx_produced += record.span();
         self.news = true;

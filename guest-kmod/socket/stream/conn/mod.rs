@@ -16,10 +16,10 @@
 //! What the device has yet to be told is kept as marks, not as messages ([`Connection::next_request`] turns them into
 //! messages, in the order that the protocol wants), so a full queue costs nothing but time.
 
-use crate::proto::option::OPTIONS;
-use crate::proto::{
-    Address, Family, Kind, Progress, Request, Ring, SocketId, SocketOption, Status,
-};
+mod news;
+
+use crate::proto::{Address, Family, Kind, Progress, Ring, SocketOption, Status};
+use news::News;
 
 /// Where a connection is in its life; see the diagram above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,18 +60,6 @@ pub(crate) struct Changes {
     pub(crate) state: bool,
     /// The connection failed with this errno, as on the wire.
     pub(crate) error: Option<u16>,
-}
-
-/// What the device has to be told.
-#[derive(Clone, Copy, Debug, Default)]
-struct News {
-    open: bool,
-    connect: bool,
-    update: bool,
-    /// Options by their index, each at its last value.
-    options: [Option<i32>; OPTIONS.len()],
-    /// Whether to abort.
-    close: Option<bool>,
 }
 
 /// One connection, from OPEN to RELEASED.
@@ -201,65 +189,6 @@ impl Connection {
 
     fn family(&self) -> Family {
         self.peer.family()
-    }
-
-    // To the device.
-
-    /// Whether the device has to be told something.
-    pub(crate) fn has_news(&self) -> bool {
-        let News {
-            open,
-            connect,
-            update,
-            options,
-            close,
-        } = self.news;
-        open || connect || update || close.is_some() || options.iter().any(Option::is_some)
-    }
-
-    /// The next message to the device, which counts as sent from here on.
-    pub(crate) fn next_request(&mut self, socket: SocketId) -> Option<Request> {
-        if core::mem::take(&mut self.news.open) {
-            return Some(Request::Open {
-                socket,
-                family: self.family(),
-                kind: self.kind,
-                tx: self.tx,
-                rx: self.rx,
-            });
-        }
-        if let Some(abort) = self.news.close.filter(|_| !self.news.connect) {
-            self.news = News::default();
-            return Some(Request::Close {
-                socket,
-                tx_produced: self.tx_produced,
-                abort,
-            });
-        }
-        for (index, news) in self.news.options.iter_mut().enumerate() {
-            if let (Some(option), Some(value)) = (SocketOption::from_index(index), news.take()) {
-                return Some(Request::Option {
-                    socket,
-                    option,
-                    value,
-                });
-            }
-        }
-        if core::mem::take(&mut self.news.connect) {
-            return Some(Request::Connect {
-                socket,
-                peer: self.peer,
-                source_port: self.source_port,
-            });
-        }
-        core::mem::take(&mut self.news.update).then(|| self.update(socket))
-    }
-
-    fn update(&mut self, socket: SocketId) -> Request {
-        self.tx_told = self.tx_produced;
-        self.rx_told = self.rx_consumed;
-        let progress = self.progress();
-        Request::Update { socket, progress }
     }
 
     /// How far the user has come.

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
 
 pub(super) use self::records::Step;
+use super::raw::errno;
 use super::rings::Rings;
 
 /// What a guest did to one of its sockets that no honest driver does.
@@ -487,16 +488,4 @@ fn classify(result: io::Result<usize>) -> Result<u64, Moved> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Moved::Blocked),
         Err(error) => Err(Moved::Failed(error)),
     }
-}
-
-/// An error number of Linux as it is on the wire.
-pub(super) const fn errno(code: i32) -> u16 {
-    // Linux keeps error numbers below 4096 (include/linux/err.h, MAX_ERRNO).
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "within 1 to 4095"
-    )]
-    let code = code as u16;
-    code
 }

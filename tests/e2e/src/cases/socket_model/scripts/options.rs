@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Options: each default, and what becomes of some values.
+
+use nexus_socket_model::call::Call::{Get, Set, Socket};
+use nexus_socket_model::call::Family::{V4, V6};
+use nexus_socket_model::call::Kind::{Datagram, Stream};
+
+use super::{Named, connected};
+
+pub(super) fn scripts() -> Vec<Named> {
+    const TCP: &[i32] = &[
+        libc::TCP_NODELAY,
+        libc::TCP_MAXSEG,
+        libc::TCP_CORK,
+        libc::TCP_KEEPIDLE,
+        libc::TCP_KEEPINTVL,
+        libc::TCP_KEEPCNT,
+        libc::TCP_LINGER2,
+        libc::TCP_DEFER_ACCEPT,
+        libc::TCP_QUICKACK,
+        libc::TCP_USER_TIMEOUT,
+        libc::TCP_FASTOPEN,
+        libc::TCP_NOTSENT_LOWAT,
+    ];
+    const IP: &[i32] = &[
+        libc::IP_TOS,
+        libc::IP_TTL,
+        libc::IP_PKTINFO,
+        libc::IP_MTU_DISCOVER,
+        libc::IP_RECVERR,
+        libc::IP_RECVTTL,
+        libc::IP_RECVTOS,
+        libc::IP_FREEBIND,
+        libc::IP_BIND_ADDRESS_NO_PORT,
+    ];
+    const IPV6: &[i32] = &[
+        libc::IPV6_UNICAST_HOPS,
+        libc::IPV6_MTU_DISCOVER,
+        libc::IPV6_V6ONLY,
+        libc::IPV6_RECVPKTINFO,
+        libc::IPV6_RECVHOPLIMIT,
+        libc::IPV6_RECVTCLASS,
+        libc::IPV6_TCLASS,
+        libc::IPV6_DONTFRAG,
+    ];
+    let each = |family, kind, level, names: &[i32]| {
+        let mut calls = vec![Socket(0, family, kind)];
+        for name in names {
+            calls.push(Get(0, level, *name));
+            for value in [-1, 0, 1, 2, 64, 255, 256, 1000, 40_000] {
+                calls.extend([Set(0, level, *name, value), Get(0, level, *name)]);
+            }
+        }
+        calls
+    };
+    vec![
+        (
+            "T34 options of TCP are read back as Linux has them",
+            each(V4, Stream, libc::IPPROTO_TCP, TCP),
+        ),
+        (
+            "T34 options of IPv4 on a stream",
+            each(V4, Stream, libc::IPPROTO_IP, IP),
+        ),
+        (
+            "T32 options of IPv4 on datagrams",
+            each(V4, Datagram, libc::IPPROTO_IP, IP),
+        ),
+        (
+            "T34 options of IPv6",
+            each(V6, Stream, libc::IPPROTO_IPV6, IPV6),
+        ),
+        (
+            "T32 options of IPv6 on datagrams",
+            each(V6, Datagram, libc::IPPROTO_IPV6, IPV6),
+        ),
+        (
+            "T30 options of the wrong level",
+            vec![
+                Socket(0, V4, Datagram),
+                Get(0, libc::IPPROTO_TCP, 1),
+                Set(0, libc::IPPROTO_TCP, 1, 1),
+                Get(0, 255, 1),
+                Set(0, 255, 1, 1),
+                Get(0, libc::IPPROTO_IPV6, 26),
+            ],
+        ),
+        (
+            "T31 an accepted socket takes all options",
+            connected(&[
+                Set(2, libc::IPPROTO_TCP, libc::TCP_NODELAY, 1),
+                Get(2, libc::IPPROTO_TCP, libc::TCP_NODELAY),
+                Set(2, libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1),
+                Get(2, libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+                Set(2, libc::IPPROTO_IP, libc::IP_TOS, 16),
+                Get(2, libc::IPPROTO_IP, libc::IP_TOS),
+            ]),
+        ),
+        (
+            "S9 what a socket says it is",
+            connected(&[
+                Get(2, libc::SOL_SOCKET, libc::SO_DOMAIN),
+                Get(2, libc::SOL_SOCKET, libc::SO_TYPE),
+                Get(2, libc::SOL_SOCKET, libc::SO_PROTOCOL),
+                Get(0, libc::SOL_SOCKET, libc::SO_ACCEPTCONN),
+                Get(2, libc::SOL_SOCKET, libc::SO_ACCEPTCONN),
+            ]),
+        ),
+    ]
+}
