@@ -2,8 +2,8 @@
 //! `libnexus_preload.so`: name resolution for the programs of a Nexus guest, by libc interposition.
 //!
 //! `/etc/ld.so.preload` of the composed root loads it into every dynamically linked program. It answers `getaddrinfo` and
-//! its kin by asking nexusd, in DNS over TCP, at the guest's own resolver address: the guest has no UDP, and the
-//! resolvers of libc are many. Sockets need no help here, the driver is the socket family.
+//! its kin by asking nexusd, in DNS over TCP, at the guest's own resolver address: an answer of any length comes in one
+//! exchange, and the resolvers of libc are many. Sockets need no help here, the driver is the socket family.
 //!
 //! It is a guest in images of any age. So it takes little from libc, all of it older than glibc 2.17; has no runtime
 //! and no static constructors; makes system calls by itself, and leaves `errno` alone. Outside a Nexus guest it passes
