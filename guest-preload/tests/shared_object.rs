@@ -21,7 +21,7 @@ fn library() -> &'static Path {
                 "--target-dir",
             ])
             .arg(&target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .current_dir(std::env::var("CARGO_MANIFEST_DIR").unwrap())
             .status()
             .unwrap();
         assert!(status.success());

@@ -53,13 +53,11 @@ async fn boto3_is_content() {
     let python = ENVIRONMENT.join("bin/python");
     let host = Host::start("max_instances = 1").await;
     host.deploy("f", json!({ "timeout_s": 1 })).await;
-    let program = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/functions/boto3_client.py"
-    );
+    let folder = std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it");
+    let program = format!("{folder}/tests/functions/boto3_client.py");
     let endpoint = format!("http://{}", host.invoke);
     let status = tokio::process::Command::new(python)
-        .args([program, &endpoint])
+        .args([&program, &endpoint])
         .status()
         .await
         .expect("it runs");

@@ -236,8 +236,9 @@ fn a_config_of_another_version_is_refused() {
 
 /// The cells of each table row of the specification.
 fn specification_rows() -> Vec<Vec<String>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/virtio-nexus.md");
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let path = format!("{folder}/../../docs/virtio-nexus.md");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     text.lines()
         .filter(|line| line.starts_with('|'))
         .map(|line| {

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// The checkout's top folder.
 pub(crate) fn repository() -> PathBuf {
+    // Cargo says at run time where it runs from; a target folder that several checkouts share may hold a program that
+    // was compiled in another one.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     // The manifest lies in tools/xtask, two levels below the top.
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest
         .ancestors()
         .nth(2)
-        .unwrap_or(manifest)
-        .to_path_buf()
+        .map_or_else(|| manifest.clone(), Path::to_path_buf)
 }
 
 /// Cargo's target folder of the workspace.

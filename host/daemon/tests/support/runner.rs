@@ -2,7 +2,7 @@
 //! Runs functions as processes of this machine instead of VMs: the same runtime API on a TCP port, SIGSTOP and SIGCONT
 //! for pause and resume. All else in the tests is the daemon itself.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +26,9 @@ impl Launcher for ProcessLauncher {
         Box::pin(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             let address = listener.local_addr().expect("an address");
-            let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/functions/runtime.py");
+            let program =
+                PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+                    .join("tests/functions/runtime.py");
             let mut child = Command::new("python3")
                 .arg(program)
                 .env_clear()

@@ -2,7 +2,6 @@
 //! The driver's own checks (`guest-kmod/tests`): static C programs against peers in Python, so that neither end is ours.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -18,6 +17,9 @@ pub(crate) const CASE: Case = Case {
     guest,
     host,
 };
+
+/// The peers, a program in Python.
+const PEERS: &str = include_str!("../../../../guest-kmod/tests/peers.py");
 
 /// Programs in the function's image, one for each file of checks.
 const PROGRAMS: [&str; 4] = ["connect", "stream", "events", "options"];
@@ -62,10 +64,8 @@ impl Drop for Peers {
 }
 
 fn host(bed: &Bed) -> Result<()> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-kmod/tests/peers.py");
     let peers = Command::new("python3")
-        .arg(script)
-        .arg(SERVER.to_string())
+        .args(["-c", PEERS, &SERVER.to_string()])
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot start python3")?;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::bed::Bed;
 
 mod bulk;
+mod churn;
 mod connect_errors;
 mod data_path;
 mod datagrams;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[&Case] = &[
     &driver::CASE,
     &datagrams::CASE,
     &interfaces::CASE,
+    &churn::CASE,
     &connect_errors::CASE,
     &data_path::CASE,
     &bulk::CASE,
