@@ -60,6 +60,7 @@ fn trial(case: &'static cases::Case, bed: &Arc<Bed>) -> Trial {
     Trial::test(case.name, move || {
         (case.host)(&bed).map_err(|error| Failed::from(format!("{error:#}")))
     })
+    .with_ignored_flag(cases::BY_NAME.contains(&case.name))
 }
 
 /// What a [`Bed`] is started with.

@@ -54,7 +54,9 @@ fn end_to_end(only: Option<&str>) -> Result<()> {
     ] {
         program.extend([flag.to_owned(), value.display().to_string()]);
     }
-    program.extend(only.map(str::to_owned));
+    if let Some(only) = only {
+        program.extend([only.to_owned(), "--include-ignored".to_owned()]);
+    }
     if env::var_os("CI").is_some() {
         // One case at a time, so that a machine with two emulated processors is not the thing under test.
         program.push("--test-threads=1".to_owned());
