@@ -8,7 +8,7 @@
 //! - `virtio/`: the driver, its virtqueues and the device.
 //! - `table.rs`: socket ids; `ring_memory.rs`: memory shared with the device; `error.rs`: error numbers.
 //! - `proto.rs`: the wire format, shared with the host.
-//! - `ffi/`: what the kernel crate does not wrap.
+//! - `ffi/`: what the kernel crate does not wrap; `field.rs`: C structures as bytes.
 //!
 //! The lock order is at the head of `socket/stream/endpoint.rs`.
 
@@ -16,6 +16,7 @@ use kernel::prelude::*;
 
 mod error;
 mod ffi;
+mod field;
 mod local;
 mod proto;
 mod ring_memory;

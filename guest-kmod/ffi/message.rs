@@ -13,6 +13,7 @@ use kernel::{
 };
 
 use super::raw;
+use crate::field::field;
 
 /// Room for a name in a `struct sockaddr_storage`, which every receive that wants one provides.
 pub(crate) const NAME_SIZE: usize = 28;
@@ -140,8 +141,4 @@ impl Message {
         // SAFETY: A receive's iterator is one to write to, and ours for as long as the message.
         unsafe { IovIterDest::from_raw(&raw mut (*self.0.get()).msg_iter) }
     }
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
 }

@@ -5,6 +5,7 @@ use kernel::prelude::*;
 
 use super::options::Options;
 use crate::ffi::NAME_SIZE;
+use crate::field::{field, put};
 use crate::local::ports::Scope;
 use crate::local::route;
 use crate::proto::{Address, Family, Ip};
@@ -145,15 +146,5 @@ fn read_unspecified(bytes: &[u8], family: Family) -> Result<(Scope, u16)> {
     match field(bytes, 4) {
         Some([0, 0, 0, 0]) => Ok((Scope::Any4, port)),
         _ => Err(EAFNOSUPPORT),
-    }
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn put(to: &mut [u8; SOCKADDR_IN6], at: usize, from: &[u8]) {
-    for (to, from) in to.iter_mut().skip(at).zip(from) {
-        *to = *from;
     }
 }

@@ -7,6 +7,7 @@
 use kernel::{ffi::c_int, prelude::*};
 
 use crate::ffi::Message;
+use crate::field::{field, put};
 use crate::local::inbox::Parcel;
 use crate::local::route;
 use crate::proto::{Family, Ip};
@@ -204,14 +205,4 @@ fn pktinfo_v6(to: Ip) -> [u8; 20] {
 
 fn number(data: &[u8]) -> Result<c_int> {
     field(data, 0).map(c_int::from_ne_bytes).ok_or(EINVAL)
-}
-
-fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
-    bytes.get(at..)?.first_chunk().copied()
-}
-
-fn put(to: &mut [u8], at: usize, from: &[u8]) {
-    for (to, from) in to.iter_mut().skip(at).zip(from) {
-        *to = *from;
-    }
 }
