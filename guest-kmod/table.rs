@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Socket ids: which endpoint each id of a device stands for.
+//! Socket ids: which member each id of a device stands for.
 
 use kernel::{prelude::*, sync::Arc};
 
 use crate::proto::SocketId;
-use crate::socket::stream::endpoint::Endpoint;
+use crate::virtio::Member;
 
-/// Endpoints by id, from OPEN to RELEASED.
+/// Members by id, from OPEN to RELEASED.
 ///
 /// # Invariants
 ///
 /// `free` has a capacity of at least `slots.len()`, so giving an id back never allocates.
 pub(crate) struct Table {
-    slots: KVec<Option<Arc<Endpoint>>>,
+    slots: KVec<Option<Arc<dyn Member>>>,
     free: KVec<SocketId>,
     limit: u32,
 }
@@ -28,15 +28,15 @@ impl Table {
         }
     }
 
-    /// Gives the endpoint an id.
+    /// Gives the member an id.
     ///
     /// # Errors
     ///
     /// `EADDRNOTAVAIL` if all ids are in use, as TCP says when it has run out of ports; `ENOBUFS` if memory is short.
-    pub(crate) fn insert(&mut self, endpoint: Arc<Endpoint>) -> Result<SocketId> {
+    pub(crate) fn insert(&mut self, member: Arc<dyn Member>) -> Result<SocketId> {
         if let Some(id) = self.free.pop() {
             if let Some(slot) = self.slots.get_mut(id as usize) {
-                *slot = Some(endpoint);
+                *slot = Some(member);
             }
             return Ok(id);
         }
@@ -49,22 +49,22 @@ impl Table {
             .reserve(self.slots.len() + 1, GFP_ATOMIC)
             .map_err(|_| ENOBUFS)?;
         self.slots
-            .push(Some(endpoint), GFP_ATOMIC)
+            .push(Some(member), GFP_ATOMIC)
             .map_err(|_| ENOBUFS)?;
         Ok(id)
     }
 
-    /// The endpoint of an id.
-    pub(crate) fn get(&self, id: SocketId) -> Option<&Arc<Endpoint>> {
+    /// The member of an id.
+    pub(crate) fn get(&self, id: SocketId) -> Option<&Arc<dyn Member>> {
         self.slots.get(id as usize)?.as_ref()
     }
 
     /// Frees an id.
-    pub(crate) fn remove(&mut self, id: SocketId) -> Option<Arc<Endpoint>> {
-        let endpoint = self.slots.get_mut(id as usize)?.take()?;
+    pub(crate) fn remove(&mut self, id: SocketId) -> Option<Arc<dyn Member>> {
+        let member = self.slots.get_mut(id as usize)?.take()?;
         // Within the capacity, by the type invariants.
         let _ = self.free.push(id, GFP_ATOMIC);
-        Some(endpoint)
+        Some(member)
     }
 
     /// Number of ids that were ever in use at once; all ids in use are below it.
@@ -72,8 +72,8 @@ impl Table {
         self.slots.len() as u32
     }
 
-    /// All endpoints.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+    /// All members.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<dyn Member>> {
         self.slots.iter().flatten()
     }
 }

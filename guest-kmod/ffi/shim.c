@@ -15,6 +15,7 @@
 #define NEXUS_DEVICE_ID 63
 #define NEXUS_F_STREAM 0
 #define NEXUS_F_DATAGRAM 1
+#define NEXUS_F_LISTEN 2
 #define NEXUS_F_OPTIONS 3
 #define NEXUS_F_INTERFACE 6
 #define NEXUS_F_BIND 7
@@ -85,9 +86,8 @@ static const struct net_proto_family nexus_inet6_family = {
 
 int nexus_families_register(void)
 {
-	int err;
+	int err = proto_register(&nexus_proto, 1);
 
-	err = proto_register(&nexus_proto, 1);
 	if (err)
 		return err;
 	err = sock_register(&nexus_inet_family);
@@ -150,8 +150,7 @@ int nexus_sk_accept(struct socket *listener, struct socket *sock, void *private)
 	const unsigned long inherited = BIT(SOCK_LINGER) | BIT(SOCK_KEEPOPEN) | BIT(SOCK_URGINLINE) |
 					BIT(SOCK_BROADCAST) | BIT(SOCK_LOCALROUTE) | BIT(SOCK_DBG) | BIT(SOCK_ZEROCOPY) |
 					BIT(SOCK_RCVTSTAMP) | BIT(SOCK_RCVTSTAMPNS) | BIT(SOCK_TSTAMP_NEW);
-	struct sock *from = listener->sk;
-	struct sock *sk;
+	struct sock *sk, *from = listener->sk;
 	int err = nexus_sk_create(sock_net(from), sock, from->sk_family, IPPROTO_TCP, 0, private);
 
 	if (err)
@@ -381,6 +380,7 @@ static const struct virtio_device_id nexus_ids[] = {
 static const unsigned int nexus_features[] = {
 	NEXUS_F_STREAM,
 	NEXUS_F_DATAGRAM,
+	NEXUS_F_LISTEN,
 	NEXUS_F_OPTIONS,
 	NEXUS_F_INTERFACE,
 	NEXUS_F_BIND,

@@ -19,6 +19,7 @@ use crate::proto::{Address, Progress, Request, Status};
 use crate::socket::stream::buffer::Buffer;
 use crate::socket::stream::conn::Connection;
 use crate::socket::stream::endpoint::{Endpoint, Link};
+use crate::virtio::{Member as _, News as _};
 
 /// One end.
 struct Side {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The device: its queues and the table of its sockets.
+//! The device: its queues and the table of its members, which are endpoints and listeners.
 //!
-//! Requests are made from an endpoint's state at the moment they are queued, so a queue that was full costs a mark on
-//! the endpoint and no memory ("Messages" in the specification). Lock order: see `socket/stream/endpoint.rs`.
+//! Requests are made from a member's state at the moment they are queued, so a queue that was full costs a mark on
+//! the member and no memory ("Messages" in the specification). Lock order: see `socket/stream/endpoint.rs`.
 
 use core::ptr::NonNull;
 use kernel::{
@@ -11,6 +11,7 @@ use kernel::{
     sync::{Arc, SpinLockIrq},
 };
 
+use super::member::Member;
 use super::queue::{EventQueue, RequestQueue};
 use crate::ffi::raw::Virtqueue;
 use crate::module_parameters;
@@ -48,9 +49,9 @@ struct Inner {
     /// `None` before the device is ready and after it was removed.
     queues: Option<Queues>,
     table: Table,
-    /// Endpoints that are marked as queued.
-    queued: usize,
-    /// Id at which the next search for a queued endpoint begins, so that none is passed over for ever.
+    /// Members whose news wait for room.
+    waiting: usize,
+    /// Id at which the next search for one of them begins, so that none is passed over for ever.
     cursor: SocketId,
     /// A violation that concerns no single socket was logged.
     complained: bool,
@@ -70,7 +71,7 @@ impl Device {
         let inner = Inner {
             queues: None,
             table: Table::new(config.max_sockets),
-            queued: 0,
+            waiting: 0,
             cursor: 0,
             complained: false,
         };
@@ -97,7 +98,7 @@ impl Device {
     pub(super) fn detach(&self) {
         let (queues, table) = {
             let mut inner = self.inner.lock();
-            inner.queued = 0;
+            inner.waiting = 0;
             let empty = Table::new(0);
             (
                 inner.queues.take(),
@@ -105,8 +106,8 @@ impl Device {
             )
         };
         drop(queues);
-        for endpoint in table.iter() {
-            endpoint.on_reset();
+        for member in table.iter() {
+            member.on_reset();
         }
     }
 
@@ -122,17 +123,33 @@ impl Device {
         Ok((tx, rx))
     }
 
-    /// Gives the endpoint an id and tells the device.
-    pub(crate) fn open(&self, endpoint: &Arc<Endpoint>) -> Result {
+    /// Whether peers outside can reach a socket with this port.
+    pub(crate) fn may_reach(&self, port: u16) -> bool {
+        self.has(feature::LISTEN) && self.config.may_reach(port)
+    }
+
+    /// Gives the member an id and tells the device of it.
+    ///
+    /// # Errors
+    ///
+    /// `ENETUNREACH` if the device is gone, `EADDRNOTAVAIL` if all ids are in use, `ENOBUFS` if memory is short.
+    pub(crate) fn enter(&self, member: Arc<dyn Member>) -> Result {
         let mut inner = self.inner.lock();
         if inner.queues.is_none() {
             return Err(ENETUNREACH);
         }
-        let id = inner.table.insert(endpoint.clone())?;
-        endpoint.state.lock().id = id;
-        inner.flush(endpoint);
+        let id = inner.table.insert(member.clone())?;
+        member.set_id(id);
+        inner.flush(&*member);
         inner.kick_requests();
         Ok(())
+    }
+
+    /// Tells the device a member's news, if there are any.
+    pub(crate) fn flush(&self, member: &dyn Member) {
+        let mut inner = self.inner.lock();
+        inner.flush(member);
+        inner.kick_requests();
     }
 
     pub(super) fn kick_events(&self) {
@@ -144,9 +161,9 @@ impl Device {
     /// The device has returned requests: whoever waits for room gets it.
     pub(super) fn on_requests_returned(&self) {
         let mut inner = self.inner.lock();
-        while inner.queued > 0 {
-            inner.flush_queued();
-            if inner.queued > 0 && inner.arm_requests() {
+        while inner.waiting > 0 {
+            inner.flush_waiting();
+            if inner.waiting > 0 && inner.arm_requests() {
                 break;
             }
         }
@@ -169,9 +186,7 @@ impl Device {
 
 impl Link for Device {
     fn submit(&self, endpoint: &Endpoint) {
-        let mut inner = self.inner.lock();
-        inner.flush(endpoint);
-        inner.kick_requests();
+        self.flush(endpoint);
     }
 
     fn delivers_at_once(&self) -> bool {
@@ -207,32 +222,39 @@ impl Inner {
     }
 
     fn on_event(&mut self, message: &Message) {
-        let result = match Event::decode(message) {
-            Ok(Event::Status { socket, status }) => match self.table.get(socket) {
-                Some(endpoint) => {
-                    // The endpoint has logged a violation and failed for it.
-                    let _ = endpoint.on_status(&status);
-                    return;
-                }
-                None => Err(socket),
-            },
-            Ok(Event::Released { socket }) => self.release(socket).ok_or(socket),
+        let event = match Event::decode(message) {
+            Ok(event) => event,
             Err(error) => {
                 self.complain(format_args!("{error}"));
                 return;
             }
         };
-        if let Err(socket) = result {
+        let known = match event {
+            Event::Released { socket } => self.release(socket).ok_or(socket),
+            Event::Status { socket, status } => self.table.get(socket).ok_or(socket).map(|member| {
+                // Whoever it is has logged a violation and failed for it.
+                let _ = member.on_status(&status);
+            }),
+            Event::Incoming {
+                socket,
+                connection,
+                peer,
+            } => self.table.get(socket).ok_or(socket).map(|member| {
+                // As above.
+                let _ = member.on_incoming(connection, peer);
+            }),
+        };
+        if let Err(socket) = known {
             self.complain(format_args!("socket {socket} is not open"));
         }
     }
 
     fn release(&mut self, socket: SocketId) -> Option<()> {
-        let endpoint = self.table.remove(socket)?;
-        if core::mem::take(&mut endpoint.state.lock().queued) {
-            self.queued -= 1;
+        let member = self.table.remove(socket)?;
+        if member.stop_waiting() {
+            self.waiting -= 1;
         }
-        if endpoint.on_released().is_err() {
+        if member.on_released().is_err() {
             pr_err!("socket {socket}: device violates the protocol: released an open socket\n");
         }
         Some(())
@@ -243,60 +265,42 @@ impl Inner {
         if !core::mem::replace(&mut self.complained, true) {
             pr_err!("device violates the protocol: {what}; all sockets fail\n");
         }
-        for endpoint in self.table.iter() {
-            endpoint.on_violation();
+        for member in self.table.iter() {
+            member.on_violation();
         }
     }
 
-    /// Queues the endpoint's news, or marks it if there is no room.
-    fn flush(&mut self, endpoint: &Endpoint) {
+    /// Queues the member's news, or counts it among those who wait for room.
+    fn flush(&mut self, member: &dyn Member) {
         let Some(queues) = &mut self.queues else {
             return;
         };
-        let mut state = endpoint.state.lock();
-        while state.conn.has_news() {
-            // The callback is armed before the second look, so that a request returned between the two is not missed.
-            let room = queues.requests.has_room()
-                || (!queues.requests.enable_callback() && queues.requests.has_room());
-            if !room {
-                if !core::mem::replace(&mut state.queued, true) {
-                    self.queued += 1;
-                }
-                return;
-            }
-            let id = state.id;
-            let Some(request) = state.conn.next_request(id) else {
-                break;
-            };
-            if queues.requests.push(&request.encode()).is_err() {
-                // The device is broken; its removal will tell the sockets.
-                break;
-            }
-        }
-        if core::mem::take(&mut state.queued) {
-            self.queued -= 1;
+        let waits = member.tell(&mut queues.requests);
+        match (waits.before, waits.now) {
+            (false, true) => self.waiting += 1,
+            (true, false) => self.waiting -= 1,
+            _ => {}
         }
     }
 
-    /// Gives each marked endpoint its turn, as far as there is room.
-    fn flush_queued(&mut self) {
+    /// Gives each member that waits its turn, as far as there is room.
+    fn flush_waiting(&mut self) {
         let end = self.table.end();
         for _ in 0..end {
             let has_room = match &mut self.queues {
                 Some(queues) => queues.requests.has_room(),
                 None => false,
             };
-            if self.queued == 0 || !has_room {
+            if self.waiting == 0 || !has_room {
                 break;
             }
             let id = self.cursor % end;
             self.cursor = id + 1;
-            let Some(endpoint) = self.table.get(id).cloned() else {
+            let Some(member) = self.table.get(id).cloned() else {
                 continue;
             };
-            let queued = endpoint.state.lock().queued;
-            if queued {
-                self.flush(&endpoint);
+            if member.waits() {
+                self.flush(&*member);
             }
         }
     }
@@ -310,7 +314,7 @@ impl Inner {
     }
 
     fn kick_requests(&mut self) {
-        let idle = self.queued == 0;
+        let idle = self.waiting == 0;
         if let Some(queues) = &mut self.queues {
             queues.requests.kick();
             if idle {

@@ -4,6 +4,7 @@
 //! There is one device; a second one is refused. Sockets ask [`current`] for it when they connect.
 
 mod device;
+mod member;
 mod queue;
 
 use core::ptr::NonNull;
@@ -19,6 +20,8 @@ use crate::proto::config::{self, feature};
 use crate::proto::{Config, Family, Ip};
 
 pub(crate) use device::Device;
+pub(crate) use member::{Member, News, Waits};
+pub(crate) use queue::RequestQueue;
 use device::Queues;
 
 global_lock! {

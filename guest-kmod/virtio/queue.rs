@@ -9,8 +9,9 @@
 use core::ptr::NonNull;
 use kernel::{ffi::c_void, prelude::*};
 
+use super::member::News;
 use crate::ffi::raw::{self, Virtqueue};
-use crate::proto::{limits, Message};
+use crate::proto::{limits, Message, SocketId};
 
 /// A virtqueue with a slot for each descriptor.
 ///
@@ -78,7 +79,7 @@ impl Slots {
 }
 
 /// The queue of requests, from driver to device.
-pub(super) struct RequestQueue {
+pub(crate) struct RequestQueue {
     slots: Slots,
     /// Indices of slots that the device does not have. Never grows beyond its first capacity.
     free: KVec<usize>,
@@ -136,6 +137,25 @@ impl RequestQueue {
             )
         };
         kernel::error::to_result(added)
+    }
+
+    /// Queues a member's news, as far as there is room. Returns whether some are left, for which a callback will come.
+    pub(crate) fn push_news(&mut self, id: SocketId, news: &mut impl News) -> bool {
+        while news.has_news() {
+            // The callback is armed before the second look, so that a request returned between the two is not missed.
+            let room = self.has_room() || (!self.enable_callback() && self.has_room());
+            if !room {
+                return true;
+            }
+            let Some(request) = news.next_request(id) else {
+                break;
+            };
+            if self.push(&request.encode()).is_err() {
+                // The device is broken; its removal will tell the members.
+                break;
+            }
+        }
+        false
     }
 
     pub(super) fn kick(&mut self) {

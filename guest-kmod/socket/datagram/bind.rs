@@ -11,6 +11,7 @@ use crate::local::route::{self, Spot};
 use crate::proto::{Address, Ip};
 use crate::socket::addr::{self, Given};
 use crate::socket::reuse;
+use crate::virtio;
 
 impl Datagram {
     /// `bind()`. The order of checks is that of `__inet_bind()` (`net/ipv4/af_inet.c`).
@@ -22,15 +23,30 @@ impl Datagram {
             return Err(EINVAL);
         }
         self.hold(sk, scope, port)?;
-        let mut state = self.state.lock();
-        state.keeps_port = port != 0;
-        if let Scope::One(ip) = scope {
-            state.keeps_ip = Some(ip);
-            if matches!(ip, Ip::V6(_)) {
-                state.options.set_only_v6();
+        {
+            let mut state = self.state.lock();
+            state.keeps_port = port != 0;
+            if let Scope::One(ip) = scope {
+                state.keeps_ip = Some(ip);
+                if matches!(ip, Ip::V6(_)) {
+                    state.options.set_only_v6();
+                }
             }
         }
+        self.listen_outside(sk, Spot { ip: scope.ip(), port });
         Ok(())
+    }
+
+    /// Receives from outside the guest as well, where peers there can reach it. Without memory for that, the guest's own can.
+    fn listen_outside(&self, sk: &Sock, spot: Spot) {
+        let reachable = virtio::current().is_some_and(|device| device.may_reach(spot.port));
+        if route::is_loopback(spot.ip) || !reachable {
+            return;
+        }
+        match self.open_outside_within(sk) {
+            Ok(outside) => outside.listen(spot.shown_to(self.family)),
+            Err(error) => pr_err!("port {}: cannot be reached from outside: {error:?}\n", spot.port),
+        }
     }
 
     /// Binds to any port, unless the socket is bound.
@@ -101,6 +117,11 @@ impl Datagram {
     /// As [`Outside::open`].
     pub(super) fn open_outside(&self, sk: &Sock) -> Result<Outside> {
         let _turn = self.setup_turn.lock();
+        self.open_outside_within(sk)
+    }
+
+    /// As [`Self::open_outside`], by whoever has the turn.
+    fn open_outside_within(&self, sk: &Sock) -> Result<Outside> {
         if let Some(outside) = self.outside() {
             return Ok(outside);
         }

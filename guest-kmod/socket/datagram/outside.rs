@@ -7,11 +7,11 @@ use crate::ffi::{Message, Sock};
 use crate::local::route::Spot;
 use crate::proto::config::feature;
 use crate::proto::record::HEADER_SIZE;
-use crate::proto::{Family, Record};
+use crate::proto::{Address, Family, Record};
 use crate::socket::stream::buffer::Buffer;
 use crate::socket::stream::conn::Connection;
 use crate::socket::stream::endpoint::Endpoint;
-use crate::virtio;
+use crate::virtio::{self, Member as _};
 
 /// The way out of one socket.
 #[derive(Clone)]
@@ -42,8 +42,14 @@ impl Outside {
         let conn = Connection::datagram(family, *tx.ring(), *rx.ring());
         let (tx, rx) = (Buffer::Device(tx), Buffer::Device(rx));
         let endpoint = Endpoint::new(device.clone(), tx, rx, conn, Some(sk.waker()))?;
-        device.open(&endpoint)?;
+        device.enter(endpoint.clone())?;
         Ok(Self(endpoint))
+    }
+
+    /// Has datagrams from outside led here that are for the guest's address `local`.
+    pub(super) fn listen(&self, local: Address) {
+        self.0.state.lock().conn.listen(local);
+        self.0.submit();
     }
 
     /// Sends a datagram.

@@ -199,7 +199,7 @@ impl Stream {
         }
         let (tx, rx) = (Buffer::Device(tx), Buffer::Device(rx));
         let endpoint = Endpoint::new(device.clone(), tx, rx, conn, Some(sk.waker()))?;
-        device.open(&endpoint)?;
+        device.enter(endpoint.clone())?;
         // Still unconnected: it is this thread's turn.
         let mut state = self.state.lock();
         state.begin(endpoint.clone());

@@ -13,7 +13,7 @@
 //!    blocked call blocks nobody else. `Socket::connect_turn` (sleeping) likewise: one `connect()` opens at a time.
 //! 2. The socket's own state (`Stream::state`). Within it, one at a time: the table of ports, a listener's queue.
 //! 3. The link's state (`Device::inner`, `Pair::sides`).
-//! 4. The endpoint's state (`Endpoint::state`).
+//! 4. The endpoint's state (`Endpoint::state`), or a listener's connections from outside (`Arrivals::state`).
 //!
 //! The device's 3, and 4, are taken in interrupts. Wait queues are woken under 3 and 4, and take none of these.
 
@@ -27,8 +27,9 @@ use super::buffer::Buffer;
 use super::conn::{Changes, Connection, Phase};
 use crate::error;
 use crate::ffi::Waker;
-use crate::proto::{SocketId, SocketOption, Status};
+use crate::proto::{Address, SocketId, SocketOption, Status};
 use crate::socket::events;
+use crate::virtio::{Member, RequestQueue, Waits};
 
 /// What carries an endpoint's news to the other side, and the other side's to it.
 pub(crate) trait Link: Send + Sync {
@@ -46,9 +47,9 @@ pub(crate) trait Link: Send + Sync {
 pub(crate) struct State {
     pub(crate) conn: Connection,
     /// Set once, when the table has given it.
-    pub(crate) id: SocketId,
+    id: SocketId,
     /// The request queue was full when there was news.
-    pub(crate) queued: bool,
+    waits: bool,
     /// Whom to wake. `None` before the connection is accepted, and when the socket is gone.
     waker: Option<Waker>,
     /// An error from before there was somebody to tell.
@@ -85,7 +86,7 @@ impl Endpoint {
         let state = State {
             conn,
             id: 0,
-            queued: false,
+            waits: false,
             waker,
             unheard: None,
         };
@@ -168,12 +169,39 @@ impl Endpoint {
         self.state.lock().conn.phase()
     }
 
-    /// Takes in a status event. Called by the device, in interrupts.
-    ///
-    /// # Errors
-    ///
-    /// `EPROTO` for a violation; the socket has failed with it.
-    pub(crate) fn on_status(&self, status: &Status) -> Result {
+    /// The other side has written an urgent byte, of which its status says nothing.
+    pub(crate) fn on_urgent(&self, at: u64) {
+        let mut state = self.state.lock();
+        state.conn.receive_urgent(at);
+        if let Some(waker) = &state.waker {
+            waker.wake(events::URGENT);
+            waker.send_sigurg();
+        }
+    }
+}
+
+impl Member for Endpoint {
+    fn set_id(&self, id: SocketId) {
+        self.state.lock().id = id;
+    }
+
+    fn tell(&self, requests: &mut RequestQueue) -> Waits {
+        let mut state = self.state.lock();
+        let id = state.id;
+        let now = requests.push_news(id, &mut state.conn);
+        let before = core::mem::replace(&mut state.waits, now);
+        Waits { before, now }
+    }
+
+    fn waits(&self) -> bool {
+        self.state.lock().waits
+    }
+
+    fn stop_waiting(&self) -> bool {
+        core::mem::take(&mut self.state.lock().waits)
+    }
+
+    fn on_status(&self, status: &Status) -> Result {
         let mut state = self.state.lock();
         match state.conn.apply(status) {
             Ok(changes) => {
@@ -191,22 +219,17 @@ impl Endpoint {
         }
     }
 
-    /// The other side has written an urgent byte, of which its status says nothing.
-    pub(crate) fn on_urgent(&self, at: u64) {
+    fn on_incoming(&self, _connection: u32, _peer: Address) -> Result {
         let mut state = self.state.lock();
-        state.conn.receive_urgent(at);
-        if let Some(waker) = &state.waker {
-            waker.wake(events::URGENT);
-            waker.send_sigurg();
-        }
+        pr_err!(
+            "socket {}: device violates the protocol: a connection for what is no listener\n",
+            state.id
+        );
+        state.fail(EPROTO);
+        Err(EPROTO)
     }
 
-    /// Takes in a released event. Called by the device, in interrupts.
-    ///
-    /// # Errors
-    ///
-    /// `EPROTO` if it was not asked for.
-    pub(crate) fn on_released(&self) -> Result {
+    fn on_released(&self) -> Result {
         let mut state = self.state.lock();
         let asked = state.conn.released();
         if asked.is_err() {
@@ -216,19 +239,17 @@ impl Endpoint {
         asked.map_err(|_| EPROTO)
     }
 
-    /// Fails the socket, as the device cannot be believed any more.
-    pub(crate) fn on_violation(&self) {
+    fn on_violation(&self) {
         self.state.lock().fail(EPROTO);
     }
 
-    /// Fails the socket, as the device was reset.
-    pub(crate) fn on_reset(&self) {
+    fn on_reset(&self) {
         let mut state = self.state.lock();
         if !state.conn.is_over() {
             state.set_error(ECONNRESET);
         }
         state.conn.reset();
-        state.queued = false;
+        state.waits = false;
         state.wake(0);
     }
 }

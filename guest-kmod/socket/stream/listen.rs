@@ -3,14 +3,19 @@
 
 use kernel::{prelude::*, sync::Arc};
 
+use super::arrivals::{Arrival, Arrivals};
+use super::buffer::Buffer;
+use super::conn::Connection;
 use super::endpoint::Endpoint;
 use super::{Progress, State, Stream};
 use crate::ffi::Sock;
 use crate::local::listener::Listener;
 use crate::local::ports::{Binding, Protocol, Scope};
-use crate::local::route;
+use crate::local::route::{self, Spot};
+use crate::proto::config::feature;
 use crate::proto::Family;
 use crate::socket::{reuse, Shut};
+use crate::virtio::{self, Device};
 
 impl Stream {
     /// `listen()`. A socket that listens already gets the new backlog only.
@@ -25,8 +30,13 @@ impl Stream {
             if state.progress != Progress::Unconnected {
                 return Err(EINVAL);
             }
-            if let Some(listener) = &state.listener {
+            if let Some(listener) = state.listener.clone() {
+                let arrivals = state.arrivals.clone();
+                drop(state);
                 listener.set_backlog(backlog);
+                if let Some(arrivals) = arrivals {
+                    arrivals.set_backlog(backlog);
+                }
                 return Ok(());
             }
             state.options.only_v6()
@@ -43,16 +53,38 @@ impl Stream {
             };
             Some(Binding::new(Protocol::Tcp, scope, 0, reuse(sk))?)
         };
-        let mut state = self.state.lock();
-        if fresh.is_some() {
-            state.binding = fresh;
-        }
-        if let Some(binding) = &state.binding {
-            binding.listen(listener.clone(), reuse(sk))?;
-        }
-        state.listener = Some(listener);
+        let spot = {
+            let mut state = self.state.lock();
+            if fresh.is_some() {
+                state.binding = fresh;
+            }
+            let spot = state.binding.as_ref().map(Binding::spot);
+            if let Some(binding) = &state.binding {
+                binding.listen(listener.clone(), reuse(sk))?;
+            }
+            state.listener = Some(listener);
+            spot
+        };
         sk.set_listening(true);
+        if let Some(spot) = spot {
+            self.listen_outside(sk, spot, only_v6, backlog);
+        }
         Ok(())
+    }
+
+    /// Listens to peers outside the guest as well, where they can reach it. Without memory for that, the guest's own can.
+    fn listen_outside(&self, sk: &Sock, spot: Spot, only_v6: bool, backlog: u32) {
+        let Some(device) = virtio::current() else {
+            return;
+        };
+        if route::is_loopback(spot.ip) || !device.may_reach(spot.port) {
+            return;
+        }
+        let local = spot.shown_to(self.family);
+        match Arrivals::open(device, local, only_v6, backlog, sk.waker()) {
+            Ok(arrivals) => self.state.lock().arrivals = Some(arrivals),
+            Err(error) => pr_err!("port {}: cannot be reached from outside: {error:?}\n", spot.port),
+        }
     }
 
     /// `accept()`: the socket of the oldest connection, once there is one.
@@ -63,12 +95,20 @@ impl Stream {
     pub(in crate::socket) fn accept(&self, sk: &Sock, nonblock: bool) -> Result<Accepted> {
         let listener = self.listener().ok_or(EINVAL)?;
         let mut timeout = sk.receive_timeout(nonblock);
+        let arrivals = self.arrivals();
+        let has_arrival = || arrivals.as_ref().is_some_and(|arrivals| arrivals.has_one());
         let endpoint = loop {
             match listener.accept() {
                 Err(error) if error == EAGAIN => {}
                 outcome => break outcome?,
             }
-            timeout = sk.wait_exclusive(timeout, || listener.is_settled())?;
+            if let Some(arrivals) = &arrivals {
+                if let Some(arrival) = arrivals.take() {
+                    break self.take_in(arrivals, arrival)?;
+                }
+            }
+            timeout =
+                sk.wait_exclusive(timeout, || listener.is_settled() || has_arrival())?;
         };
         let local = endpoint.state.lock().conn.local();
         let binding = Binding::accepted(
@@ -84,6 +124,7 @@ impl Stream {
             binding: binding.ok(),
             keeps_ip: keeps_ip.map(|_| route::canonical(local.ip)),
             options: self.with_options(|options| options.clone()),
+            told: self.state.lock().told,
             ..State::default()
         };
         let family = self.family;
@@ -97,17 +138,52 @@ impl Stream {
         }
     }
 
+    /// The endpoint of a connection from outside.
+    ///
+    /// # Errors
+    ///
+    /// As for a connect to outside; the connection still waits.
+    fn take_in(&self, arrivals: &Arrivals, arrival: Arrival) -> Result<Arc<Endpoint>> {
+        let endpoint = self.open_arrival(arrivals.device(), arrival);
+        if endpoint.is_err() {
+            arrivals.put_back(arrival);
+        }
+        endpoint
+    }
+
+    fn open_arrival(&self, device: &Arc<Device>, arrival: Arrival) -> Result<Arc<Endpoint>> {
+        let own = route::outward(route::family_of(route::canonical(arrival.peer.ip)));
+        let port = self.state.lock().binding.as_ref().map_or(0, Binding::port);
+        let local = Spot { ip: own, port }.shown_to(self.family);
+        let (tx, rx) = device.new_rings()?;
+        let Arrival { connection, peer } = arrival;
+        let mut conn = Connection::arrived(connection, peer, local, *tx.ring(), *rx.ring());
+        if device.has(feature::OPTIONS) {
+            for (option, value) in self.told_options() {
+                conn.set_option(option, value);
+            }
+        }
+        let (tx, rx) = (Buffer::Device(tx), Buffer::Device(rx));
+        let endpoint = Endpoint::new(device.clone(), tx, rx, conn, None)?;
+        device.enter(endpoint.clone())?;
+        Ok(endpoint)
+    }
+
     /// Whether `accept()` would find a connection.
     pub(in crate::socket) fn has_incoming(&self) -> bool {
-        self.listener()
-            .is_some_and(|listener| listener.has_ready())
+        let (listener, arrivals) = {
+            let state = self.state.lock();
+            (state.listener.clone(), state.arrivals.clone())
+        };
+        listener.is_some_and(|listener| listener.has_ready())
+            || arrivals.is_some_and(|arrivals| arrivals.has_one())
     }
 
     /// Stops listening, if the socket does. It keeps its address.
     pub(super) fn unlisten(&self, sk: &Sock) -> bool {
-        let listener = {
+        let (listener, arrivals) = {
             let mut state = self.state.lock();
-            let listener = state.listener.take();
+            let (listener, arrivals) = (state.listener.take(), state.arrivals.take());
             if let (Some(_), Some(binding)) = (&listener, &state.binding) {
                 binding.unlisten();
             }
@@ -117,13 +193,16 @@ impl Stream {
             });
             drop(state);
             drop(binding);
-            listener
+            (listener, arrivals)
         };
         let Some(listener) = listener else {
             return false;
         };
         sk.set_listening(false);
         listener.close();
+        if let Some(arrivals) = arrivals {
+            arrivals.close();
+        }
         sk.waker().wake(0);
         true
     }

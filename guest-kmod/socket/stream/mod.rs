@@ -3,8 +3,10 @@
 //!
 //! - [`conn`]: the state machine of a connection.
 //! - [`endpoint`]: what user and other side share of a connection; lock order. [`buffer`]: where its bytes lie.
+//! - [`arrivals`]: connections from outside, for listeners.
 //! - [`bind`], [`connect`], [`listen`], [`send`], [`recv`], [`poll`], [`info`]: the system calls, one file per concern.
 
+mod arrivals;
 mod bind;
 pub(crate) mod buffer;
 pub(crate) mod conn;
@@ -29,6 +31,7 @@ use crate::local::listener::Listener;
 use crate::local::ports::Binding;
 use crate::proto::option::OPTIONS;
 use crate::proto::{Family, Ip, SocketOption};
+use arrivals::Arrivals;
 use endpoint::Endpoint;
 
 /// What `connect()` has been told (`socket_state` of the generic code). The connection may be further already.
@@ -50,6 +53,8 @@ struct State {
     endpoint: Option<Arc<Endpoint>>,
     /// `Some` exactly while listening.
     listener: Option<Arc<Listener>>,
+    /// `Some` while listening where peers outside the guest can reach it.
+    arrivals: Option<Arc<Arrivals>>,
     /// The port that the socket holds.
     binding: Option<Binding>,
     /// The user chose the port, so the socket keeps it when it is disconnected (`SOCK_BINDPORT_LOCK`).
@@ -96,6 +101,10 @@ impl Stream {
 
     fn listener(&self) -> Option<Arc<Listener>> {
         self.state.lock().listener.clone()
+    }
+
+    fn arrivals(&self) -> Option<Arc<Arrivals>> {
+        self.state.lock().arrivals.clone()
     }
 
     /// Whose options the socket has.
@@ -158,6 +167,7 @@ impl Default for State {
             progress: Progress::Unconnected,
             endpoint: None,
             listener: None,
+            arrivals: None,
             binding: None,
             keeps_port: false,
             keeps_ip: None,

@@ -9,8 +9,8 @@ use crate::socket::events;
 impl Stream {
     /// The events that are true now. The caller has put itself on the wait queue before.
     pub(in crate::socket) fn poll(&self, sk: &Sock) -> u32 {
-        if let Some(listener) = self.listener() {
-            return if listener.has_ready() {
+        if self.listener().is_some() {
+            return if self.has_incoming() {
                 events::READABLE
             } else {
                 0

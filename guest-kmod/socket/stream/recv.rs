@@ -7,6 +7,7 @@ use super::conn::Connection;
 use super::endpoint::Endpoint;
 use super::Stream;
 use crate::ffi::Sock;
+use crate::virtio::News as _;
 
 /// The flags of a receive that change its course.
 #[derive(Clone, Copy)]

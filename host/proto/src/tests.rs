@@ -42,15 +42,24 @@ fn any_request() -> impl Strategy<Value = Request> {
     let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
     let kind = prop_oneof![Just(Kind::Stream), Just(Kind::Datagram)];
     prop_oneof![
-        (any::<u32>(), family, kind, ring(), ring()).prop_map(|(socket, family, kind, tx, rx)| {
-            Request::Open {
+        (any::<u32>(), family, kind, any::<u32>(), ring(), ring()).prop_map(
+            |(socket, family, kind, connection, tx, rx)| Request::Open {
                 socket,
                 family,
                 kind,
+                connection,
                 tx,
                 rx,
             }
-        }),
+        ),
+        (any::<u32>(), address(), any::<bool>(), any::<u32>()).prop_map(
+            |(socket, local, only_v6, backlog)| Request::Listen {
+                socket,
+                local,
+                only_v6,
+                backlog,
+            }
+        ),
         (any::<u32>(), address(), any::<u16>()).prop_map(|(socket, peer, source_port)| {
             Request::Connect {
                 socket,
@@ -115,6 +124,13 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         (any::<u32>(), status).prop_map(|(socket, status)| Event::Status { socket, status }),
         any::<u32>().prop_map(|socket| Event::Released { socket }),
+        (any::<u32>(), any::<u32>(), address()).prop_map(|(socket, connection, peer)| {
+            Event::Incoming {
+                socket,
+                connection,
+                peer,
+            }
+        }),
     ]
 }
 
@@ -227,7 +243,9 @@ fn a_config_of_another_version_is_refused() {
         max_ring: 1 << 17,
         address_v4: [10, 0, 0, 1],
         address_v6: [7; 16],
+        ports: core::array::from_fn(|at| if at == 0 { 8080 } else { 0 }),
     };
+    assert!(config.may_reach(8080) && !config.may_reach(80) && !config.may_reach(0));
     let mut bytes = config.encode();
     assert_eq!(Config::decode(&bytes), Ok(config));
     bytes[0] = 2;
@@ -289,6 +307,7 @@ fn the_specification_says_the_same_numbers() {
     ]);
     has(&["12", "u8[4]", "address_v4"]);
     has(&["16", "u8[16]", "address_v6"]);
+    has(&["32", &format!("u16[{}]", limits::PORTS), "ports"]);
     has(&["0", "u32", "length of the payload"]);
     has(&["4", "u16", &format!("flags: {} ERROR", record::flag::ERROR)]);
     has(&["8", "28 bytes", "address"]);
@@ -318,6 +337,8 @@ fn the_specification_says_the_same_numbers() {
         &format!("{close} ABORT"),
     ]);
     has(&[&request::op::OPTION.to_string(), "OPTION", "-"]);
+    let only_v6 = format!("{} ONLY_V6", request::flag::ONLY_V6);
+    has(&[&request::op::LISTEN.to_string(), "LISTEN", &only_v6]);
     for (level, name) in option::OPTIONS {
         let cells = [level.to_string(), name.to_string()];
         assert!(
@@ -333,6 +354,7 @@ fn the_specification_says_the_same_numbers() {
     );
     has(&[&event::op::STATUS.to_string(), "STATUS", &status]);
     has(&[&event::op::RELEASED.to_string(), "RELEASED", "-"]);
+    has(&[&event::op::INCOMING.to_string(), "INCOMING", "-"]);
 }
 
 #[test]
@@ -345,12 +367,13 @@ fn message_fields_lie_where_the_specification_puts_them() {
         socket: 7,
         family: Family::V6,
         kind: Kind::Stream,
+        connection: 0x0102_0304,
         tx,
         rx,
     }
     .encode();
     assert_eq!(open[..8], [1, 0, 0, 0, 7, 0, 0, 0]);
-    assert_eq!(open[8..16], [10, 0, 1, 0, 0, 0, 0, 0]);
+    assert_eq!(open[8..16], [10, 0, 1, 0, 4, 3, 2, 1]);
     assert_eq!(open[16..28], [0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0]);
     assert_eq!(open[28..40], [0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0x20, 0, 0]);
     let local = Address {

@@ -16,10 +16,11 @@
 //! What the device has yet to be told is kept as marks, not as messages ([`Connection::next_request`] turns them into
 //! messages, in the order that the protocol wants), so a full queue costs nothing but time.
 
+mod begin;
 mod news;
 
 use crate::proto::{Address, Family, Kind, Progress, Ring, SocketOption, Status};
-use news::News;
+use news::Marks;
 
 /// Where a connection is in its life; see the diagram above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +70,11 @@ pub(crate) struct Changes {
 pub(crate) struct Connection {
     kind: Kind,
     phase: Phase,
-    news: News,
+    news: Marks,
     peer: Address,
     source_port: u16,
+    /// The number of a connection that arrived from outside, or zero.
+    arrival: u32,
     local: Address,
     tx: Ring,
     tx_produced: u64,
@@ -107,71 +110,6 @@ pub(crate) struct Urgent {
 }
 
 impl Connection {
-    /// A connection that is about to be opened and connected by the device, from a port unless that is zero.
-    pub(crate) fn new(peer: Address, source_port: u16, tx: Ring, rx: Ring) -> Self {
-        let news = News {
-            open: true,
-            connect: true,
-            ..News::default()
-        };
-        Self {
-            news,
-            source_port,
-            ..Self::in_guest(peer, Address::unspecified(peer.family()), tx, rx)
-        }
-    }
-
-    /// A connection that somebody of this guest was asked to accept; no device hears of it.
-    pub(crate) fn in_guest(peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
-        Self {
-            kind: Kind::Stream,
-            phase: Phase::Connecting,
-            news: News::default(),
-            peer,
-            source_port: 0,
-            local,
-            tx,
-            tx_produced: 0,
-            tx_told: 0,
-            tx_consumed: 0,
-            rx,
-            rx_produced: 0,
-            rx_consumed: 0,
-            rx_told: 0,
-            rx_eof: false,
-            shut_wr: false,
-            shut_rd: false,
-            wants_room: false,
-            peer_share: None,
-            tx_limit: u32::MAX,
-            tx_urgent: None,
-            rx_urgent: None,
-        }
-    }
-
-    /// A datagram socket, of which the device has yet to hear. It is connected to nobody, and so from the start.
-    pub(crate) fn datagram(family: Family, tx: Ring, rx: Ring) -> Self {
-        let nobody = Address::unspecified(family);
-        let news = News {
-            open: true,
-            ..News::default()
-        };
-        Self {
-            kind: Kind::Datagram,
-            phase: Phase::Connected,
-            news,
-            ..Self::in_guest(nobody, nobody, tx, rx)
-        }
-    }
-
-    /// A connection that was accepted.
-    pub(crate) fn accepted(peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
-        Self {
-            phase: Phase::Connected,
-            ..Self::in_guest(peer, local, tx, rx)
-        }
-    }
-
     /// Where the connection is in its life.
     pub(crate) fn phase(&self) -> Phase {
         self.phase
@@ -292,7 +230,7 @@ impl Connection {
 
     fn end(&mut self, phase: Phase) {
         self.phase = phase;
-        self.news = News::default();
+        self.news = Marks::default();
     }
 
     // From the user.
@@ -334,6 +272,13 @@ impl Connection {
     pub(crate) fn begin_shut(&mut self, read: bool, write: bool) {
         self.shut_rd = read;
         self.shut_wr = write;
+    }
+
+    /// Has the device receive at a port for a datagram socket.
+    pub(crate) fn listen(&mut self, local: Address) {
+        if self.phase == Phase::Connected {
+            self.news.listen = Some(local);
+        }
     }
 
     /// Sets an option of the host's socket.

@@ -3,13 +3,16 @@
 
 use super::Connection;
 use crate::proto::option::OPTIONS;
-use crate::proto::{Request, SocketId, SocketOption};
+use crate::proto::{Address, Request, SocketId, SocketOption};
+use crate::virtio::News;
 
 /// What the device has to be told.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct News {
+pub(super) struct Marks {
     pub(super) open: bool,
     pub(super) connect: bool,
+    /// Where a datagram socket is bound that is to receive from outside.
+    pub(super) listen: Option<Address>,
     pub(super) update: bool,
     /// Options by their index, each at its last value.
     pub(super) options: [Option<i32>; OPTIONS.len()],
@@ -17,32 +20,32 @@ pub(super) struct News {
     pub(super) close: Option<bool>,
 }
 
-impl Connection {
-    /// Whether the device has to be told something.
-    pub(crate) fn has_news(&self) -> bool {
-        let News {
+impl News for Connection {
+    fn has_news(&self) -> bool {
+        let Marks {
             open,
             connect,
+            listen,
             update,
             options,
             close,
         } = self.news;
-        open || connect || update || close.is_some() || options.iter().any(Option::is_some)
+        open || connect || listen.is_some() || update || close.is_some() || options.iter().any(Option::is_some)
     }
 
-    /// The next message to the device, which counts as sent from here on.
-    pub(crate) fn next_request(&mut self, socket: SocketId) -> Option<Request> {
+    fn next_request(&mut self, socket: SocketId) -> Option<Request> {
         if core::mem::take(&mut self.news.open) {
             return Some(Request::Open {
                 socket,
                 family: self.family(),
                 kind: self.kind,
+                connection: self.arrival,
                 tx: self.tx,
                 rx: self.rx,
             });
         }
         if let Some(abort) = self.news.close.filter(|_| !self.news.connect) {
-            self.news = News::default();
+            self.news = Marks::default();
             return Some(Request::Close {
                 socket,
                 tx_produced: self.tx_produced,
@@ -65,9 +68,19 @@ impl Connection {
                 source_port: self.source_port,
             });
         }
+        if let Some(local) = self.news.listen.take() {
+            return Some(Request::Listen {
+                socket,
+                local,
+                only_v6: false,
+                backlog: 0,
+            });
+        }
         core::mem::take(&mut self.news.update).then(|| self.update(socket))
     }
+}
 
+impl Connection {
     fn update(&mut self, socket: SocketId) -> Request {
         self.tx_told = self.tx_produced;
         self.rx_told = self.rx_consumed;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The device: requests in, events out, the table of sockets, reset.
+//! The device: requests in, events out, the table of sockets and listeners, reset.
 //!
-//! Locks are taken in this order, any of them may be skipped: requests, events, then either sockets or a socket's own and
+//! Locks are taken in this order, any of them may be skipped: requests, events, then either the table or a socket's own and
 //! then marks.
 
 use std::collections::{HashMap, VecDeque};
@@ -10,15 +10,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use nexus_proto::wire::config::feature;
-use nexus_proto::wire::{Config, DecodeError, Event, Family, Kind, Request, Ring, SocketId};
+use nexus_proto::wire::request::op;
+use nexus_proto::wire::{Address, Config, DecodeError, Event, Kind, Request, Ring, SocketId};
 use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use super::statistics::{Counters, Statistics};
 use super::virtqueue::{QueueError, Virtqueue};
 use crate::sockets::{
-    GUEST_V4, GUEST_V6, Outbox, RingError, Rings, Socket, SocketViolation, Targets, connect,
-    exchange, own_address,
+    GUEST_V4, GUEST_V6, Listener, Outbox, RingError, Rings, Socket, SocketViolation, Speaker,
+    Targets, accept, connect, exchange, own_address,
 };
 
 /// Most requests handled before other VMs get their turn.
@@ -27,7 +28,7 @@ const REQUESTS_PER_TURN: usize = 256;
 /// How often a lingering socket is looked at.
 const LINGER_CHECKS: u32 = 12;
 
-/// What a guest did that no honest driver does (specification, section 8).
+/// What a guest did that no honest driver does (specification, section 9).
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Violation {
     #[error("request queue: {0}")]
@@ -46,11 +47,20 @@ pub(super) enum Violation {
     Ring { id: SocketId, source: RingError },
     #[error("request for socket {0}, which is free")]
     Free(SocketId),
+    #[error("request for socket {0} that no listener takes")]
+    Listener(SocketId),
     #[error("socket {id}: {source}")]
     Socket {
         id: SocketId,
         source: SocketViolation,
     },
+}
+
+/// What an id stands for.
+#[derive(Debug, Clone)]
+enum Entry {
+    Socket(Arc<Socket>),
+    Listener(Arc<Listener>),
 }
 
 /// The device that one VM sees.
@@ -61,9 +71,9 @@ pub(super) struct Device {
     targets: Targets,
     requests: Mutex<Option<Virtqueue>>,
     events: Mutex<Option<Virtqueue>>,
-    sockets: Mutex<HashMap<SocketId, Arc<Socket>>>,
-    /// Sockets with news for the guest, each at most once.
-    marks: Mutex<VecDeque<Arc<Socket>>>,
+    table: Mutex<HashMap<SocketId, Entry>>,
+    /// Who has news for the guest, each at most once.
+    marks: Mutex<VecDeque<Arc<dyn Speaker>>>,
     counters: Counters,
     /// Features that the guest accepted.
     features: AtomicU64,
@@ -79,7 +89,7 @@ impl Device {
             targets,
             requests: Mutex::default(),
             events: Mutex::default(),
-            sockets: Mutex::default(),
+            table: Mutex::default(),
             marks: Mutex::default(),
             counters: Counters::default(),
             features: AtomicU64::new(0),
@@ -98,6 +108,7 @@ impl Device {
             max_ring: self.limits.max_ring,
             address_v4: GUEST_V4.octets(),
             address_v6: GUEST_V6.octets(),
+            ports: self.targets.reachable_ports(),
         }
     }
 
@@ -111,7 +122,7 @@ impl Device {
     }
 
     pub(super) fn statistics(&self) -> Statistics {
-        self.counters.snapshot(lock(&self.sockets).len())
+        self.counters.snapshot(lock(&self.table).len())
     }
 
     pub(super) fn kicked(&self) {
@@ -180,9 +191,12 @@ impl Device {
         // The queues go first: requests would open sockets, and an event could only be about a socket that is gone.
         *self.requests() = None;
         *self.events() = None;
-        let sockets = std::mem::take(&mut *lock(&self.sockets));
-        for socket in sockets.values() {
-            socket.detach();
+        let table = std::mem::take(&mut *lock(&self.table));
+        for entry in table.values() {
+            match entry {
+                Entry::Socket(socket) => socket.detach(),
+                Entry::Listener(listener) => listener.detach(),
+            }
         }
         // For good: a detached socket has no news. One left here would hold the device, and the device it, for ever.
         lock(&self.marks).clear();
@@ -219,13 +233,7 @@ impl Device {
         let id = request.socket();
         let wrong = |source| Violation::Socket { id, source };
         match request {
-            Request::Open {
-                family,
-                kind,
-                tx,
-                rx,
-                ..
-            } => self.open(id, (family, kind), tx, rx, queue)?,
+            Request::Open { .. } => self.open(&request, queue)?,
             Request::Connect {
                 peer, source_port, ..
             } => {
@@ -251,10 +259,22 @@ impl Device {
                 socket.update(progress).map_err(wrong)?;
                 socket.flush();
             }
+            Request::Listen {
+                local,
+                only_v6,
+                backlog,
+                ..
+            } => self.listen(id, &local, only_v6, backlog)?,
             Request::Close {
                 tx_produced, abort, ..
             } => {
-                let socket = self.socket(id)?;
+                let socket = match self.entry(id) {
+                    Some(Entry::Listener(listener)) => {
+                        listener.close();
+                        return Ok(());
+                    }
+                    _ => self.socket(id)?,
+                };
                 if socket.close(tx_produced, abort).map_err(wrong)? {
                     let watch =
                         tokio::spawn(watch_linger(Arc::clone(&socket), self.limits.close_timeout));
@@ -266,75 +286,130 @@ impl Device {
         Ok(())
     }
 
-    fn open(
-        self: &Arc<Self>,
-        id: SocketId,
-        (family, kind): (Family, Kind),
-        tx: Ring,
-        rx: Ring,
-        queue: &Virtqueue,
-    ) -> Result<(), Violation> {
+    fn open(self: &Arc<Self>, request: &Request, queue: &Virtqueue) -> Result<(), Violation> {
+        let Request::Open {
+            socket: id,
+            family,
+            kind,
+            connection,
+            tx,
+            rx,
+        } = *request
+        else {
+            return Ok(());
+        };
         if kind == Kind::Datagram && !self.negotiated(feature::DATAGRAM) {
             return Err(DecodeError::Kind(kind.code()).into());
         }
-        let (max_sockets, max_ring) = (self.limits.max_sockets, self.limits.max_ring);
-        if id >= max_sockets {
-            return Err(Violation::Id {
-                id,
-                max: max_sockets,
-            });
-        }
-        if let Some(size) = [tx.size(), rx.size()]
-            .into_iter()
-            .find(|size| *size > max_ring)
-        {
-            return Err(Violation::RingSize {
-                id,
-                size,
-                max: max_ring,
-            });
-        }
-        let mut sockets = lock(&self.sockets);
-        if sockets.contains_key(&id) {
-            return Err(Violation::InUse(id));
-        }
+        self.check_rings(id, tx, rx)?;
+        let mut table = self.table_for_new(id)?;
         let rings = Rings::new(Arc::clone(queue.memory()), tx, rx)
             .map_err(|source| Violation::Ring { id, source })?;
-        let outbox: Arc<dyn Outbox> = Arc::clone(self) as Arc<dyn Outbox>;
+        let outbox = self.outbox();
+        let mut accepted = None;
         let socket = match kind {
-            Kind::Stream => Socket::new(id, family, rings, outbox),
-            Kind::Datagram => {
-                let socket = Socket::datagram(id, own_address(family), rings, outbox);
-                exchange(&socket, &self.targets);
+            Kind::Datagram => Socket::datagram(id, own_address(family), rings, outbox),
+            Kind::Stream if connection != 0 && self.negotiated(feature::LISTEN) => {
+                let (socket, stream) = accept(id, family, connection, rings, outbox, &self.targets);
+                accepted = Some(stream);
                 socket
             }
+            Kind::Stream => Socket::new(id, family, rings, outbox),
         };
-        sockets.insert(id, socket);
+        table.insert(id, Entry::Socket(Arc::clone(&socket)));
+        // Events about it may be sent from here on, for which the table must not be locked.
+        drop(table);
         self.counters.sockets_opened.add(1);
+        match (kind, accepted) {
+            (Kind::Datagram, _) => exchange(&socket, &self.targets),
+            (Kind::Stream, Some(accepted)) => accepted.start(&socket),
+            (Kind::Stream, None) => {}
+        }
         Ok(())
     }
 
+    fn check_rings(&self, id: SocketId, tx: Ring, rx: Ring) -> Result<(), Violation> {
+        let max = self.limits.max_ring;
+        let mut sizes = [tx.size(), rx.size()].into_iter();
+        match sizes.find(|size| *size > max) {
+            Some(size) => Err(Violation::RingSize { id, size, max }),
+            None => Ok(()),
+        }
+    }
+
+    /// The table, once it is known to have room for a new entry.
+    fn table_for_new(
+        &self,
+        id: SocketId,
+    ) -> Result<MutexGuard<'_, HashMap<SocketId, Entry>>, Violation> {
+        let max = self.limits.max_sockets;
+        if id >= max {
+            return Err(Violation::Id { id, max });
+        }
+        let table = lock(&self.table);
+        if table.contains_key(&id) {
+            return Err(Violation::InUse(id));
+        }
+        Ok(table)
+    }
+
+    fn listen(
+        self: &Arc<Self>,
+        id: SocketId,
+        local: &Address,
+        only_v6: bool,
+        backlog: u32,
+    ) -> Result<(), Violation> {
+        if !self.negotiated(feature::LISTEN) {
+            return Err(DecodeError::Operation(op::LISTEN).into());
+        }
+        match self.entry(id) {
+            Some(Entry::Socket(socket)) => socket
+                .publish(local.port)
+                .map_err(|source| Violation::Socket { id, source })?,
+            Some(Entry::Listener(listener)) => listener.set_backlog(backlog),
+            None => {
+                let mut table = self.table_for_new(id)?;
+                let (targets, outbox) = (&self.targets, self.outbox());
+                let listener = Listener::start(id, local, only_v6, backlog, targets, outbox);
+                table.insert(id, Entry::Listener(listener));
+            }
+        }
+        Ok(())
+    }
+
+    fn outbox(self: &Arc<Self>) -> Arc<dyn Outbox> {
+        Arc::clone(self) as Arc<dyn Outbox>
+    }
+
+    fn entry(&self, id: SocketId) -> Option<Entry> {
+        lock(&self.table).get(&id).cloned()
+    }
+
     fn socket(&self, id: SocketId) -> Result<Arc<Socket>, Violation> {
-        lock(&self.sockets)
-            .get(&id)
-            .cloned()
-            .ok_or(Violation::Free(id))
+        match self.entry(id) {
+            Some(Entry::Socket(socket)) => Ok(socket),
+            Some(Entry::Listener(_)) => Err(Violation::Listener(id)),
+            None => Err(Violation::Free(id)),
+        }
     }
 
     fn send_marked(&self, queue: &mut Virtqueue) -> Result<u64, QueueError> {
         let mut sent = 0;
         while !lock(&self.marks).is_empty() && queue.offers()? {
-            let Some(socket) = lock(&self.marks).pop_front() else {
+            let Some(speaker) = lock(&self.marks).pop_front() else {
                 break;
             };
-            // Unmarked first: news that come from here on mark it again.
-            socket.marked.store(false, Ordering::Release);
-            let Some(event) = socket.event() else {
+            speaker.marked().store(false, Ordering::Release);
+            let Some((event, more)) = speaker.event() else {
                 continue;
             };
+            if more && !speaker.marked().swap(true, Ordering::AcqRel) {
+                lock(&self.marks).push_back(speaker);
+            }
             if let Event::Released { socket } = event {
                 // The guest may use the id again as soon as it sees the event.
-                lock(&self.sockets).remove(&socket);
+                lock(&self.table).remove(&socket);
             }
             queue.send(&event.encode())?;
             sent += 1;
@@ -344,10 +419,8 @@ impl Device {
 }
 
 impl Outbox for Device {
-    fn mark(&self, socket: &Arc<Socket>) {
-        if !socket.marked.swap(true, Ordering::AcqRel) {
-            lock(&self.marks).push_back(Arc::clone(socket));
-        }
+    fn add(&self, speaker: Arc<dyn Speaker>) {
+        lock(&self.marks).push_back(speaker);
     }
 
     fn send(&self) {

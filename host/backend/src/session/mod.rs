@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::device::Device;
 pub use self::statistics::Statistics;
 use crate::service::Services;
-use crate::sockets::{EndpointPolicy, Targets};
+use crate::sockets::{EndpointPolicy, PublishedPort, Targets};
 
 /// What one VM may use.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ pub struct Session {
 
 impl Session {
     /// Serves the VM at the other end of `stream`, called `name` in logs, until it ends. Spawns on the current tokio
-    /// runtime. `services` and `policy` are this VM's own.
+    /// runtime. `services` and `policy` are this VM's own; `published` are the ports of the host that lead into it.
     ///
     /// # Errors
     /// [`SessionError`], before anything was received.
@@ -115,13 +115,15 @@ impl Session {
         name: String,
         services: Services,
         policy: Arc<EndpointPolicy>,
+        published: Vec<PublishedPort>,
         limits: Limits,
     ) -> Result<Self, SessionError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(SessionError::NoRuntime(name));
         }
         let limits = limits.within_protocol();
-        let targets = Targets::new(services, policy, limits.connect_timeout, limits.max_sockets);
+        let (timeout, max_sockets) = (limits.connect_timeout, limits.max_sockets);
+        let targets = Targets::new(services, policy, published, timeout, max_sockets);
         let device = Device::new(name, targets, limits);
         let control = control::Control::new(stream, Arc::clone(&device)).map_err(|source| {
             SessionError::Stream {

@@ -5,17 +5,22 @@
 //! about the machine it runs on, and no use of it by the guest (to bind it, to hand it to a peer) could work. The port
 //! of a TCP connection is the real one, so that a guest's log can be matched with its peer's.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use nexus_proto::wire::{Address, Family, Ip};
+use nexus_proto::wire::{Address, Family, Ip, SocketId, limits};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::listener::Arrivals;
+use super::publish::PublishedPort;
 use super::raw::errno;
-use super::socket::Socket;
+use super::rings::Rings;
+use super::socket::{Outbox, Socket};
 use super::state::Mover;
 use super::stream::RingStream;
 use super::{EndpointPolicy, tcp, udp};
@@ -38,6 +43,8 @@ const FIRST_USER_PORT: u16 = 1024;
 pub(crate) struct Targets {
     services: Services,
     policy: Arc<EndpointPolicy>,
+    published: Vec<PublishedPort>,
+    arrivals: Arc<Arrivals>,
     connect_timeout: Duration,
     ports: AtomicU16,
     /// Services at work for the guest at a time: one may go on after its socket is released.
@@ -50,12 +57,15 @@ impl Targets {
     pub(crate) fn new(
         services: Services,
         policy: Arc<EndpointPolicy>,
+        published: Vec<PublishedPort>,
         connect_timeout: Duration,
         max_sockets: u32,
     ) -> Self {
         Self {
             services,
             policy,
+            published,
+            arrivals: Arc::default(),
             connect_timeout,
             ports: AtomicU16::new(0),
             serving: Arc::new(Semaphore::new(max_sockets as usize)),
@@ -66,6 +76,26 @@ impl Targets {
     /// Has all services drop what they do for this guest: its VM is gone.
     pub(crate) fn end(&self) {
         self.ended.cancel();
+    }
+
+    /// Ports of the host that lead into the guest.
+    pub(crate) fn published(&self) -> &[PublishedPort] {
+        &self.published
+    }
+
+    /// Ports of the guest that are published, as the configuration space lists them: if there are too many, all that fit.
+    pub(crate) fn reachable_ports(&self) -> [u16; limits::PORTS] {
+        let mut listed = [0; limits::PORTS];
+        let ports: BTreeSet<u16> = self.published.iter().map(PublishedPort::guest).collect();
+        for (place, port) in listed.iter_mut().zip(ports) {
+            *place = port;
+        }
+        listed
+    }
+
+    /// Connections that wait for the guest to take them.
+    pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
+        &self.arrivals
     }
 
     fn service_port(&self) -> u16 {
@@ -102,12 +132,49 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, source_port: u16, ta
     ));
 }
 
+/// A socket for a connection that has arrived, and what starts to move its bytes.
+pub(crate) fn accept(
+    id: SocketId,
+    family: Family,
+    connection: u32,
+    rings: Rings,
+    outbox: Arc<dyn Outbox>,
+    targets: &Targets,
+) -> (Arc<Socket>, Accepted) {
+    match targets.arrivals.take(connection) {
+        Some(arrival) => {
+            let local = local_address(family, arrival.peer.ip(), arrival.port);
+            let socket = Socket::accepted(id, local, rings, outbox);
+            (socket, Accepted(Some(arrival.stream)))
+        }
+        None => (Socket::new(id, family, rings, outbox), Accepted(None)),
+    }
+}
+
+/// The host's side of a connection that has arrived; none if the guest's listener was closed meanwhile.
+#[derive(Debug)]
+pub(crate) struct Accepted(Option<TcpStream>);
+
+impl Accepted {
+    /// Starts to move bytes. Spawns on the current runtime.
+    pub(crate) fn start(self, socket: &Arc<Socket>) {
+        match self.0 {
+            Some(stream) => {
+                socket.flush();
+                tokio::spawn(tcp::serve(Arc::clone(socket), stream));
+            }
+            None => socket.finish(Some(errno(libc::ECONNABORTED))),
+        }
+    }
+}
+
 /// Starts to move the datagrams of `socket`. Spawns on the current runtime.
 pub(crate) fn exchange(socket: &Arc<Socket>, targets: &Targets) {
     tokio::spawn(udp::run(
         Arc::clone(socket),
         targets.services.clone(),
         Arc::clone(&targets.policy),
+        targets.published.clone(),
         targets.ended.clone(),
     ));
 }

@@ -6,12 +6,15 @@
 //! - `rings`: a socket's two byte rings in guest memory.
 //! - `connect`: who answers a connect request.
 //! - `tcp`: moves bytes between a TCP connection and the rings.
+//! - [`publish`]: ports of the host that lead into a guest; `listener`: connections that arrive at them.
 //! - `udp`: moves datagrams, as records in the rings; `raw`: system calls that the libraries do not wrap.
 //! - `stream`: the same rings as a byte stream for a service inside the process.
 //! - [`policy`], [`rule`], `reserved`: where to.
 
 mod connect;
+mod listener;
 pub mod policy;
+pub mod publish;
 mod raw;
 mod reserved;
 mod rings;
@@ -23,9 +26,13 @@ mod tcp;
 mod udp;
 
 pub use self::policy::EndpointPolicy;
+pub use self::publish::{PublishError, PublishedPort};
 pub use self::rule::{EndpointRule, RuleError};
 
-pub(crate) use self::connect::{GUEST_V4, GUEST_V6, Targets, connect, exchange, own_address};
+pub(crate) use self::connect::{
+    GUEST_V4, GUEST_V6, Targets, accept, connect, exchange, own_address,
+};
+pub(crate) use self::listener::Listener;
 pub(crate) use self::rings::{GuestMemory, RingError, Rings};
-pub(crate) use self::socket::{Outbox, Socket};
+pub(crate) use self::socket::{Outbox, Socket, Speaker};
 pub(crate) use self::state::SocketViolation;

@@ -17,10 +17,18 @@ use vm_memory::VolatileSlice;
 use super::rings::Rings;
 use super::state::{Moved, Mover, SocketViolation, State, Step};
 
+/// Whoever has news for the guest.
+pub(crate) trait Speaker: Send + Sync + std::fmt::Debug {
+    /// Whether it waits in the outbox. Cleared before its event is asked for, so that later news mark it again.
+    fn marked(&self) -> &AtomicBool;
+    /// What the guest is to be told now, if anything, and whether there is more. What it says counts as reported.
+    fn event(&self) -> Option<(Event, bool)>;
+}
+
 /// Where a socket's news go, and where its bytes are counted.
 pub(crate) trait Outbox: Send + Sync {
-    /// Notes that `socket` has news. Called under its lock, so that none are noted after a detach.
-    fn mark(&self, socket: &Arc<Socket>);
+    /// Takes in somebody that has news and has just marked itself, so that it is there only once.
+    fn add(&self, speaker: Arc<dyn Speaker>);
     /// Tells the guest what is noted, as far as it has room for events.
     fn send(&self);
     /// Bytes went from the guest to the peer.
@@ -36,8 +44,8 @@ pub(crate) struct Socket {
     id: SocketId,
     family: Family,
     outbox: Arc<dyn Outbox>,
-    /// Whether the socket waits in the outbox; kept by the outbox.
-    pub(crate) marked: AtomicBool,
+    /// Whether the socket waits in the outbox.
+    marked: AtomicBool,
     wake: Notify,
     state: Mutex<State>,
 }
@@ -60,6 +68,17 @@ impl Socket {
         outbox: Arc<dyn Outbox>,
     ) -> Arc<Self> {
         Self::with(id, local.family(), outbox, State::datagram(rings, local))
+    }
+
+    /// A socket for a connection that has arrived, at the guest's address `local`.
+    pub(crate) fn accepted(
+        id: SocketId,
+        local: Address,
+        rings: Rings,
+        outbox: Arc<dyn Outbox>,
+    ) -> Arc<Self> {
+        let family = local.family();
+        Self::with(id, family, outbox, State::accepted(rings, local))
     }
 
     fn with(id: SocketId, family: Family, outbox: Arc<dyn Outbox>, state: State) -> Arc<Self> {
@@ -109,6 +128,14 @@ impl Socket {
         Ok(())
     }
 
+    /// The guest has a datagram socket receive at its port.
+    pub(crate) fn publish(&self, port: u16) -> Result<(), SocketViolation> {
+        let mut state = self.lock();
+        state.publish(port)?;
+        self.stir(&mut state);
+        Ok(())
+    }
+
     /// The guest closes. Returns whether bytes are left that the peer has yet to take.
     pub(crate) fn close(&self, tx_produced: u64, abort: bool) -> Result<bool, SocketViolation> {
         let mut state = self.lock();
@@ -142,16 +169,14 @@ impl Socket {
         self.stir(&mut state);
     }
 
-    /// What the guest is to be told now, if anything. What it says counts as reported.
-    pub(crate) fn event(&self) -> Option<Event> {
-        self.lock().event(self.id)
-    }
-
     /// Passes on what the guest should know. To be called after each bout of changes, without the lock.
     pub(crate) fn flush(self: &Arc<Self>) {
         let state = self.lock();
         if state.has_news() {
-            self.outbox.mark(self);
+            // Under the lock, so that nobody is marked after a detach.
+            if !self.marked.swap(true, Ordering::AcqRel) {
+                self.outbox.add(Arc::clone(self) as Arc<dyn Speaker>);
+            }
             drop(state);
             self.outbox.send();
         }
@@ -167,6 +192,11 @@ impl Socket {
     /// Options that were set since the last call, each with its last value.
     pub(super) fn take_options(&self) -> Vec<(SocketOption, i32)> {
         self.lock().take_options()
+    }
+
+    /// The port at which the guest wants to receive, once.
+    pub(super) fn take_published(&self) -> Option<u16> {
+        self.lock().take_published()
     }
 
     /// The connection stands.
@@ -274,6 +304,18 @@ impl Socket {
     fn stir(&self, state: &mut State) {
         self.wake.notify_one();
         state.wake();
+    }
+}
+
+impl Speaker for Socket {
+    fn marked(&self) -> &AtomicBool {
+        &self.marked
+    }
+
+    fn event(&self) -> Option<(Event, bool)> {
+        let event = self.lock().event(self.id)?;
+        // One status says all.
+        Some((event, false))
     }
 }
 

@@ -74,6 +74,12 @@ pub(super) async fn run(
     socket.finish(error);
 }
 
+/// Moves the bytes of a connection that the guest has accepted, until it ends.
+pub(super) async fn serve(socket: Arc<Socket>, stream: TcpStream) {
+    let error = pump(&socket, stream).await;
+    socket.finish(error);
+}
+
 /// Connects, or gives `None` if the guest closes the socket meanwhile.
 async fn connect(
     socket: &Socket,
@@ -85,8 +91,7 @@ async fn connect(
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    tcp.set_nodelay(true)?;
-    keep_alive(&tcp)?;
+    prepare(tcp.as_fd())?;
     apply_options(socket, tcp.as_fd(), peer);
     if source_port != 0 {
         let any: IpAddr = match peer {
@@ -118,12 +123,26 @@ async fn connect(
     Ok(Some(stream))
 }
 
-/// Has a peer that vanished noticed, also by a guest that only waits for it (tcp(7)).
-fn keep_alive(tcp: &TcpSocket) -> io::Result<()> {
-    setsockopt(tcp, sockopt::TcpKeepIdle, &KEEPALIVE_IDLE)?;
-    setsockopt(tcp, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL)?;
-    setsockopt(tcp, sockopt::TcpKeepCount, &KEEPALIVE_PROBES)?;
-    tcp.set_keepalive(true)
+/// Has small writes go out at once, and a peer that vanished noticed, also by a guest that only waits for it (tcp(7)).
+pub(super) fn prepare(tcp: BorrowedFd<'_>) -> io::Result<()> {
+    setsockopt(&tcp, sockopt::TcpNoDelay, &true)?;
+    setsockopt(&tcp, sockopt::TcpKeepIdle, &KEEPALIVE_IDLE)?;
+    setsockopt(&tcp, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL)?;
+    setsockopt(&tcp, sockopt::TcpKeepCount, &KEEPALIVE_PROBES)?;
+    setsockopt(&tcp, sockopt::KeepAlive, &true)?;
+    Ok(())
+}
+
+/// Has the connection reset when it is dropped.
+pub(super) fn reset_on_close(stream: &TcpStream) {
+    // With a linger time of zero, close(2) drops what is unsent and sends RST (tcp(7), socket(7)).
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    if let Err(error) = setsockopt(stream, sockopt::Linger, &linger) {
+        tracing::debug!(%error, "cannot reset a connection, closing it");
+    }
 }
 
 /// Applies the options that the guest has set since the last time.
@@ -162,14 +181,7 @@ async fn pump(socket: &Arc<Socket>, stream: TcpStream) -> Option<u16> {
             },
             Turn::Done => return None,
             Turn::Reset => {
-                // With a linger time of zero, close(2) drops what is unsent and sends RST (tcp(7), socket(7)).
-                let linger = libc::linger {
-                    l_onoff: 1,
-                    l_linger: 0,
-                };
-                if let Err(error) = setsockopt(&stream, sockopt::Linger, &linger) {
-                    tracing::debug!(%error, "cannot reset a connection, closing it");
-                }
+                reset_on_close(&stream);
                 return None;
             }
             Turn::Failed(error) => return Some(error),

@@ -10,6 +10,7 @@ mod close;
 mod connect;
 mod datagrams;
 mod guest;
+mod listen;
 mod names;
 mod peer;
 mod random;

@@ -60,6 +60,7 @@ fn open(guest: &mut Guest, id: u32, address: u64, size: u32) {
         socket: id,
         family: Family::V4,
         kind: Kind::Stream,
+        connection: 0,
         tx: ring,
         rx: ring,
     });

@@ -48,6 +48,7 @@ fn the_configuration_says_the_limits() {
             address_v6: [
                 0xfd, 0x6e, 0x65, 0x78, 0x75, 0x73, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1
             ],
+            ports: [0; 16],
         }
     );
 }
@@ -123,6 +124,7 @@ fn a_broken_vmm_gets_its_session_ended_and_disturbs_nobody() {
             "broken".into(),
             Services::default(),
             Arc::new(EndpointPolicy::default()),
+            Vec::new(),
             Limits::default(),
         );
         (ours, session.unwrap())

@@ -36,6 +36,9 @@ pub(crate) struct Deploy {
     /// A host that the function may connect to.
     #[arg(long = "endpoint", value_name = "HOST:PORT")]
     endpoints: Vec<String>,
+    /// A port of this host that leads to a port of the function. ADDRESS is by default 127.0.0.1, PROTOCOL tcp (or udp).
+    #[arg(long, value_name = "[ADDRESS:]PORT:GUEST-PORT[/PROTOCOL]")]
+    publish: Vec<String>,
     /// The command, instead of the image's: all that follows.
     #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "WORD")]
     command: Option<Vec<String>>,
@@ -61,6 +64,7 @@ impl Deploy {
             "timeout_s": self.timeout,
             "env": env,
             "policy": { "buckets": buckets, "endpoints": self.endpoints },
+            "publish": self.publish,
         });
         if let Some(command) = self.command {
             function["command"] = json!(command);

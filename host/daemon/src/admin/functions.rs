@@ -57,6 +57,10 @@ impl Admin {
         let function: Function = serde_json::from_slice(&text)
             .map_err(|error| AdminError::Invalid(format!("the function's description: {error}")))?;
         function.validate()?;
+        let deployed = self.registry.list();
+        let others = deployed.iter().filter(|(other, _)| *other != name);
+        let others = others.map(|(other, function)| (other, &**function));
+        function.check_ports(self.registry.get(&name).as_deref(), others)?;
         self.registry.put(name.clone(), function.clone())?;
         self.pool.retire(&name).await;
         tracing::info!(function = %name, root = %function.root.display(), "deployed");

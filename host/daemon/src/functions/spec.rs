@@ -6,10 +6,11 @@ use std::io;
 use std::path::PathBuf;
 
 use nexus_backend::gateway;
-use nexus_backend::sockets::{EndpointPolicy, EndpointRule};
+use nexus_backend::sockets::{EndpointPolicy, EndpointRule, PublishedPort};
 use serde::{Deserialize, Serialize};
 
 use super::environment;
+use super::name::FunctionName;
 
 /// Least and greatest memory of a VM, in MiB. Lambda's bounds.
 const MEMORY_MIB: std::ops::RangeInclusive<u32> = 64..=10_240;
@@ -38,6 +39,9 @@ pub struct Function {
     /// What the function may reach. Nothing unless said.
     #[serde(default)]
     pub policy: Policy,
+    /// Ports of the host that lead to the function. Nobody reaches it unless said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<PublishedPort>,
 }
 
 /// What a function may reach.
@@ -105,6 +109,17 @@ pub enum SpecError {
     /// A variable cannot be set.
     #[error(transparent)]
     Environment(#[from] environment::EnvironmentError),
+    /// Two published ports are one.
+    #[error("published ports {0} and {1} (of {2}) are the same port of the host")]
+    Conflict(PublishedPort, PublishedPort, String),
+    /// A published port cannot be had.
+    #[error("published port {port} cannot be had: {source}; choose another, or free it")]
+    Unavailable {
+        /// The port.
+        port: PublishedPort,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A command with no words.
     #[error("command is empty: leave it out to run the image's own")]
     Command,
@@ -127,7 +142,35 @@ impl Function {
         if self.command.as_ref().is_some_and(Vec::is_empty) {
             return Err(SpecError::Command);
         }
+        for (at, port) in self.publish.iter().enumerate() {
+            let others = self.publish.iter().take(at);
+            conflict(port, others, "this function")?;
+        }
         self.check_root()
+    }
+
+    /// Whether the function's ports can be published beside those of `others`. Those of `replaced` are its own already.
+    pub fn check_ports<'a>(
+        &self,
+        replaced: Option<&Self>,
+        others: impl Iterator<Item = (&'a FunctionName, &'a Self)>,
+    ) -> Result<(), SpecError> {
+        for (name, other) in others {
+            for port in &self.publish {
+                conflict(port, other.publish.iter(), name.as_str())?;
+            }
+        }
+        let own = replaced.map_or(&[][..], |function| &function.publish);
+        for port in &self.publish {
+            let held = own.iter().any(|held| held.conflicts(port));
+            if let (false, Err(source)) = (held, port.try_bind()) {
+                return Err(SpecError::Unavailable {
+                    port: *port,
+                    source,
+                });
+            }
+        }
+        Ok(())
     }
 
     fn check_root(&self) -> Result<(), SpecError> {
@@ -162,6 +205,17 @@ impl Policy {
         gateway::BucketPolicy {
             rules: rules.collect(),
         }
+    }
+}
+
+fn conflict<'a>(
+    port: &PublishedPort,
+    mut others: impl Iterator<Item = &'a PublishedPort>,
+    whose: &str,
+) -> Result<(), SpecError> {
+    match others.find(|other| other.conflicts(port)) {
+        Some(other) => Err(SpecError::Conflict(*port, *other, whose.into())),
+        None => Ok(()),
     }
 }
 

@@ -8,7 +8,8 @@
 //!      |  init fails         |  idle too long    |  timeout, death
 //!      +---------------------+-------------------+----> stopped
 //! ```
-//! An idle instance is paused as soon as its function waits for the next event, and resumed when it is leased.
+//! An idle instance is paused as soon as its function waits for the next event, and resumed when it is leased. One that
+//! peers can connect to goes on, to answer them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,8 +144,8 @@ impl Instance {
         inner.state = State::Running;
     }
 
-    /// Pauses the machine as soon as the function waits for an event. False if it has not come to wait within `limit`, or
-    /// the machine cannot be paused.
+    /// Pauses the machine as soon as the function waits for an event, unless it has published ports. False if it has not come
+    /// to wait within `limit`, or the machine cannot be paused.
     pub async fn settle(&self, limit: Duration) -> bool {
         if tokio::time::timeout(limit, self.runtime.wait_until_waiting())
             .await
@@ -155,6 +156,9 @@ impl Instance {
                 "the function did not ask for its next event in time"
             );
             return false;
+        }
+        if !self.function.publish.is_empty() {
+            return true;
         }
         let mut paused = self.paused.lock().await;
         // Before it is done: who is cancelled here must not leave a paused machine that counts as running.

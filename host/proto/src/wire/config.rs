@@ -23,7 +23,7 @@ pub mod feature {
     pub const STREAM: u64 = 1 << 0;
     /// Datagram sockets, whose rings carry records.
     pub const DATAGRAM: u64 = 1 << 1;
-    /// Reserved: bind, listen and accept.
+    /// Ports of the guest that are reached from outside.
     pub const LISTEN: u64 = 1 << 2;
     /// Socket options are applied on the host's socket.
     pub const OPTIONS: u64 = 1 << 3;
@@ -36,7 +36,7 @@ pub mod feature {
     /// CONNECT says which port to come from.
     pub const BIND: u64 = 1 << 7;
     /// What version 1 of the protocol defines.
-    pub const SUPPORTED: u64 = STREAM | DATAGRAM | OPTIONS | INTERFACE | BIND;
+    pub const SUPPORTED: u64 = STREAM | DATAGRAM | LISTEN | OPTIONS | INTERFACE | BIND;
 }
 
 /// Size of the configuration space in bytes. What lies behind the defined fields is zero and reserved.
@@ -53,9 +53,18 @@ pub struct Config {
     pub address_v4: [u8; 4],
     /// The guest's IPv6 address, likewise.
     pub address_v6: [u8; 16],
+    /// Ports of the guest that are reached from outside, ended by zero; if none is zero there may be more. All zero without
+    /// [`feature::LISTEN`].
+    pub ports: [u16; limits::PORTS],
 }
 
 impl Config {
+    /// Whether LISTEN for a socket with this port is of any use.
+    pub fn may_reach(&self, port: u16) -> bool {
+        let listed = |listed: &u16| *listed == port;
+        port != 0 && (self.ports.iter().any(listed) || !self.ports.contains(&0))
+    }
+
     /// Writes the configuration space.
     pub fn encode(&self) -> [u8; CONFIG_SIZE] {
         let mut bytes = [0; CONFIG_SIZE];
@@ -65,6 +74,9 @@ impl Config {
         writer.u32(self.max_ring);
         writer.array(self.address_v4);
         writer.array(self.address_v6);
+        for port in self.ports {
+            writer.u16(port);
+        }
         bytes
     }
 
@@ -91,6 +103,7 @@ impl Config {
             max_ring,
             address_v4: reader.array(),
             address_v6: reader.array(),
+            ports: core::array::from_fn(|_| reader.u16()),
         })
     }
 }

@@ -10,6 +10,8 @@ pub mod op {
     pub const STATUS: u16 = 1;
     /// [`Event::Released`](super::Event::Released)
     pub const RELEASED: u16 = 2;
+    /// [`Event::Incoming`](super::Event::Incoming)
+    pub const INCOMING: u16 = 3;
 }
 
 /// Flag bits of a status event.
@@ -54,6 +56,15 @@ pub enum Event {
         /// The socket.
         socket: SocketId,
     },
+    /// A peer has connected to a listener ([`feature::LISTEN`](super::config::feature::LISTEN)).
+    Incoming {
+        /// The listener.
+        socket: SocketId,
+        /// The number by which OPEN takes the connection; not zero.
+        connection: u32,
+        /// Who has connected.
+        peer: Address,
+    },
 }
 
 impl Event {
@@ -83,6 +94,18 @@ impl Event {
                 writer.u16(op::RELEASED);
                 writer.u16(0);
                 writer.u32(socket);
+            }
+            Self::Incoming {
+                socket,
+                connection,
+                peer,
+            } => {
+                writer.u16(op::INCOMING);
+                writer.u16(0);
+                writer.u32(socket);
+                writer.u32(connection);
+                writer.u32(0);
+                peer.write(&mut writer);
             }
         }
         message
@@ -121,6 +144,16 @@ impl Event {
                 Ok(Self::Status { socket, status })
             }
             op::RELEASED => Ok(Self::Released { socket }),
+            op::INCOMING => {
+                let connection = reader.u32();
+                reader.u32();
+                let peer = Address::read(&mut reader)?;
+                Ok(Self::Incoming {
+                    socket,
+                    connection,
+                    peer,
+                })
+            }
             _ => Err(DecodeError::Operation(code)),
         }
     }

@@ -18,3 +18,6 @@ pub const SOCKETS_MAX: u32 = 1 << 16;
 
 /// Entries in each queue that the device offers. Messages coalesce, so a longer queue would only cost memory.
 pub const QUEUE_SIZE: u16 = 128;
+
+/// Reachable ports that the configuration space lists: what it has room for.
+pub const PORTS: usize = 16;

@@ -16,6 +16,8 @@ pub mod op {
     pub const CLOSE: u16 = 4;
     /// [`Request::Option`](super::Request::Option)
     pub const OPTION: u16 = 5;
+    /// [`Request::Listen`](super::Request::Listen)
+    pub const LISTEN: u16 = 6;
 }
 
 /// Flag bits of requests.
@@ -26,6 +28,8 @@ pub mod flag {
     pub const SHUT_RD: u16 = 1 << 1;
     /// CLOSE: drop what is not sent yet and reset the connection.
     pub const ABORT: u16 = 1 << 0;
+    /// LISTEN: an IPv6 socket that takes no IPv4 (`IPV6_V6ONLY`).
+    pub const ONLY_V6: u16 = 1 << 0;
 }
 
 /// Address family of a socket; the codes are Linux's.
@@ -114,6 +118,9 @@ pub enum Request {
         family: Family,
         /// Type of the socket.
         kind: Kind,
+        /// The connection to take, as [`Event::Incoming`](super::Event::Incoming) has announced it, or zero for none
+        /// ([`feature::LISTEN`](super::config::feature::LISTEN)).
+        connection: u32,
         /// Bytes from guest to peer.
         tx: Ring,
         /// Bytes from peer to guest.
@@ -153,6 +160,18 @@ pub enum Request {
         /// Its value.
         value: i32,
     },
+    /// Takes an id into use for a listener, changes a listener's backlog, or has a datagram socket receive at a port
+    /// ([`feature::LISTEN`](super::config::feature::LISTEN)).
+    Listen {
+        /// A free id, a listener, or an open datagram socket.
+        socket: SocketId,
+        /// Where the guest's socket is bound.
+        local: Address,
+        /// Whether IPv4 is not for this IPv6 socket ([`flag::ONLY_V6`]).
+        only_v6: bool,
+        /// Connections that may wait to be taken.
+        backlog: u32,
+    },
 }
 
 impl Request {
@@ -165,13 +184,14 @@ impl Request {
                 socket,
                 family,
                 kind,
+                connection,
                 tx,
                 rx,
             } => {
                 header(&mut writer, op::OPEN, 0, socket);
                 writer.u16(family.code());
                 writer.u16(kind.code());
-                writer.u32(0);
+                writer.u32(connection);
                 tx.write(&mut writer);
                 rx.write(&mut writer);
             }
@@ -214,6 +234,17 @@ impl Request {
                 writer.u32(option.name());
                 writer.array(value.to_le_bytes());
             }
+            Self::Listen {
+                socket,
+                local,
+                only_v6,
+                backlog,
+            } => {
+                let flags = if only_v6 { flag::ONLY_V6 } else { 0 };
+                header(&mut writer, op::LISTEN, flags, socket);
+                local.write(&mut writer);
+                writer.u32(backlog);
+            }
         }
         message
     }
@@ -230,6 +261,7 @@ impl Request {
         let allowed = match code {
             op::UPDATE => flag::SHUT_WR | flag::SHUT_RD,
             op::CLOSE => flag::ABORT,
+            op::LISTEN => flag::ONLY_V6,
             _ => 0,
         };
         if flags & !allowed != 0 {
@@ -239,13 +271,14 @@ impl Request {
             op::OPEN => {
                 let family = Family::from_code(reader.u16())?;
                 let kind = Kind::from_code(reader.u16())?;
-                reader.u32();
+                let connection = reader.u32();
                 let tx = Ring::read(&mut reader)?;
                 let rx = Ring::read(&mut reader)?;
                 Ok(Self::Open {
                     socket,
                     family,
                     kind,
+                    connection,
                     tx,
                     rx,
                 })
@@ -277,6 +310,12 @@ impl Request {
                     value: i32::from_le_bytes(reader.array()),
                 })
             }
+            op::LISTEN => Ok(Self::Listen {
+                socket,
+                local: Address::read(&mut reader)?,
+                only_v6: flags & flag::ONLY_V6 != 0,
+                backlog: reader.u32(),
+            }),
             _ => Err(DecodeError::Operation(code)),
         }
     }
@@ -288,7 +327,8 @@ impl Request {
             | Self::Connect { socket, .. }
             | Self::Update { socket, .. }
             | Self::Close { socket, .. }
-            | Self::Option { socket, .. } => socket,
+            | Self::Option { socket, .. }
+            | Self::Listen { socket, .. } => socket,
         }
     }
 }

@@ -14,6 +14,7 @@ mod datagrams;
 mod driver;
 mod function_faults;
 mod hostile_guest;
+mod inbound;
 mod interfaces;
 mod many_connections;
 mod names;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[&Case] = &[
     &socket_model::CASE,
     &driver::CASE,
     &datagrams::CASE,
+    &inbound::CASE,
     &interfaces::CASE,
     &churn::CASE,
     &connect_errors::CASE,

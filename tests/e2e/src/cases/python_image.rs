@@ -3,9 +3,10 @@
 //! own error at the caller, and what a bucket policy forbids.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use nexus_testbed::Deployment;
+use nexus_testbed::{Deployment, Testbed};
 use serde_json::{Value, json};
 
 use super::Case;
@@ -24,33 +25,8 @@ fn guest(arguments: &Value) -> Result<Value> {
 
 fn host(bed: &Bed) -> Result<()> {
     let testbed = &bed.testbed;
-    testbed.create_bucket("photos")?;
-    testbed.create_bucket("private")?;
-    let picture = testbed.folder().join("picture.ppm");
-    fs::write(&picture, picture_bytes(640, 480))?;
-    testbed.put_object("photos", "in/picture.ppm", &picture)?;
-    testbed.put_object("private", "in/picture.ppm", &picture)?;
-    let function = Deployment::new("thumbnail", &bed.root("thumbnail"));
-    testbed.deploy(&function.with("--memory", "256").with("--bucket", "photos"))?;
-
-    let event = json!({ "bucket": "photos", "key": "in/picture.ppm", "width": 64, "output_key": "out/picture.jpg" });
-    let result = testbed.invoke("thumbnail", &event)?.success()?;
-    ensure!(
-        result["width"] == 64 && result["height"] == 48,
-        "wrong size: {result}"
-    );
-    let scaled = testbed.folder().join("scaled.jpg");
-    testbed.get_object("photos", "out/picture.jpg", &scaled)?;
-    let bytes = fs::read(&scaled)?;
-    ensure!(
-        bytes.starts_with(&[0xff, 0xd8, 0xff]),
-        "the result is no JPEG"
-    );
-    ensure!(
-        result["bytes"].as_u64() == Some(bytes.len() as u64),
-        "the function wrote another number of bytes: {result}"
-    );
-
+    deploy(testbed, &bed.root("thumbnail"))?;
+    scale(testbed)?;
     for (bucket, key, code) in [
         ("photos", "in/nothing", "NoSuchKey"),
         ("private", "in/picture.ppm", "AccessDenied"),
@@ -71,6 +47,40 @@ fn host(bed: &Bed) -> Result<()> {
             "{bucket}/{key}: {message:?} does not speak of {code}"
         );
     }
+    Ok(())
+}
+
+/// Deploys the function, with a picture in a bucket that it may use and in one that it may not.
+pub(super) fn deploy(testbed: &Testbed, root: &Path) -> Result<()> {
+    testbed.create_bucket("photos")?;
+    testbed.create_bucket("private")?;
+    let picture = testbed.folder().join("picture.ppm");
+    fs::write(&picture, picture_bytes(640, 480))?;
+    testbed.put_object("photos", "in/picture.ppm", &picture)?;
+    testbed.put_object("private", "in/picture.ppm", &picture)?;
+    let function = Deployment::new("thumbnail", root);
+    testbed.deploy(&function.with("--memory", "256").with("--bucket", "photos"))
+}
+
+/// Has the function scale the picture, and looks at the result.
+pub(super) fn scale(testbed: &Testbed) -> Result<()> {
+    let event = json!({ "bucket": "photos", "key": "in/picture.ppm", "width": 64, "output_key": "out/picture.jpg" });
+    let result = testbed.invoke("thumbnail", &event)?.success()?;
+    ensure!(
+        result["width"] == 64 && result["height"] == 48,
+        "wrong size: {result}"
+    );
+    let scaled = testbed.folder().join("scaled.jpg");
+    testbed.get_object("photos", "out/picture.jpg", &scaled)?;
+    let bytes = fs::read(&scaled)?;
+    ensure!(
+        bytes.starts_with(&[0xff, 0xd8, 0xff]),
+        "the result is no JPEG"
+    );
+    ensure!(
+        result["bytes"].as_u64() == Some(bytes.len() as u64),
+        "the function wrote another number of bytes: {result}"
+    );
     Ok(())
 }
 

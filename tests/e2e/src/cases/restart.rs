@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! nexusd killed with SIGKILL leaves no VM behind, and starts again with its functions; asked to end, it ends in order.
+//! nexusd killed with SIGKILL leaves no VM behind, and starts again with its functions and objects; asked to end, it ends in
+//! order.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -9,7 +10,7 @@ use anyhow::{Result, ensure};
 use nexus_testbed::{Options, Testbed};
 use serde_json::{Value, json};
 
-use super::Case;
+use super::{Case, python_image};
 use crate::bed::Bed;
 
 pub(crate) const CASE: Case = Case {
@@ -34,6 +35,7 @@ fn host(bed: &Bed) -> Result<()> {
     );
     let vmms = vmms_of(testbed.daemon_pid())?;
     ensure!(vmms.len() == 1, "one VM was expected: {vmms:?}");
+    python_image::deploy(&testbed, &bed.root("thumbnail"))?;
 
     testbed.kill()?;
     ensure!(gone(&vmms), "the VMM outlived nexusd by a minute");
@@ -42,6 +44,7 @@ fn host(bed: &Bed) -> Result<()> {
         testbed.invoke("survivor", &event)?.success()? == json!("alive"),
         "wrong answer after the restart"
     );
+    python_image::scale(&testbed)?;
 
     let vmms = vmms_of(testbed.daemon_pid())?;
     ensure!(

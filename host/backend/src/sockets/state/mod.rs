@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The state of one socket (docs/virtio-nexus.md, section 3) and its credit (section 4), without a word of who holds it.
 
+mod bytes;
 mod records;
 
 use std::io;
@@ -10,7 +11,6 @@ use nexus_proto::wire::{
     Address, DecodeError, Event, Family, Progress, SocketId, SocketOption, Status,
 };
 use tokio::task::AbortHandle;
-use vm_memory::VolatileSlice;
 
 pub(super) use self::records::Step;
 use super::raw::errno;
@@ -21,6 +21,8 @@ use super::rings::Rings;
 pub(crate) enum SocketViolation {
     #[error("a second connect")]
     Reconnect,
+    #[error("a listen of a socket that is none for datagrams")]
+    Listen,
     #[error("a request after close")]
     Closed,
     #[error(
@@ -107,6 +109,10 @@ pub(super) struct State {
     released: bool,
     /// Options that the host's socket has yet to get: at most one value for each.
     options: Vec<(SocketOption, i32)>,
+    /// Whether it carries datagrams.
+    is_datagram: bool,
+    /// The port at which a datagram socket is to receive, until somebody sees to it.
+    published: Option<u16>,
     /// Whether the guest has yet to be told something. None arise once the rings are gone, but that they are.
     news: bool,
     /// Whoever looks after a close that waits for the peer.
@@ -135,6 +141,8 @@ impl State {
             close: None,
             released: false,
             options: Vec::new(),
+            is_datagram: false,
+            published: None,
             news: false,
             watch: None,
             reader: None,
@@ -144,6 +152,18 @@ impl State {
 
     /// A datagram socket, which is connected from the start.
     pub(super) fn datagram(rings: Rings, local: Address) -> Self {
+        Self {
+            phase: Phase::Connected,
+            mover: Mover::Host,
+            connected: true,
+            local,
+            is_datagram: true,
+            ..Self::new(rings, local.family())
+        }
+    }
+
+    /// A socket for a connection that somebody else made.
+    pub(super) fn accepted(rings: Rings, local: Address) -> Self {
         Self {
             phase: Phase::Connected,
             mover: Mover::Host,
@@ -194,6 +214,21 @@ impl State {
 
     pub(super) fn take_options(&mut self) -> Vec<(SocketOption, i32)> {
         std::mem::take(&mut self.options)
+    }
+
+    pub(super) fn publish(&mut self, port: u16) -> Result<(), SocketViolation> {
+        if self.closing() {
+            return Err(SocketViolation::Closed);
+        }
+        if !self.is_datagram {
+            return Err(SocketViolation::Listen);
+        }
+        self.published = Some(port);
+        Ok(())
+    }
+
+    pub(super) fn take_published(&mut self) -> Option<u16> {
+        self.published.take()
     }
 
     pub(super) fn close(&mut self, tx_produced: u64, abort: bool) -> Result<(), SocketViolation> {
@@ -414,78 +449,5 @@ impl State {
         {
             watch.abort();
         }
-    }
-
-    /// See [`Socket::transmit`]; `Ok` says how many bytes moved.
-    pub(super) fn transmit(
-        &mut self,
-        limit: u32,
-        io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
-    ) -> Result<u64, Moved> {
-        let rings = match &self.rings {
-            Some(rings) if self.close != Some(true) => rings,
-            // Only a service outlives the release, and has taken every byte then.
-            None if self.released && self.close == Some(false) => return Err(Moved::Finished),
-            _ => return Err(Moved::Gone),
-        };
-        let used = rings
-            .tx
-            .used(self.tx_produced, self.tx_consumed)
-            .unwrap_or(0);
-        if used == 0 {
-            return Err(if self.tx_final() {
-                Moved::Finished
-            } else {
-                Moved::Idle
-            });
-        }
-        let length = used.min(limit);
-        let bytes = classify(io(rings.tx_runs(self.tx_consumed, length)))?.min(u64::from(length));
-        self.tx_consumed += bytes;
-        self.news |= rings.tx.report_due(self.tx_consumed, self.tx_reported);
-        self.release_if_over();
-        Ok(bytes)
-    }
-
-    /// See [`Socket::receive`]; `Ok` says how many bytes moved.
-    pub(super) fn receive(
-        &mut self,
-        limit: u32,
-        io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
-    ) -> Result<u64, Moved> {
-        let rings = match &self.rings {
-            Some(rings) if self.close != Some(true) => rings,
-            _ => return Err(Moved::Gone),
-        };
-        if self.rx_eof {
-            return Err(Moved::Finished);
-        }
-        if self.shut_rd || self.closing() {
-            return Err(Moved::Discard);
-        }
-        let credit = rings
-            .rx
-            .credit(self.rx_produced, self.rx_consumed)
-            .unwrap_or(0);
-        if credit == 0 {
-            return Err(Moved::Idle);
-        }
-        let length = credit.min(limit);
-        let bytes = classify(io(rings.rx_runs(self.rx_produced, length)))?.min(u64::from(length));
-        if bytes == 0 {
-            self.eof();
-            return Err(Moved::Finished);
-        }
-        self.rx_produced += bytes;
-        self.news = true;
-        Ok(bytes)
-    }
-}
-
-fn classify(result: io::Result<usize>) -> Result<u64, Moved> {
-    match result {
-        Ok(bytes) => Ok(bytes as u64),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Moved::Blocked),
-        Err(error) => Err(Moved::Failed(error)),
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use nexus_backend::service::Services;
 use nexus_backend::session::{Limits, Session, SessionEnd};
-use nexus_backend::sockets::EndpointPolicy;
+use nexus_backend::sockets::{EndpointPolicy, PublishedPort};
 use nexus_proto::wire::{Event, Message, Request, SocketId, limits};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::runtime::Runtime;
@@ -45,6 +45,7 @@ pub(crate) struct Setup {
     /// Instead of one of `rules`.
     pub(crate) policy: Option<Arc<EndpointPolicy>>,
     pub(crate) services: Services,
+    pub(crate) published: Vec<PublishedPort>,
     pub(crate) limits: Limits,
     pub(crate) event_buffers: bool,
 }
@@ -55,6 +56,7 @@ impl Default for Setup {
             rules: vec![format!("{}:*", crate::peer::local_ip())],
             policy: None,
             services: Services::default(),
+            published: Vec::new(),
             limits: Limits::default(),
             event_buffers: true,
         }
@@ -75,7 +77,9 @@ impl Setup {
             .unwrap_or_else(|| Arc::new(EndpointPolicy::new(rules)));
         let session = {
             let _context = runtime.enter();
-            Session::start(theirs, "test".into(), self.services, policy, self.limits).unwrap()
+            let name = "test".into();
+            let (services, published) = (self.services, self.published);
+            Session::start(theirs, name, services, policy, published, self.limits).unwrap()
         };
         let memory = Arc::new(Memory::new());
         let mut frontend = Frontend::new(ours);
@@ -148,7 +152,13 @@ impl Guest {
                 Event::Status { socket, status } => {
                     self.sockets.get_mut(&socket).unwrap().on_status(status);
                 }
-                Event::Released { socket } => self.sockets.get_mut(&socket).unwrap().on_released(),
+                // A listener has no rings to keep account of.
+                Event::Released { socket } => {
+                    if let Some(socket) = self.sockets.get_mut(&socket) {
+                        socket.on_released();
+                    }
+                }
+                Event::Incoming { .. } => {}
             }
             self.log.push(event);
         }

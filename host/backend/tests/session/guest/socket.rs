@@ -96,17 +96,32 @@ impl Guest {
     }
 
     pub(crate) fn open_with(&mut self, id: SocketId, family: Family, tx: Ring, rx: Ring) {
-        self.open_kind(id, family, Kind::Stream, tx, rx);
+        self.open_kind(id, family, Kind::Stream, 0, tx, rx);
     }
 
     /// Opens a datagram socket with rings of `size` bytes.
     pub(crate) fn open_datagram(&mut self, id: SocketId, family: Family, size: u32) {
         let tx = Ring::new(self.allocate(size), size).unwrap();
         let rx = Ring::new(self.allocate(size), size).unwrap();
-        self.open_kind(id, family, Kind::Datagram, tx, rx);
+        self.open_kind(id, family, Kind::Datagram, 0, tx, rx);
     }
 
-    fn open_kind(&mut self, id: SocketId, family: Family, kind: Kind, tx: Ring, rx: Ring) {
+    /// Takes a connection that was announced, with rings of `size` bytes.
+    pub(crate) fn accept(&mut self, id: SocketId, family: Family, connection: u32, size: u32) {
+        let tx = Ring::new(self.allocate(size), size).unwrap();
+        let rx = Ring::new(self.allocate(size), size).unwrap();
+        self.open_kind(id, family, Kind::Stream, connection, tx, rx);
+    }
+
+    fn open_kind(
+        &mut self,
+        id: SocketId,
+        family: Family,
+        kind: Kind,
+        connection: u32,
+        tx: Ring,
+        rx: Ring,
+    ) {
         let status = Status {
             connected: false,
             rx_eof: false,
@@ -130,6 +145,7 @@ impl Guest {
             socket: id,
             family,
             kind,
+            connection,
             tx,
             rx,
         });

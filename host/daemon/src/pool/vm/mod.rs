@@ -56,6 +56,7 @@ impl VmLauncher {
             order.instance.clone(),
             services,
             policy,
+            order.function.publish.clone(),
             session::Limits::default(),
         )
         .map_err(|error| LaunchError::Session(error.to_string()))?;

@@ -4,29 +4,33 @@
 //!
 //! One guest socket has one host socket for each family that it speaks, so its peers always see the same port. One task for
 //! each guest socket, bounded work for each turn. What fails is told by a record; nothing waits for a destination.
+//!
+//! - `host`: the host's sockets. `inbound`: those at published ports.
+
+mod host;
+mod inbound;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use nexus_proto::wire::{Family, Record};
-use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
-};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vm_memory::VolatileSlice;
 
+use self::inbound::Inbound;
 use super::EndpointPolicy;
 use super::connect::{socket_address, wire_address};
-use super::raw::{errno, retry, vectors};
+use super::listener::shown;
+use super::publish::PublishedPort;
+use super::raw::errno;
 use super::socket::Socket;
 use super::state::Step;
-use crate::service::{SERVICE_IP, Services};
+use crate::service::{Responder, SERVICE_IP, Services};
 
 /// Most datagrams for each direction in one turn, after which other sockets get theirs.
 const DATAGRAMS: usize = 32;
@@ -42,12 +46,15 @@ pub(super) async fn run(
     socket: Arc<Socket>,
     services: Services,
     policy: Arc<EndpointPolicy>,
+    published: Vec<PublishedPort>,
     ended: CancellationToken,
 ) {
     let mut exchange = Exchange {
         socket: Arc::clone(&socket),
         services,
         policy,
+        published,
+        inbound: Inbound::default(),
         v4: None,
         v6: None,
         allowed: None,
@@ -76,6 +83,8 @@ struct Exchange {
     socket: Arc<Socket>,
     services: Services,
     policy: Arc<EndpointPolicy>,
+    published: Vec<PublishedPort>,
+    inbound: Inbound,
     v4: Option<UdpSocket>,
     v6: Option<UdpSocket>,
     /// The last address that the policy allowed: most sockets have one peer.
@@ -88,6 +97,10 @@ struct Exchange {
 impl Exchange {
     async fn serve(&mut self) {
         loop {
+            if let Some(port) = self.socket.take_published() {
+                let takes_v6 = self.socket.family() == Family::V6;
+                self.inbound.open(&self.published, port, takes_v6);
+            }
             let turn = self.turn();
             self.socket.flush();
             let write = match turn {
@@ -101,8 +114,9 @@ impl Exchange {
             let socket = Arc::clone(&self.socket);
             tokio::select! {
                 () = socket.changed() => {}
-                () = ready(self.v4.as_ref(), write) => {}
-                () = ready(self.v6.as_ref(), write) => {}
+                () = host::ready(self.v4.as_ref(), write) => {}
+                () = host::ready(self.v6.as_ref(), write) => {}
+                () = self.inbound.ready(write) => {}
                 Some(answer) = self.questions.join_next() => {
                     // A service that panicked gives no answer.
                     self.answers.extend(answer.ok().flatten());
@@ -161,8 +175,15 @@ impl Exchange {
         let refused = |code| io::Error::from_raw_os_error(code);
         let to = socket_address(&record.address, self.socket.family())
             .ok_or_else(|| refused(libc::EAFNOSUPPORT))?;
+        if let Some(service) = self.services.responder(&to) {
+            self.ask(service, to, payload);
+            return Ok(());
+        }
+        if let Some((host, to)) = self.inbound.route(&to) {
+            return send(host, payload, to);
+        }
         if to.ip() == IpAddr::V4(SERVICE_IP) {
-            return self.ask(to, payload);
+            return Err(refused(libc::ECONNREFUSED));
         }
         if self.allowed != Some(to) {
             self.policy
@@ -175,37 +196,34 @@ impl Exchange {
             SocketAddr::V6(_) => &mut self.v6,
         };
         if host.is_none() {
-            *host = Some(open(to.is_ipv4())?);
+            *host = Some(host::open(to.is_ipv4())?);
         }
-        let Some(host) = host else {
-            return Ok(());
-        };
-        let attempt = || host.try_io(Interest::WRITABLE, || send(host, payload, to));
-        match attempt() {
-            // What an earlier datagram met, and not this one; its record comes from the error queue.
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => attempt(),
-            outcome => outcome,
+        match host {
+            Some(host) => send(host, payload, to),
+            None => Ok(()),
         }
     }
 
     /// Asks a service inside the process.
-    fn ask(&mut self, to: SocketAddr, payload: &[VolatileSlice<'_>; 2]) -> io::Result<()> {
-        let Some(service) = self.services.responder(&to) else {
-            return Err(io::Error::from_raw_os_error(libc::ECONNREFUSED));
-        };
-        if self.questions.len() < QUESTIONS {
-            let mut question = Vec::new();
-            for run in payload {
-                let start = question.len();
-                question.resize(start + run.len(), 0);
-                run.copy_to(&mut question[start..]);
-            }
-            self.questions.spawn(async move {
-                let answer = service.respond(question).await?;
-                Some((to, answer))
-            });
+    fn ask(
+        &mut self,
+        service: Arc<dyn Responder>,
+        to: SocketAddr,
+        payload: &[VolatileSlice<'_>; 2],
+    ) {
+        if self.questions.len() >= QUESTIONS {
+            return;
         }
-        Ok(())
+        let mut question = Vec::new();
+        for run in payload {
+            let start = question.len();
+            question.resize(start + run.len(), 0);
+            run.copy_to(&mut question[start..]);
+        }
+        self.questions.spawn(async move {
+            let answer = service.respond(question).await?;
+            Some((to, answer))
+        });
     }
 
     fn fail(&mut self, record: Record) {
@@ -216,10 +234,11 @@ impl Exchange {
 
     /// Gives the guest what there is; says how many datagrams.
     fn receive(&mut self) -> usize {
-        for host in [&self.v4, &self.v6] {
+        let family = self.socket.family();
+        let hosts = [&self.v4, &self.v6].into_iter().flatten();
+        for host in hosts.chain(self.inbound.sockets()) {
             let room = FAILURES - self.failures.len();
-            let failures = host.iter().flat_map(|host| failures_of(host, room));
-            let family = self.socket.family();
+            let failures = host::failures_of(host, room).into_iter();
             self.failures.extend(failures.map(|(to, error)| Record {
                 length: 0,
                 error: Some(error),
@@ -232,6 +251,11 @@ impl Exchange {
         }
         for host in [&self.v4, &self.v6] {
             while moved < DATAGRAMS && host.as_ref().is_some_and(|host| self.receive_from(host)) {
+                moved += 1;
+            }
+        }
+        for at in 0..self.inbound.sockets().len() {
+            while moved < DATAGRAMS && self.receive_inbound(at) {
                 moved += 1;
             }
         }
@@ -283,16 +307,44 @@ impl Exchange {
 
     /// Receives one datagram into the rx ring, or drops it if its sender is none that the guest may talk to.
     fn receive_from(&self, host: &UdpSocket) -> bool {
-        let waiting = host.try_io(Interest::READABLE, || length_of_next(host));
+        let family = self.socket.family();
+        self.receive_at(host, |from| {
+            let wanted = self.allowed == Some(from) || self.policy.check(from).is_ok();
+            (wanted && (from.is_ipv4() || family == Family::V6)).then_some(from)
+        })
+    }
+
+    /// Receives one datagram from a published port, whoever sent it.
+    fn receive_inbound(&mut self, at: usize) -> bool {
+        let mut inbound = std::mem::take(&mut self.inbound);
+        let mut heard = None;
+        let moved = inbound.sockets().get(at).is_some_and(|host| {
+            self.receive_at(host, |from| {
+                heard = Some(from);
+                Some(shown(from))
+            })
+        });
+        if let Some(from) = heard {
+            inbound.hear(from, at);
+        }
+        self.inbound = inbound;
+        moved
+    }
+
+    /// Receives one datagram, whose sender the guest sees as `admit` says, if at all.
+    fn receive_at(
+        &self,
+        host: &UdpSocket,
+        admit: impl FnOnce(SocketAddr) -> Option<SocketAddr>,
+    ) -> bool {
+        let waiting = host.try_io(Interest::READABLE, || host::length_of_next(host));
         let Ok(Ok(length)) = waiting.map(u32::try_from) else {
             return false;
         };
         let family = self.socket.family();
         let step = self.socket.receive_record(length, |runs| {
-            let (length, from) = receive(host, &runs)?;
-            let wanted = self.allowed == Some(from) || self.policy.check(from).is_ok();
-            let fits = from.is_ipv4() || family == Family::V6;
-            Ok((wanted && fits).then(|| Record {
+            let (length, from) = host::receive(host, &runs)?;
+            Ok(admit(from).map(|from| Record {
                 length: u32::try_from(length).unwrap_or(0),
                 error: None,
                 address: wire_address(from, family),
@@ -302,151 +354,12 @@ impl Exchange {
     }
 }
 
-/// Resolves when there is something to do with the host's socket; never without one.
-async fn ready(host: Option<&UdpSocket>, write: bool) {
-    let Some(host) = host else {
-        return std::future::pending().await;
-    };
-    let mut interest = Interest::READABLE | Interest::ERROR;
-    if write {
-        interest |= Interest::WRITABLE;
-    }
-    // Readiness is only a hint here: the next turn's calls say what is the matter.
-    let _ready = host.ready(interest).await;
-}
-
-fn open(v4: bool) -> io::Result<UdpSocket> {
-    let any: IpAddr = if v4 {
-        Ipv4Addr::UNSPECIFIED.into()
-    } else {
-        Ipv6Addr::UNSPECIFIED.into()
-    };
-    let socket = std::net::UdpSocket::bind((any, 0))?;
-    socket.set_nonblocking(true)?;
-    // Without it the host is told of an unreachable peer only if its socket is connected (ip(7)).
-    if v4 {
-        setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
-    } else {
-        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
-        setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
-    }
-    UdpSocket::from_std(socket)
-}
-
-/// sendmsg(2) straight out of guest memory.
+/// Sends a datagram, or says that the host's socket would block.
 fn send(host: &UdpSocket, payload: &[VolatileSlice<'_>; 2], to: SocketAddr) -> io::Result<()> {
-    let mut vectors = vectors(payload);
-    let name = SockaddrStorage::from(to);
-    // SAFETY: msghdr is plain data, for which zeroes mean no address, no vectors and no control data.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_name = (&raw const name).cast_mut().cast();
-    message.msg_namelen = nix::sys::socket::SockaddrLike::len(&name);
-    message.msg_iov = vectors.as_mut_ptr();
-    message.msg_iovlen = vectors.len();
-    retry(|| {
-        // SAFETY: `message` refers to `name`, and to `vectors`, which refer to mappings that `payload` borrows; the kernel
-        // only reads them, and copes with a guest that writes there meanwhile.
-        unsafe {
-            libc::sendmsg(
-                host.as_raw_fd(),
-                &raw const message,
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
-            )
-        }
-    })
-    .map(drop)
-}
-
-/// Length of the next datagram, which stays.
-fn length_of_next(host: &UdpSocket) -> io::Result<usize> {
-    let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
-    retry(|| {
-        // SAFETY: no byte is written to a buffer of length zero, so none is needed.
-        unsafe { libc::recv(host.as_raw_fd(), std::ptr::null_mut(), 0, flags) }
-    })
-}
-
-/// recvmsg(2) straight into guest memory; how much, and from whom.
-fn receive(host: &UdpSocket, runs: &[VolatileSlice<'_>; 2]) -> io::Result<(usize, SocketAddr)> {
-    let mut vectors = vectors(runs);
-    // SAFETY: a sockaddr_storage is plain data, for which zeroes mean no address.
-    let mut name: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
-    // SAFETY: as above, for a msghdr.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_name = (&raw mut name).cast();
-    message.msg_namelen = NAME_SIZE;
-    message.msg_iov = vectors.as_mut_ptr();
-    message.msg_iovlen = vectors.len();
-    let length = retry(|| {
-        // SAFETY: `message` refers to `name`, and to `vectors`, which refer to mappings that `runs` borrows and that hold
-        // nothing but the guest's bytes: no reference to them exists in this process.
-        unsafe { libc::recvmsg(host.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) }
-    })?;
-    let from = address_of(&name).ok_or(io::ErrorKind::InvalidData)?;
-    Ok((length, from))
-}
-
-const NAME_SIZE: libc::socklen_t = {
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "a small constant of the system"
-    )]
-    let size = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    size
-};
-
-fn address_of(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    let start: *const libc::sockaddr_storage = name;
-    match i32::from(name.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says what it is, and every address fits a sockaddr_storage, whose alignment it has.
-            let v4 = unsafe { start.cast::<libc::sockaddr_in>().read() };
-            let ip = Ipv4Addr::from(v4.sin_addr.s_addr.to_ne_bytes());
-            Some((ip, u16::from_be(v4.sin_port)).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above.
-            let v6 = unsafe { start.cast::<libc::sockaddr_in6>().read() };
-            let ip = Ipv6Addr::from(v6.sin6_addr.s6_addr);
-            Some((ip, u16::from_be(v6.sin6_port)).into())
-        }
-        _ => None,
+    let attempt = || host.try_io(Interest::WRITABLE, || host::send(host, payload, to));
+    match attempt() {
+        // What an earlier datagram met, and not this one; its record comes from the error queue.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => attempt(),
+        outcome => outcome,
     }
-}
-
-/// Which datagrams failed, at most so many: to whom, and how (ip(7), IP_RECVERR).
-fn failures_of(host: &UdpSocket, room: usize) -> Vec<(SocketAddr, u16)> {
-    let mut failures = Vec::new();
-    while failures.len() < room {
-        // SAFETY: the descriptor is open as long as `host` is borrowed.
-        let fd = unsafe { BorrowedFd::borrow_raw(host.as_raw_fd()) };
-        let Some((to, error)) = next_failure(fd) else {
-            break;
-        };
-        failures.extend(to.map(|to| (to, error)));
-    }
-    failures
-}
-
-fn next_failure(fd: BorrowedFd<'_>) -> Option<(Option<SocketAddr>, u16)> {
-    let mut control = nix::cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6);
-    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    let message =
-        recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut [], Some(&mut control), flags).ok()?;
-    let to = message.address.and_then(|name| {
-        let v4 = name
-            .as_sockaddr_in()
-            .map(|name| SocketAddr::from((name.ip(), name.port())));
-        let v6 = name
-            .as_sockaddr_in6()
-            .map(|name| SocketAddr::from((name.ip(), name.port())));
-        v4.or(v6)
-    });
-    let code = message.cmsgs().ok()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _) => {
-            i32::try_from(error.ee_errno).ok()
-        }
-        _ => None,
-    });
-    Some((to, errno(code.unwrap_or(libc::EIO))))
 }

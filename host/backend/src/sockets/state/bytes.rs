@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The rings of a stream socket: bytes.
+
+use std::io;
+
+use vm_memory::VolatileSlice;
+
+use super::{Moved, State};
+
+impl State {
+    /// See [`Socket::transmit`](crate::sockets::Socket::transmit); `Ok` says how many bytes moved.
+    pub(in crate::sockets) fn transmit(
+        &mut self,
+        limit: u32,
+        io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
+    ) -> Result<u64, Moved> {
+        let rings = match &self.rings {
+            Some(rings) if self.close != Some(true) => rings,
+            // Only a service outlives the release, and has taken every byte then.
+            None if self.released && self.close == Some(false) => return Err(Moved::Finished),
+            _ => return Err(Moved::Gone),
+        };
+        let used = rings
+            .tx
+            .used(self.tx_produced, self.tx_consumed)
+            .unwrap_or(0);
+        if used == 0 {
+            return Err(if self.tx_final() {
+                Moved::Finished
+            } else {
+                Moved::Idle
+            });
+        }
+        let length = used.min(limit);
+        let bytes = classify(io(rings.tx_runs(self.tx_consumed, length)))?.min(u64::from(length));
+        self.tx_consumed += bytes;
+        self.news |= rings.tx.report_due(self.tx_consumed, self.tx_reported);
+        self.release_if_over();
+        Ok(bytes)
+    }
+
+    /// See [`Socket::receive`](crate::sockets::Socket::receive); `Ok` says how many bytes moved.
+    pub(in crate::sockets) fn receive(
+        &mut self,
+        limit: u32,
+        io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
+    ) -> Result<u64, Moved> {
+        let rings = match &self.rings {
+            Some(rings) if self.close != Some(true) => rings,
+            _ => return Err(Moved::Gone),
+        };
+        if self.rx_eof {
+            return Err(Moved::Finished);
+        }
+        if self.shut_rd || self.closing() {
+            return Err(Moved::Discard);
+        }
+        let credit = rings
+            .rx
+            .credit(self.rx_produced, self.rx_consumed)
+            .unwrap_or(0);
+        if credit == 0 {
+            return Err(Moved::Idle);
+        }
+        let length = credit.min(limit);
+        let bytes = classify(io(rings.rx_runs(self.rx_produced, length)))?.min(u64::from(length));
+        if bytes == 0 {
+            self.eof();
+            return Err(Moved::Finished);
+        }
+        self.rx_produced += bytes;
+        self.news = true;
+        Ok(bytes)
+    }
+}
+
+fn classify(result: io::Result<usize>) -> Result<u64, Moved> {
+    match result {
+        Ok(bytes) => Ok(bytes as u64),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Moved::Blocked),
+        Err(error) => Err(Moved::Failed(error)),
+    }
+}
