@@ -44,6 +44,10 @@ impl Message {
         unsafe { &mut *message.cast() }
     }
 
+    pub(super) fn as_raw(&mut self) -> *mut bindings::msghdr {
+        self.0.get()
+    }
+
     /// `MSG_…` flags of a send.
     pub(crate) fn flags(&self) -> u32 {
         // SAFETY: The message is valid by the type invariants.

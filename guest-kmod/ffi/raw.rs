@@ -51,6 +51,7 @@ extern "C" {
     pub(crate) fn nexus_sk_rcvlowat(sk: *mut bindings::sock, waitall: bool, len: c_int) -> c_int;
     pub(crate) fn nexus_sk_linger(sk: *mut bindings::sock) -> c_long;
     pub(crate) fn nexus_sk_zerocopy(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_broadcast(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_reuse(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_reuseport(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_sndbuf(sk: *mut bindings::sock) -> c_int;
@@ -67,6 +68,11 @@ extern "C" {
         ready: unsafe extern "C" fn(*mut c_void) -> bool,
         argument: *mut c_void,
     ) -> c_long;
+    pub(crate) fn nexus_sk_put_timestamp(
+        sk: *mut bindings::sock,
+        message: *mut bindings::msghdr,
+        nanoseconds: i64,
+    );
     pub(crate) fn nexus_poll_wait(
         file: *mut bindings::file,
         sock: *mut bindings::socket,
@@ -78,6 +84,11 @@ extern "C" {
         length: c_uint,
         short_too: bool,
         out: *mut c_int,
+    ) -> c_int;
+    pub(crate) fn nexus_copy_option(
+        value: bindings::sockptr_t,
+        length: c_uint,
+        to: *mut c_void,
     ) -> c_int;
     pub(crate) fn nexus_put_int(address: c_ulong, value: c_int) -> c_int;
 

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What Rust cannot reach: static inline functions, macros, and structures that are missing in the kernel's bindings.
- * No decisions are taken here.
+ * Sockets, as far as Rust cannot reach them: static inline functions, macros, and structures that are missing in the
+ * kernel's bindings. No decisions are taken here.
  */
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/net_tstamp.h>
 #include <linux/sched/signal.h>
-#include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 
 #include "shim.h"
-
-/* Left by virtio for experiments (virtio 1.3, section 5). */
-#define NEXUS_DEVICE_ID 63
-#define NEXUS_F_STREAM 0
-#define NEXUS_F_DATAGRAM 1
-#define NEXUS_F_LISTEN 2
-#define NEXUS_F_OPTIONS 3
-#define NEXUS_F_INTERFACE 6
-#define NEXUS_F_BIND 7
 
 /* Sockets. */
 
@@ -231,6 +221,11 @@ bool nexus_sk_zerocopy(struct sock *sk)
 	return sock_flag(sk, SOCK_ZEROCOPY);
 }
 
+bool nexus_sk_broadcast(struct sock *sk)
+{
+	return sock_flag(sk, SOCK_BROADCAST);
+}
+
 bool nexus_sk_reuse(struct sock *sk)
 {
 	return sk->sk_reuse;
@@ -322,6 +317,31 @@ long nexus_sk_wait(struct sock *sk, long timeout, bool exclusive, bool (*ready)(
 	return left;
 }
 
+/* As sock_recv_timestamp(), which wants a packet. */
+void nexus_sk_put_timestamp(struct sock *sk, struct msghdr *message, s64 nanoseconds)
+{
+	struct timespec64 at = ktime_to_timespec64(nanoseconds);
+	u32 wanted = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE;
+	bool new = sock_flag(sk, SOCK_TSTAMP_NEW);
+
+	if (sock_flag(sk, SOCK_RCVTSTAMP) && !sock_flag(sk, SOCK_RCVTSTAMPNS)) {
+		/* struct __kernel_old_timeval and struct __kernel_sock_timeval alike, on 64 bits. */
+		s64 told[2] = { at.tv_sec, at.tv_nsec / NSEC_PER_USEC };
+
+		put_cmsg(message, SOL_SOCKET, new ? SO_TIMESTAMP_NEW : SO_TIMESTAMP_OLD, sizeof(told), told);
+	} else if (sock_flag(sk, SOCK_RCVTSTAMP)) {
+		s64 told[2] = { at.tv_sec, at.tv_nsec };
+
+		put_cmsg(message, SOL_SOCKET, new ? SO_TIMESTAMPNS_NEW : SO_TIMESTAMPNS_OLD, sizeof(told), told);
+	}
+	if ((READ_ONCE(sk->sk_tsflags) & wanted) == wanted) {
+		/* struct scm_timestamping: software, and two that only hardware fills. */
+		s64 told[6] = { at.tv_sec, at.tv_nsec };
+
+		put_cmsg(message, SOL_SOCKET, new ? SO_TIMESTAMPING_NEW : SO_TIMESTAMPING_OLD, sizeof(told), told);
+	}
+}
+
 void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {
 	sock_poll_wait(file, sock, wait);
@@ -344,6 +364,11 @@ int nexus_read_option(sockptr_t value, unsigned int length, bool short_too, int 
 		return 0;
 	}
 	return copy_safe_from_sockptr(out, sizeof(*out), value, length);
+}
+
+int nexus_copy_option(sockptr_t value, unsigned int length, void *to)
+{
+	return copy_from_sockptr(to, value, length) ? -EFAULT : 0;
 }
 
 int nexus_put_int(unsigned long address, int value)
@@ -370,131 +395,5 @@ u64 nexus_ring_address(void *start)
 	return virt_to_phys(start);
 }
 
-/* The virtio device and its queues. */
-
-static const struct virtio_device_id nexus_ids[] = {
-	{ NEXUS_DEVICE_ID, VIRTIO_DEV_ANY_ID },
-	{ 0 },
-};
-
-static const unsigned int nexus_features[] = {
-	NEXUS_F_STREAM,
-	NEXUS_F_DATAGRAM,
-	NEXUS_F_LISTEN,
-	NEXUS_F_OPTIONS,
-	NEXUS_F_INTERFACE,
-	NEXUS_F_BIND,
-};
-
-/* Takes back what the transport would accept and version 1 of the protocol does not have. */
-static int nexus_validate(struct virtio_device *vdev)
-{
-	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1) || !virtio_has_feature(vdev, NEXUS_F_STREAM)) {
-		dev_err(&vdev->dev, "offers neither version 1 of virtio nor stream sockets: not driven\n");
-		return -ENODEV;
-	}
-	__virtio_clear_bit(vdev, VIRTIO_RING_F_INDIRECT_DESC);
-	__virtio_clear_bit(vdev, VIRTIO_F_RING_PACKED);
-	__virtio_clear_bit(vdev, VIRTIO_F_NOTIFICATION_DATA);
-	/* Rings are named by their physical addresses. */
-	__virtio_clear_bit(vdev, VIRTIO_F_ACCESS_PLATFORM);
-	return 0;
-}
-
-static struct virtio_driver nexus_driver = {
-	.driver.name = "virtio_nexus",
-	.id_table = nexus_ids,
-	.feature_table = nexus_features,
-	.feature_table_size = ARRAY_SIZE(nexus_features),
-	.validate = nexus_validate,
-	.probe = nexus_probe,
-	.remove = nexus_remove,
-};
-
-int nexus_driver_register(void)
-{
-	return register_virtio_driver(&nexus_driver);
-}
-
-void nexus_driver_unregister(void)
-{
-	unregister_virtio_driver(&nexus_driver);
-}
-
-void nexus_device_set_private(struct virtio_device *vdev, void *private)
-{
-	vdev->priv = private;
-}
-
-void *nexus_device_private(struct virtio_device *vdev)
-{
-	return vdev->priv;
-}
-
-int nexus_device_queues(struct virtio_device *vdev, struct virtqueue *queues[2])
-{
-	struct virtqueue_info info[] = {
-		{ "requests", nexus_requests_returned },
-		{ "events", nexus_events_arrived },
-	};
-
-	return virtio_find_vqs(vdev, ARRAY_SIZE(info), queues, info, NULL);
-}
-
-void nexus_device_ready(struct virtio_device *vdev)
-{
-	virtio_device_ready(vdev);
-}
-
-/* Afterwards the device touches no memory, and no callback runs. */
-void nexus_device_quiesce(struct virtio_device *vdev)
-{
-	virtio_reset_device(vdev);
-}
-
-void nexus_device_delete_queues(struct virtio_device *vdev)
-{
-	vdev->config->del_vqs(vdev);
-}
-
-/* The features of our own that both sides have. */
-u64 nexus_device_features(struct virtio_device *vdev)
-{
-	u64 features = 0;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(nexus_features); i++)
-		if (virtio_has_feature(vdev, nexus_features[i]))
-			features |= BIT_ULL(nexus_features[i]);
-	return features;
-}
-
-void nexus_device_config(struct virtio_device *vdev, void *to, unsigned int length)
-{
-	virtio_cread_bytes(vdev, 0, to, length);
-}
-
-struct virtio_device *nexus_queue_device(struct virtqueue *vq)
-{
-	return vq->vdev;
-}
-
-int nexus_queue_add_out(struct virtqueue *vq, void *buffer, unsigned int length, void *token)
-{
-	struct scatterlist sg;
-
-	sg_init_one(&sg, buffer, length);
-	return virtqueue_add_outbuf(vq, &sg, 1, token, GFP_ATOMIC);
-}
-
-int nexus_queue_add_in(struct virtqueue *vq, void *buffer, unsigned int length, void *token)
-{
-	struct scatterlist sg;
-
-	sg_init_one(&sg, buffer, length);
-	return virtqueue_add_inbuf(vq, &sg, 1, token, GFP_ATOMIC);
-}
-
-MODULE_DEVICE_TABLE(virtio, nexus_ids);
 MODULE_ALIAS_NETPROTO(PF_INET);
 MODULE_ALIAS_NETPROTO(PF_INET6);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What crosses between the Rust code and the kernel's C: first what shim.c and interface.c give to Rust, then what Rust
- * gives to shim.c. ffi/raw.rs has the same list in Rust.
+ * What crosses between the Rust code and the kernel's C: first what the C files give to Rust, then what Rust
+ * gives to them. ffi/raw.rs has the same list in Rust.
  */
 #ifndef NEXUS_SHIM_H
 #define NEXUS_SHIM_H
@@ -25,6 +25,7 @@ long nexus_sk_sndtimeo(struct sock *sk, bool nonblock);
 int nexus_sk_rcvlowat(struct sock *sk, bool waitall, int len);
 long nexus_sk_linger(struct sock *sk);
 bool nexus_sk_zerocopy(struct sock *sk);
+bool nexus_sk_broadcast(struct sock *sk);
 bool nexus_sk_reuse(struct sock *sk);
 bool nexus_sk_reuseport(struct sock *sk);
 int nexus_sk_sndbuf(struct sock *sk);
@@ -35,9 +36,11 @@ void nexus_sk_send_sigurg(struct sock *sk);
 void nexus_sk_set_listening(struct sock *sk, bool listening);
 void nexus_sk_wake(struct sock *sk, __poll_t events);
 long nexus_sk_wait(struct sock *sk, long timeout, bool exclusive, bool (*ready)(void *), void *argument);
+void nexus_sk_put_timestamp(struct sock *sk, struct msghdr *message, s64 nanoseconds);
 void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait);
 void nexus_send_sigpipe(void);
 int nexus_read_option(sockptr_t value, unsigned int length, bool short_too, int *out);
+int nexus_copy_option(sockptr_t value, unsigned int length, void *to);
 int nexus_put_int(unsigned long address, int value);
 
 /* What programs see of the network: interface.c. */

@@ -11,7 +11,7 @@ use kernel::{
     types::Opaque,
 };
 
-use super::raw;
+use super::{raw, Message};
 use crate::proto::limits;
 
 /// A `struct sock` of this module, as system calls see it.
@@ -84,6 +84,12 @@ impl Sock {
         unsafe { raw::nexus_sk_zerocopy(self.as_raw()) }
     }
 
+    /// `SO_BROADCAST`
+    pub(crate) fn may_broadcast(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_broadcast(self.as_raw()) }
+    }
+
     /// `SO_REUSEADDR`
     pub(crate) fn reuse_address(&self) -> bool {
         // SAFETY: As above.
@@ -100,6 +106,13 @@ impl Sock {
     pub(crate) fn urgent_inline(&self) -> bool {
         // SAFETY: As above.
         unsafe { raw::nexus_sk_urginline(self.as_raw()) }
+    }
+
+    /// Tells the receiver of a datagram when it arrived, if it wants to know (`SO_TIMESTAMP` and its kin): in
+    /// nanoseconds since 1970.
+    pub(crate) fn put_timestamp(&self, message: &mut Message, nanoseconds: i64) {
+        // SAFETY: As above, and for the message by its type invariants.
+        unsafe { raw::nexus_sk_put_timestamp(self.as_raw(), message.as_raw(), nanoseconds) }
     }
 
     /// What the socket gives to the room of a connection within the guest.

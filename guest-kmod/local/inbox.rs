@@ -5,13 +5,15 @@
 //! and nothing within it. It is never taken in interrupts.
 
 use kernel::{
-    new_spinlock,
+    bindings, new_spinlock,
     prelude::*,
     sync::{Arc, SpinLock},
 };
 
+use super::groups::{Group, Groups};
 use super::route::Spot;
 use crate::ffi::Waker;
+use crate::proto::{Family, Ip};
 use crate::socket::datagram::control::Header;
 use crate::socket::events;
 
@@ -28,6 +30,14 @@ pub(crate) struct Parcel {
     pub(crate) header: Header,
     /// Its bytes.
     pub(crate) payload: KVVec<u8>,
+    /// When it arrived, in nanoseconds since 1970.
+    pub(crate) at: i64,
+}
+
+/// The time of arrival of what arrives now.
+pub(crate) fn now() -> i64 {
+    // SAFETY: No requirements.
+    unsafe { bindings::ktime_get_with_offset(bindings::tk_offsets_TK_OFFS_REAL) }
 }
 
 impl Parcel {
@@ -41,6 +51,7 @@ struct Queue {
     cost: usize,
     /// From whom alone datagrams are taken, if the socket is connected.
     peer: Option<Spot>,
+    groups: Groups,
     /// Whom to wake. `None` when the socket is gone.
     waker: Option<Waker>,
 }
@@ -58,11 +69,12 @@ impl Inbox {
     /// # Errors
     ///
     /// `ENOMEM` if memory is short.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    pub(crate) fn new(family: Family) -> Result<Arc<Self>> {
         let queue = Queue {
             parcels: KVec::new(),
             cost: 0,
             peer: None,
+            groups: Groups::new(family),
             waker: None,
         };
         Arc::pin_init(
@@ -78,13 +90,16 @@ impl Inbox {
 
     /// Forgets the sock, and all datagrams.
     pub(crate) fn close(&self) {
-        let parcels = {
+        let forgotten = {
             let mut queue = self.queue.lock();
             queue.waker = None;
             queue.cost = 0;
-            core::mem::replace(&mut queue.parcels, KVec::new())
+            (
+                core::mem::replace(&mut queue.parcels, KVec::new()),
+                core::mem::replace(&mut queue.groups, Groups::new(Family::V4)),
+            )
         };
-        drop(parcels);
+        drop(forgotten);
     }
 
     /// Takes datagrams from this one only, or from all.
@@ -99,6 +114,16 @@ impl Inbox {
             Some(peer) if peer == from => Some(1),
             Some(_) => None,
         }
+    }
+
+    /// Does something with the socket's memberships, which must not sleep.
+    pub(crate) fn with_groups<R>(&self, f: impl FnOnce(&mut Groups) -> R) -> R {
+        f(&mut self.queue.lock().groups)
+    }
+
+    /// Whether the socket takes what `from` sends to a group.
+    pub(crate) fn takes(&self, group: Group, from: Ip) -> bool {
+        self.queue.lock().groups.takes(group, from)
     }
 
     /// Takes a datagram in, or drops it if the receiver has no room, as networks do.

@@ -12,6 +12,7 @@ use kernel::{
     sync::{global_lock, Arc},
 };
 
+use super::groups::{self, Group};
 use super::inbox::Inbox;
 use super::listener::Listener;
 use super::route::Spot;
@@ -400,6 +401,30 @@ pub(crate) fn inbox(to: Spot, from: Spot) -> Option<Arc<Inbox>> {
         newest
     };
     chosen.inbox.clone()
+}
+
+/// Calls `give` for everybody who takes a datagram that is for many: to a group, or to all if `group` is none.
+pub(crate) fn each_inbox(
+    to: Spot,
+    from: Spot,
+    group: Option<Group>,
+    mut give: impl FnMut(&Inbox),
+) {
+    if group.is_some_and(|group| !groups::has_member(group)) {
+        return;
+    }
+    let mut table = PORTS.lock();
+    for entry in table.bucket(to.port).iter() {
+        let Some(inbox) = &entry.inbox else {
+            continue;
+        };
+        let fits = entry.is_at(Protocol::Udp, to.port)
+            && entry.scope.fit(to.ip).is_some()
+            && inbox.fit(from).is_some();
+        if fits && group.is_none_or(|group| inbox.takes(group, from.ip)) {
+            give(inbox);
+        }
+    }
 }
 
 fn may_bind_service() -> bool {

@@ -74,6 +74,68 @@ pub(crate) fn is_unspecified(ip: Ip) -> bool {
     ip == Ip::V4([0; 4]) || ip == Ip::V6([0; 16])
 }
 
+/// Index of the loopback interface.
+pub(crate) const LOOPBACK: u32 = 1;
+/// Index of the interface that leads out of the guest.
+const OUTWARD: u32 = 2;
+/// Length of the prefix of the guest's own network, as its interface shows it.
+const PREFIX_V4: usize = 3;
+
+/// Whether there is an interface with this index.
+pub(crate) fn has_interface(index: u32) -> bool {
+    index == LOOPBACK || (index == OUTWARD && virtio::interface().is_some())
+}
+
+/// The interface that has an address.
+pub(crate) fn interface_with(ip: Ip) -> Option<u32> {
+    if is_loopback(ip) {
+        Some(LOOPBACK)
+    } else {
+        is_own(ip).then_some(OUTWARD)
+    }
+}
+
+/// The interface for what no other is said for.
+pub(crate) fn default_interface() -> Option<u32> {
+    virtio::interface().map(|_| OUTWARD)
+}
+
+/// The address of an interface.
+pub(crate) fn address_of(interface: u32, family: Family) -> Ip {
+    match (interface, family) {
+        (LOOPBACK, Family::V4) => Ip::V4(LOOPBACK_V4),
+        (LOOPBACK, Family::V6) => Ip::V6(LOOPBACK_V6),
+        _ => outward(family),
+    }
+}
+
+/// Whether the address is a group's.
+pub(crate) fn is_multicast(ip: Ip) -> bool {
+    match ip {
+        Ip::V4([first, ..]) => (224..240).contains(&first),
+        Ip::V6([first, ..]) => first == 0xff,
+    }
+}
+
+/// The interface on which the address means everybody, if it does. The one for 255.255.255.255 is the default.
+///
+/// # Errors
+///
+/// `ENETUNREACH` if there is no such interface.
+pub(crate) fn broadcast(ip: Ip) -> Result<Option<u32>> {
+    match ip {
+        Ip::V4([255, 255, 255, 255]) => default_interface().map(Some).ok_or(ENETUNREACH),
+        Ip::V4([127, 255, 255, 255]) => Ok(Some(LOOPBACK)),
+        Ip::V4([prefix @ .., 255]) => match outward(Family::V4) {
+            Ip::V4(own) if own.first_chunk::<PREFIX_V4>() == Some(&prefix) => {
+                Ok(default_interface())
+            }
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
 /// Whether the address is for one host: neither multicast nor broadcast.
 pub(crate) fn is_unicast(ip: Ip) -> bool {
     match ip {

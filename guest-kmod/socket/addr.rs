@@ -12,7 +12,7 @@ use crate::proto::{Address, Family, Ip};
 
 const AF_UNSPEC: u16 = 0;
 /// `sizeof(struct sockaddr_in)`
-const SOCKADDR_IN: usize = 16;
+pub(super) const SOCKADDR_IN: usize = 16;
 /// `sizeof(struct sockaddr_in6)`
 const SOCKADDR_IN6: usize = NAME_SIZE;
 /// `sizeof(struct sockaddr_in6)` without the scope, as in RFC 2133; Linux still takes it.

@@ -4,10 +4,11 @@
 //! - [`family`]: registration, and `socket()`.
 //! - [`ops`]: the other system calls, from their C form to methods of [`Socket`].
 //! - [`stream`], [`datagram`]: TCP and UDP.
-//! - [`options`], [`addr`], [`events`]: what both have in common.
+//! - [`options`], [`addr`], [`events`], [`errors`]: what both have in common.
 
 mod addr;
 pub(crate) mod datagram;
+mod errors;
 pub(crate) mod events;
 pub(crate) mod family;
 mod ops;
@@ -20,7 +21,9 @@ use crate::ffi::{Message, Sock};
 use crate::local::ports::Reuse;
 use crate::proto::{Address, Family};
 use datagram::Datagram;
-use options::{SOL_TCP, TCP_CONGESTION, TCP_INFO};
+use errors::ErrorQueue;
+use options::membership::{Change, Membership, IP_MULTICAST_IF};
+use options::{SOL_IP, SOL_TCP, TCP_CONGESTION, TCP_INFO};
 use stream::endpoint::Endpoint;
 use stream::info::TCP_INFO_SIZE;
 use stream::recv::Flags;
@@ -149,19 +152,26 @@ impl Socket {
     fn send(&self, sk: &Sock, message: &mut Message) -> Result<usize> {
         let has = |flags: u32, flag: u32| flags & flag != 0;
         let flags = message.flags();
-        // A zero-copy send would owe a completion in the error queue, which there is not.
         let zero_copy = has(flags, bindings::MSG_ZEROCOPY) && sk.zero_copy();
-        if zero_copy {
-            return Err(EOPNOTSUPP);
-        }
         let urgent = has(flags, bindings::MSG_OOB);
-        match self {
+        let sent = match self {
             Self::Stream(_) if has(flags, bindings::MSG_FASTOPEN) => Err(EOPNOTSUPP),
             Self::Stream(stream) => {
                 let nonblock = has(flags, bindings::MSG_DONTWAIT);
                 stream.send(sk, message.source(), nonblock, urgent)
             }
             Self::Datagram(datagram) => datagram.send(sk, message),
+        }?;
+        if zero_copy && sent > 0 {
+            self.errors().sent_by_copy(sk);
+        }
+        Ok(sent)
+    }
+
+    fn errors(&self) -> &ErrorQueue {
+        match self {
+            Self::Stream(stream) => stream.errors(),
+            Self::Datagram(datagram) => datagram.errors(),
         }
     }
 
@@ -174,8 +184,7 @@ impl Socket {
     ) -> Result<usize> {
         let has = |flag: u32| flags & flag != 0;
         if has(bindings::MSG_ERRQUEUE) {
-            // There is never anything in it.
-            return Err(EAGAIN);
+            return self.errors().receive(sk, self.family(), message, length);
         }
         match self {
             Self::Stream(stream) => {
@@ -221,10 +230,10 @@ impl Socket {
         }
     }
 
-    fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
+    fn set_option(&self, sk: &Sock, level: c_int, name: c_int, value: c_int) -> Result {
         match self {
             Self::Stream(stream) => stream.set_option(level, name, value),
-            Self::Datagram(datagram) => datagram.set_option(level, name, value),
+            Self::Datagram(datagram) => datagram.set_option(sk, level, name, value),
         }
     }
 
@@ -247,8 +256,32 @@ impl Socket {
         }
     }
 
+    /// An option about multicast groups.
+    ///
+    /// # Errors
+    ///
+    /// `EPROTO` or `EINVAL` for a stream, and what [`Datagram::change_membership`] says.
+    fn change_membership(&self, membership: &Membership) -> Result {
+        match self {
+            Self::Stream(_) if membership.change == Change::SendBy => Err(EINVAL),
+            Self::Stream(_) => Err(EPROTO),
+            Self::Datagram(datagram) => datagram.change_membership(membership),
+        }
+    }
+
+    fn family(&self) -> Family {
+        match self {
+            Self::Stream(stream) => stream.kind().family,
+            Self::Datagram(datagram) => datagram.kind().family,
+        }
+    }
+
     fn option(&self, level: c_int, name: c_int) -> Result<Value> {
         let number = match self {
+            _ if (level, name) == (SOL_IP, IP_MULTICAST_IF) => Ok(match self {
+                Self::Stream(_) => 0,
+                Self::Datagram(datagram) => datagram.shown_send_by(),
+            }),
             Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_INFO) => {
                 return Ok(Value::Info(stream.info()));
             }

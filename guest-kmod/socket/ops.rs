@@ -14,6 +14,7 @@ use kernel::{
 };
 
 use super::addr;
+use super::options::membership::{self, Membership};
 use super::options::SOL_IP;
 use super::{family, Socket, Value};
 use crate::ffi::{raw, Message, Sock, NAME_SIZE};
@@ -324,7 +325,12 @@ unsafe extern "C" fn nexus_setsockopt(
     length: c_uint,
 ) -> c_int {
     // SAFETY: The generic code passes a valid socket.
-    let (_, socket) = unsafe { socket(sock) };
+    let (sk, socket) = unsafe { socket(sock) };
+    if membership::is_one(socket.family(), level, name) {
+        // SAFETY: The value's address is checked.
+        let membership = unsafe { read_membership(level, name, value, length) };
+        return errno(membership.and_then(|membership| socket.change_membership(&membership)));
+    }
     // An option that is not known comes before a value that cannot be read.
     if !socket.has_option(level, name) {
         return ENOPROTOOPT.to_errno();
@@ -335,7 +341,28 @@ unsafe extern "C" fn nexus_setsockopt(
     if read != 0 {
         return read;
     }
-    errno(socket.set_option(level, name, number))
+    errno(socket.set_option(sk, level, name, number))
+}
+
+/// Reads the value of an option about multicast groups.
+///
+/// # Safety
+///
+/// `value` must be what the generic code has passed to `setsockopt()`.
+unsafe fn read_membership(
+    level: c_int,
+    name: c_int,
+    value: bindings::sockptr_t,
+    length: c_uint,
+) -> Result<Membership> {
+    let mut bytes = [0; membership::LARGEST];
+    let given = bytes.len().min(length as usize);
+    // SAFETY: `bytes` has room for as many; the value's address is checked.
+    let read = unsafe {
+        raw::nexus_copy_option(value, given as c_uint, bytes.as_mut_ptr().cast())
+    };
+    kernel::error::to_result(read)?;
+    Membership::read(level, name, bytes.get(..given).unwrap_or(&bytes))
 }
 
 /// `proto.keepalive`: `SO_KEEPALIVE` was set.

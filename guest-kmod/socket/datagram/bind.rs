@@ -101,6 +101,7 @@ impl Datagram {
         if let Some(binding) = &mut state.binding {
             let source = source(binding.spot().ip, from);
             binding.narrow(Scope::One(source));
+            Self::redirect(&mut state.corked, source, spot);
         }
         self.inbox.set_peer(Some(spot));
         state.peer = Some(Peer {

@@ -20,18 +20,15 @@ const IP_PKTINFO: c_int = 8;
 const IP_RECVTTL: c_int = 12;
 const IP_RECVTOS: c_int = 13;
 const IP_ORIGDSTADDR: c_int = 20;
+const IP_MULTICAST_TTL: c_int = 33;
 const IPV6_UNICAST_HOPS: c_int = 16;
+const IPV6_MULTICAST_HOPS: c_int = 18;
 const IPV6_RECVPKTINFO: c_int = 49;
 const IPV6_PKTINFO: c_int = 50;
 const IPV6_RECVHOPLIMIT: c_int = 51;
 const IPV6_HOPLIMIT: c_int = 52;
 const IPV6_RECVTCLASS: c_int = 66;
 const IPV6_TCLASS: c_int = 67;
-
-/// Index of the loopback interface.
-const LOOPBACK_INDEX: c_int = 1;
-/// Index of the interface that leads out of the guest.
-const INTERFACE_INDEX: c_int = 2;
 
 /// What a datagram's header says beside addresses.
 #[derive(Clone, Copy)]
@@ -42,6 +39,8 @@ pub(crate) struct Header {
     pub(crate) service: u8,
     /// The address to send from, if the sender said so.
     pub(crate) from: Option<Ip>,
+    /// Index of the interface that it is sent by, or zero for any; later of the one that it came by.
+    pub(crate) interface: u32,
 }
 
 impl Header {
@@ -51,12 +50,21 @@ impl Header {
             hops: 64,
             service: 0,
             from: None,
+            interface: route::default_interface().unwrap_or(0),
         }
     }
 
     /// As the socket's options say.
     pub(super) fn new(options: &Options, to: Ip) -> Self {
         let (hops, service) = match to {
+            Ip::V4(_) if route::is_multicast(to) => (
+                options.stored(SOL_IP, IP_MULTICAST_TTL),
+                options.stored(SOL_IP, IP_TOS),
+            ),
+            Ip::V6(_) if route::is_multicast(to) => (
+                options.stored(SOL_IPV6, IPV6_MULTICAST_HOPS),
+                options.stored(SOL_IPV6, IPV6_TCLASS),
+            ),
             Ip::V4(_) => (
                 options.stored(SOL_IP, IP_TTL),
                 options.stored(SOL_IP, IP_TOS),
@@ -71,6 +79,7 @@ impl Header {
             hops: hops as u8,
             service: service as u8,
             from: None,
+            interface: 0,
         }
     }
 
@@ -99,6 +108,7 @@ impl Header {
             }
             (Family::V4, SOL_IP, IP_PKTINFO) => {
                 let own = Ip::V4(field(data, 4).ok_or(EINVAL)?);
+                self.set_interface(data, 0)?;
                 self.set_from(own)
             }
             (Family::V6, SOL_IPV6, IPV6_HOPLIMIT) => {
@@ -117,12 +127,22 @@ impl Header {
             }
             (Family::V6, SOL_IPV6, IPV6_PKTINFO) => {
                 let own = Ip::V6(field(data, 0).ok_or(EINVAL)?);
+                self.set_interface(data, 16)?;
                 self.set_from(route::canonical(own))
             }
             // Of other levels, others take care.
             (_, SOL_IP | SOL_IPV6, _) => Err(EINVAL),
             _ => Ok(()),
         })
+    }
+
+    fn set_interface(&mut self, data: &[u8], at: usize) -> Result {
+        let index = field(data, at).map(u32::from_ne_bytes).ok_or(EINVAL)?;
+        if index != 0 && !route::has_interface(index) {
+            return Err(ENODEV);
+        }
+        self.interface = index;
+        Ok(())
     }
 
     fn set_from(&mut self, ip: Ip) -> Result {
@@ -142,7 +162,7 @@ pub(super) fn tell(options: &Options, family: Family, parcel: &Parcel, message: 
     let wants = |level, name| options.stored(level, name) != 0;
     if let Ip::V4(to) = parcel.to.ip {
         if wants(SOL_IP, IP_PKTINFO) {
-            message.put_control(SOL_IP, IP_PKTINFO, &pktinfo_v4(to));
+            message.put_control(SOL_IP, IP_PKTINFO, &pktinfo_v4(to, parcel.header.interface));
         }
         if wants(SOL_IP, IP_RECVTTL) {
             let hops = c_int::from(parcel.header.hops);
@@ -161,7 +181,7 @@ pub(super) fn tell(options: &Options, family: Family, parcel: &Parcel, message: 
     }
     if family == Family::V6 {
         if wants(SOL_IPV6, IPV6_RECVPKTINFO) {
-            message.put_control(SOL_IPV6, IPV6_PKTINFO, &pktinfo_v6(parcel.to.ip));
+            message.put_control(SOL_IPV6, IPV6_PKTINFO, &pktinfo_v6(parcel.to.ip, parcel.header.interface));
         }
         if wants(SOL_IPV6, IPV6_RECVHOPLIMIT) {
             let hops = c_int::from(parcel.header.hops);
@@ -175,31 +195,25 @@ pub(super) fn tell(options: &Options, family: Family, parcel: &Parcel, message: 
 }
 
 /// `struct in_pktinfo`
-fn pktinfo_v4(to: [u8; 4]) -> [u8; 12] {
+fn pktinfo_v4(to: [u8; 4], interface: u32) -> [u8; 12] {
     let mut info = [0; 12];
-    put(&mut info, 0, &interface_index(Ip::V4(to)).to_ne_bytes());
-    put(&mut info, 4, &to);
+    let own = match route::address_of(interface, Family::V4) {
+        Ip::V4(own) if !route::is_own(Ip::V4(to)) => own,
+        _ => to,
+    };
+    put(&mut info, 0, &interface.to_ne_bytes());
+    put(&mut info, 4, &own);
     put(&mut info, 8, &to);
     info
 }
 
-/// Index of the interface that a datagram to the address came by.
-fn interface_index(to: Ip) -> c_int {
-    if route::is_loopback(to) {
-        LOOPBACK_INDEX
-    } else {
-        INTERFACE_INDEX
-    }
-}
-
 /// `struct in6_pktinfo`
-fn pktinfo_v6(to: Ip) -> [u8; 20] {
-    let index = interface_index(to);
+fn pktinfo_v6(to: Ip, interface: u32) -> [u8; 20] {
     let mut info = [0; 20];
     if let Ip::V6(to) = route::shown_to(Family::V6, to) {
         put(&mut info, 0, &to);
     }
-    put(&mut info, 16, &index.to_ne_bytes());
+    put(&mut info, 16, &interface.to_ne_bytes());
     info
 }
 

@@ -3,6 +3,7 @@
 //!
 //! - [`bind`]: addresses: `bind()`, `connect()`, `getsockname()`, `getpeername()`.
 //! - [`send`], [`recv`], [`poll`]: the other system calls, one file per concern.
+//! - [`spread`]: datagrams for many, and multicast groups.
 //! - [`control`]: control data, beside the bytes.
 //! - [`outside`]: the way out of the guest, for those who send there.
 
@@ -12,6 +13,7 @@ mod outside;
 mod poll;
 mod recv;
 mod send;
+mod spread;
 
 use kernel::{
     ffi::c_int,
@@ -21,13 +23,22 @@ use kernel::{
 };
 
 use self::outside::{Head, Outside};
-use super::options::{Kind, Options, SOL_UDP};
+use self::send::Corked;
+use self::spread::SendBy;
+use super::options::{Kind, Options, SOL_IP, SOL_IPV6, SOL_UDP};
+use super::errors::ErrorQueue;
 use super::Shut;
 use crate::ffi::Sock;
 use crate::local::inbox::Inbox;
 use crate::local::ports::{Binding, Scope};
 use crate::local::route::Spot;
 use crate::proto::{Address, Family, Ip, Record};
+
+const UDP_CORK: c_int = 1;
+const IP_RECVERR: c_int = 11;
+const IPV6_RECVERR: c_int = 25;
+const IP_MULTICAST_ALL: c_int = 49;
+const IPV6_MULTICAST_ALL: c_int = 29;
 
 /// Whom a socket is connected to.
 #[derive(Clone, Copy)]
@@ -48,6 +59,9 @@ struct State {
     peer: Option<Peer>,
     shut: Shut,
     options: Options,
+    send_by: SendBy,
+    /// A datagram that waits for more bytes.
+    corked: Option<Corked>,
     /// The way out of the guest, once something was sent there.
     outside: Option<Outside>,
 }
@@ -60,6 +74,11 @@ pub(crate) struct Datagram {
     /// Held while addresses are set up, which may sleep: nobody else does meanwhile.
     #[pin]
     setup_turn: Mutex<()>,
+    /// Held while bytes are added to a datagram that waits for more.
+    #[pin]
+    cork_turn: Mutex<()>,
+    #[pin]
+    errors: ErrorQueue,
     #[pin]
     state: SpinLock<State>,
 }
@@ -67,20 +86,24 @@ pub(crate) struct Datagram {
 impl Datagram {
     /// A socket that is bound to nothing.
     pub(super) fn new(family: Family) -> Result<impl PinInit<Self, Error>> {
-        let inbox = Inbox::new()?;
+        let inbox = Inbox::new(family)?;
         let state = State {
             binding: None,
             keeps_port: false,
             keeps_ip: None,
             peer: None,
             shut: Shut::default(),
-            options: Options::default(),
+            options: Options::of(family),
+            send_by: SendBy::default(),
+            corked: None,
             outside: None,
         };
         Ok(try_pin_init!(Self {
             family,
             inbox,
             setup_turn <- new_mutex!((), "nexus_setup"),
+            cork_turn <- new_mutex!((), "nexus_cork"),
+            errors <- ErrorQueue::new(),
             state <- new_spinlock!(state, "nexus_datagram"),
         }))
     }
@@ -94,17 +117,43 @@ impl Datagram {
     }
 
     /// `setsockopt()` below SOL_SOCKET.
-    pub(super) fn set_option(&self, level: c_int, name: c_int, value: c_int) -> Result {
-        let mut state = self.state.lock();
-        let is_bound = state.binding.is_some();
-        state
-            .options
-            .set(self.kind(), level, name, value, is_bound)
+    pub(super) fn set_option(
+        &self,
+        sk: &Sock,
+        level: c_int,
+        name: c_int,
+        value: c_int,
+    ) -> Result {
+        {
+            let mut state = self.state.lock();
+            let is_bound = state.binding.is_some();
+            state
+                .options
+                .set(self.kind(), level, name, value, is_bound)?;
+        }
+        self.inbox.with_groups(|groups| match (level, name) {
+            (SOL_IP, IP_MULTICAST_ALL) => groups.takes_all_v4 = value != 0,
+            (SOL_IPV6, IPV6_MULTICAST_ALL) => groups.takes_all_v6 = value != 0,
+            _ => {}
+        });
+        if (level, name, value) == (SOL_UDP, UDP_CORK, 0) {
+            self.uncork(sk)?;
+        }
+        Ok(())
+    }
+
+    /// `IP_MULTICAST_IF`, as `getsockopt()` shows it.
+    pub(super) fn shown_send_by(&self) -> c_int {
+        self.state.lock().send_by.shown()
     }
 
     /// Does something with the options, which must not sleep.
     pub(super) fn with_options<R>(&self, f: impl FnOnce(&mut Options) -> R) -> R {
         f(&mut self.state.lock().options)
+    }
+
+    pub(super) fn errors(&self) -> &ErrorQueue {
+        &self.errors
     }
 
     /// `shutdown()`. A socket without peer says so, and is shut down all the same.
@@ -125,11 +174,16 @@ impl Datagram {
 
     /// `close()` of the last descriptor.
     pub(super) fn release(&self) {
-        let (binding, outside) = {
+        let (binding, outside, corked) = {
             let mut state = self.state.lock();
-            (state.binding.take(), state.outside.take())
+            (
+                state.binding.take(),
+                state.outside.take(),
+                state.corked.take(),
+            )
         };
         drop(binding);
+        drop(corked);
         self.inbox.close();
         if let Some(outside) = outside {
             outside.close();
@@ -148,12 +202,19 @@ impl Datagram {
     /// datagram from outside.
     fn next_outside(&self, sk: &Sock) -> Option<(Outside, Record)> {
         let outside = self.outside()?;
-        match outside.head(self.peer()) {
+        let wants_errors = self.with_options(|options| {
+            options.stored(SOL_IP, IP_RECVERR) != 0 || options.stored(SOL_IPV6, IPV6_RECVERR) != 0
+        });
+        match outside.head(self.peer(), wants_errors) {
             Head::Empty => None,
             Head::Datagram(record) => Some((outside, record)),
-            Head::Failure(error) => {
-                sk.waker().set_error(error);
-                sk.waker().wake(0);
+            Head::Failure(error, to) => {
+                if self.wants_errors(to.ip) {
+                    self.errors.refused(sk, error, to, &[]);
+                } else {
+                    sk.waker().set_error(error);
+                    sk.waker().wake(0);
+                }
                 None
             }
         }

@@ -23,8 +23,25 @@ pub(super) enum Head {
     Empty,
     /// A datagram.
     Datagram(Record),
-    /// An earlier datagram failed with this. It is taken out.
-    Failure(Error),
+    /// An earlier datagram failed with this, which was sent there. It is taken out.
+    Failure(Error, Spot),
+}
+
+/// The bytes of a datagram.
+pub(super) enum Payload<'a> {
+    /// In the user's memory.
+    User(&'a mut Message),
+    /// In the kernel's.
+    Kernel(&'a [u8]),
+}
+
+impl Payload<'_> {
+    fn len(&mut self) -> usize {
+        match self {
+            Self::User(message) => message.source().len(),
+            Self::Kernel(bytes) => bytes.len(),
+        }
+    }
 }
 
 impl Outside {
@@ -63,12 +80,12 @@ impl Outside {
         sk: &Sock,
         to: Spot,
         family: Family,
-        message: &mut Message,
+        mut payload: Payload<'_>,
         mut timeout: c_long,
     ) -> Result {
         let endpoint = &self.0;
         let ring = *endpoint.tx.ring();
-        let length = u32::try_from(message.source().len()).map_err(|_| EMSGSIZE)?;
+        let length = u32::try_from(payload.len()).map_err(|_| EMSGSIZE)?;
         if length > Record::largest(ring.size()) {
             return Err(EMSGSIZE);
         }
@@ -80,7 +97,7 @@ impl Outside {
         // Not above the ring's size.
         let span = record.span() as u32;
         loop {
-            if self.try_send(&record, span, message)? {
+            if self.try_send(&record, span, &mut payload)? {
                 return Ok(());
             }
             timeout = sk.wait_until(timeout, || {
@@ -95,7 +112,7 @@ impl Outside {
     }
 
     /// False: there is no room.
-    fn try_send(&self, record: &Record, span: u32, message: &mut Message) -> Result<bool> {
+    fn try_send(&self, record: &Record, span: u32, payload: &mut Payload<'_>) -> Result<bool> {
         let endpoint = &self.0;
         let _turn = endpoint.send_turn.lock();
         let position = {
@@ -111,8 +128,13 @@ impl Outside {
         endpoint.tx.put(position, &record.encode());
         if record.length > 0 {
             let at = position + HEADER_SIZE as u64;
-            if endpoint.tx.fill(at, record.length, message.source())? < record.length {
-                return Err(EFAULT);
+            match payload {
+                Payload::User(message) => {
+                    if endpoint.tx.fill(at, record.length, message.source())? < record.length {
+                        return Err(EFAULT);
+                    }
+                }
+                Payload::Kernel(bytes) => endpoint.tx.put(at, bytes),
             }
         }
         if !endpoint.state.lock().conn.wrote(span, false) {
@@ -122,15 +144,16 @@ impl Outside {
         Ok(true)
     }
 
-    /// What is next, when everything is passed over that a socket connected to `peer` must not see.
-    pub(super) fn head(&self, peer: Option<Spot>) -> Head {
+    /// What is next, when everything is passed over that a socket connected to `peer` must not see. One without peer sees errors only
+    /// if it wants to.
+    pub(super) fn head(&self, peer: Option<Spot>, wants_errors: bool) -> Head {
         let _turn = self.0.receive_turn.lock();
         loop {
             let Some(record) = self.record() else {
                 return Head::Empty;
             };
             let wanted = match peer {
-                None => record.error.is_none(),
+                None => record.error.is_none() || wants_errors,
                 Some(peer) => Spot::of(&record.address) == peer,
             };
             if wanted && record.error.is_none() {
@@ -138,7 +161,8 @@ impl Outside {
             }
             self.pass_over(&record);
             if let Some(error) = record.error.filter(|_| wanted) {
-                return Head::Failure(crate::error::from_wire(error));
+                let to = Spot::of(&record.address);
+                return Head::Failure(crate::error::from_wire(error), to);
             }
         }
     }

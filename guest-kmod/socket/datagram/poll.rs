@@ -14,7 +14,7 @@ impl Datagram {
         if self.outside().is_none_or(|outside| outside.has_room()) {
             mask |= events::WRITABLE | events::WRITABLE_BAND;
         }
-        if sk.has_error() {
+        if sk.has_error() || self.errors.has_one() {
             mask |= events::ERR;
         }
         if shut.read {

@@ -7,7 +7,7 @@ use super::control::{self, Header};
 use super::outside::Outside;
 use super::Datagram;
 use crate::ffi::{Message, Sock};
-use crate::local::inbox::Parcel;
+use crate::local::inbox::{self, Parcel};
 use crate::local::route::{self, Spot};
 use crate::proto::Record;
 use crate::socket::addr;
@@ -56,6 +56,7 @@ impl Datagram {
         let sender = parcel.from.shown_to(self.family);
         message.set_name(|to| addr::write(&sender, to));
         let options = self.with_options(|options| options.clone());
+        sk.put_timestamp(message, parcel.at);
         control::tell(&options, self.family, &parcel, message);
         Ok(if has(bindings::MSG_TRUNC) {
             whole
@@ -74,6 +75,7 @@ impl Datagram {
             to: Spot { ip: own, port },
             header: Header::unknown(),
             payload: KVVec::new(),
+            at: inbox::now(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! They are stored and read back true, within the limits that Linux has for them ([`table`]). Options of SOL_SOCKET are
 //! generic code's.
 
+pub(super) mod membership;
 mod table;
 
 use kernel::{ffi::c_int, prelude::*};
@@ -19,6 +20,7 @@ pub(super) const TCP_INFO: c_int = 11;
 pub(super) const TCP_CONGESTION: c_int = 13;
 const IPV6_V6ONLY: c_int = 26;
 const IP_FREEBIND: c_int = 15;
+const IP_MULTICAST_ALL: c_int = 49;
 const IPV6_FREEBIND: c_int = 78;
 
 /// Kinds of sockets, each with options of its own.
@@ -51,6 +53,22 @@ impl Default for Options {
 }
 
 impl Options {
+    /// The defaults of a family.
+    pub(super) fn of(family: Family) -> Self {
+        let mut options = Self::default();
+        if family == Family::V6 {
+            // What Linux leaves out in `inet6_create()`.
+            let kind = Kind {
+                family,
+                transport: SOL_UDP,
+            };
+            if let Some((_, stored)) = options.find(kind, SOL_IP, IP_MULTICAST_ALL) {
+                *stored = 0;
+            }
+        }
+        options
+    }
+
     /// `setsockopt()` below SOL_SOCKET, on a socket that is bound or not.
     ///
     /// # Errors

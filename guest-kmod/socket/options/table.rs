@@ -8,6 +8,11 @@
 use kernel::{ffi::c_int, prelude::*};
 
 use super::{Kind, SOL_IP, SOL_IPV6, SOL_TCP, SOL_UDP};
+use crate::local::route;
+
+const IP_MULTICAST_TTL: c_int = 33;
+const IPV6_MULTICAST_IF: c_int = 17;
+const IPV6_MULTICAST_HOPS: c_int = 18;
 
 /// What may be set, and what it becomes.
 #[derive(Clone, Copy)]
@@ -37,6 +42,8 @@ pub(super) enum Rule {
     WindowClamp,
     /// `TCP_FASTOPEN`: at most the largest backlog.
     Backlog,
+    /// An interface's index, or zero.
+    Interface,
 }
 
 /// An option.
@@ -57,12 +64,12 @@ const fn known(level: c_int, name: c_int, default: c_int, rule: Rule) -> Known {
 }
 
 use Rule::{
-    Any, Backlog, DeferAccept, FinTimeout, Flag, Range, RangeOrDefault, SegmentSize, Service,
+    Any, Backlog, DeferAccept, FinTimeout, Flag, Interface, Range, RangeOrDefault, SegmentSize, Service,
     Switch, WindowClamp,
 };
 
 /// Every option that is stored.
-pub(super) static KNOWN: [Known; 60] = [
+pub(super) static KNOWN: [Known; 61] = [
     known(SOL_TCP, 1, 0, Switch),                     // TCP_NODELAY
     known(SOL_TCP, 2, 536, SegmentSize),              // TCP_MAXSEG
     known(SOL_TCP, 3, 0, Switch),                     // TCP_CORK
@@ -104,6 +111,7 @@ pub(super) static KNOWN: [Known; 60] = [
     known(SOL_IPV6, 2, 0, Switch),                    // IPV6_2292PKTINFO
     known(SOL_IPV6, 11, 0, Switch),                   // IPV6_FLOWINFO
     known(SOL_IPV6, 16, 64, RangeOrDefault(0, 255)),  // IPV6_UNICAST_HOPS
+    known(SOL_IPV6, 17, 0, Interface),                // IPV6_MULTICAST_IF
     known(SOL_IPV6, 18, 1, RangeOrDefault(0, 255)),   // IPV6_MULTICAST_HOPS
     known(SOL_IPV6, 19, 1, Flag),                     // IPV6_MULTICAST_LOOP
     known(SOL_IPV6, 23, 1, Range(0, 5)),              // IPV6_MTU_DISCOVER
@@ -139,6 +147,13 @@ impl Known {
                 Err(EINVAL)
             }
         };
+        if kind.transport == SOL_TCP {
+            match (self.level, self.name) {
+                (SOL_IP, IP_MULTICAST_TTL) => return Err(EINVAL),
+                (SOL_IPV6, IPV6_MULTICAST_IF..=IPV6_MULTICAST_HOPS) => return Err(ENOPROTOOPT),
+                _ => {}
+            }
+        }
         match self.rule {
             Switch => Ok(c_int::from(value != 0)),
             Flag => within(0, 1),
@@ -159,6 +174,15 @@ impl Known {
             WindowClamp => Ok(value.max(1152)),
             Backlog if value < 0 => Err(EINVAL),
             Backlog => Ok(value.min(4096)),
+            Interface if value == 0 => Ok(0),
+            Interface => {
+                let known = u32::try_from(value).is_ok_and(route::has_interface);
+                if known {
+                    Ok(value)
+                } else {
+                    Err(ENODEV)
+                }
+            }
         }
     }
 }

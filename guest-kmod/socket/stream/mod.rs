@@ -26,6 +26,7 @@ use kernel::{
 };
 
 use super::options::{Kind, Options, SOL_TCP};
+use super::errors::ErrorQueue;
 use super::Shut;
 use crate::local::listener::Listener;
 use crate::local::ports::Binding;
@@ -78,21 +79,32 @@ pub(crate) struct Stream {
     #[pin]
     setup_turn: Mutex<()>,
     #[pin]
+    errors: ErrorQueue,
+    #[pin]
     state: SpinLock<State>,
 }
 
 impl Stream {
     /// A socket that is not connected.
     pub(super) fn new(family: Family) -> impl PinInit<Self, Error> {
-        Self::with(family, State::default())
+        let state = State {
+            options: Options::of(family),
+            ..State::default()
+        };
+        Self::with(family, state)
     }
 
     fn with(family: Family, state: State) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             family,
             setup_turn <- new_mutex!((), "nexus_setup"),
+            errors <- ErrorQueue::new(),
             state <- new_spinlock!(state, "nexus_stream"),
         })
+    }
+
+    pub(super) fn errors(&self) -> &ErrorQueue {
+        &self.errors
     }
 
     fn endpoint(&self) -> Option<Arc<Endpoint>> {

@@ -55,7 +55,7 @@ impl Stream {
             }
             None => events::WRITABLE | events::HUP,
         };
-        if sk.has_error() {
+        if sk.has_error() || self.errors().has_one() {
             mask | events::ERR
         } else {
             mask

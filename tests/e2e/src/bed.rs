@@ -31,14 +31,17 @@ pub(crate) struct Bed {
     /// The running daemon.
     pub(crate) testbed: Testbed,
     images: PathBuf,
+    /// The guests' kernel looks for faults, which takes memory and time.
+    checked_kernel: bool,
 }
 
 impl Bed {
     /// Starts a Nexus and deploys the function `agent`.
-    pub(crate) fn start(options: Options, images: &Path) -> Result<Self> {
+    pub(crate) fn start(options: Options, images: &Path, checked_kernel: bool) -> Result<Self> {
         let bed = Self {
             testbed: Testbed::start(options)?,
             images: images.to_path_buf(),
+            checked_kernel,
         };
         bed.testbed.deploy(&bed.agent("agent"))?;
         Ok(bed)
@@ -52,6 +55,9 @@ impl Bed {
     /// The agent as a function of this name, allowed to reach the test servers.
     pub(crate) fn agent(&self, name: &str) -> Deployment {
         let mut function = Deployment::new(name, &self.root("agent"));
+        if self.checked_kernel {
+            function = function.with("--memory", "512").with("--timeout", "900");
+        }
         for allowed in [SERVER, SILENT, UNREACHABLE, NO_ROUTE] {
             function = function.with("--endpoint", &format!("{allowed}:*"));
         }
@@ -108,6 +114,8 @@ pub(crate) fn enter_network() -> Result<()> {
         format!("address add {FORBIDDEN}/32 dev nexus-test"),
         "link set nexus-test up".to_owned(),
         format!("route add unreachable {UNREACHABLE}/32"),
+        // Guests have a way for what is sent to multicast groups, so Linux, their model, has one.
+        "route add 224.0.0.0/4 dev nexus-test".to_owned(),
     ] {
         let status = Command::new("ip")
             .args(command.split(' '))

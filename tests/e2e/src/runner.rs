@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Folder for what a failure leaves behind.
     #[arg(long)]
     folder: PathBuf,
+    /// The kernel looks for the driver's faults (KASAN, lockdep, kmemleak): run every case, and fail for what it finds.
+    #[arg(long)]
+    checked_kernel: bool,
     /// Arguments of the test runner, such as a part of a name.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     tests: Vec<String>,
@@ -39,7 +42,10 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     );
     // The guests share two emulated processors.
     tests.test_threads = tests.test_threads.or(Some(1));
-    let bed = bed::enter_network().and_then(|()| Bed::start(options(arguments), &arguments.images));
+    let bed = bed::enter_network().and_then(|()| {
+        let images = &arguments.images;
+        Bed::start(options(arguments), images, arguments.checked_kernel)
+    });
     let bed = match bed {
         Ok(bed) => Arc::new(bed),
         Err(error) => {
@@ -47,7 +53,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let trials = cases::ALL.iter().map(|case| trial(case, &bed)).collect();
+    let mut trials: Vec<Trial> = cases::ALL.iter().map(|case| trial(case, &bed)).collect();
+    if arguments.checked_kernel {
+        // It looks at what the others have left, so it is the last.
+        trials.push(trial(&cases::KERNEL_REPORTS, &bed));
+    }
     let conclusion = libtest_mimic::run(&tests, trials);
     if conclusion.has_failed() {
         keep(arguments, &bed);

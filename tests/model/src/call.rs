@@ -37,6 +37,29 @@ pub enum Host {
     Mapped,
     /// An address that is not the host's (RFC 5737, RFC 3849).
     Foreign,
+    /// A multicast group of IPv4 (RFC 2365); for IPv6 its v4-mapped form.
+    Group,
+    /// Everybody on the loopback interface: 127.255.255.255; for IPv6 its v4-mapped form.
+    Everybody,
+}
+
+/// What is done about the multicast group, on the loopback interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Membership {
+    /// `IP_MULTICAST_IF`
+    SendBy,
+    /// `IP_ADD_MEMBERSHIP`
+    Join,
+    /// `IP_DROP_MEMBERSHIP`
+    Leave,
+    /// `IP_ADD_SOURCE_MEMBERSHIP` of 127.0.0.1.
+    JoinSource,
+    /// `IP_DROP_SOURCE_MEMBERSHIP` of 127.0.0.1.
+    LeaveSource,
+    /// `IP_BLOCK_SOURCE` of 127.0.0.1.
+    Block,
+    /// `IP_UNBLOCK_SOURCE` of 127.0.0.1.
+    Unblock,
 }
 
 /// A port.
@@ -87,6 +110,8 @@ pub enum Call {
     Set(Slot, i32, i32, i32),
     /// `getsockopt()` of an int: level, name.
     Get(Slot, i32, i32),
+    /// `setsockopt()` about a multicast group.
+    Group(Slot, Membership),
     /// `setsockopt(SO_LINGER)`, on with so many seconds.
     Linger(Slot, i32),
     /// `ioctl(FIONREAD)`
@@ -108,8 +133,8 @@ pub enum Outcome {
     Done(i64),
     /// An address, its port by order of appearance.
     Named(String),
-    /// Bytes: result, flags, a digest of what arrived, from whom.
-    Received(i64, i32, u64, String),
+    /// Bytes: result, flags, a digest of what arrived, from whom, and what was said beside them.
+    Received(i64, i32, u64, String, Vec<String>),
     /// Events: slot and bits, by slot.
     Events(Vec<(Slot, u32)>),
 }

@@ -2,12 +2,13 @@
 //! Scripts for property tests.
 //!
 //! What differs between two honest kernels is not generated: how much fits before a socket is full, how long a closed
-//! connection keeps its port (TIME_WAIT), when an acknowledgement arrives; nor is what no program means: a TCP connection of a
+//! connection keeps its port (TIME_WAIT), when an acknowledgement arrives, what is told of a datagram that came before the option that
+//! asks for it; nor is what no program means: a TCP connection of a
 //! socket with itself, or a socket that speaks IPv4 and IPv6 in turn.
 
 use proptest::prelude::*;
 
-use crate::call::{Call, Family, Host, Kind, Port, Slot};
+use crate::call::{Call, Family, Host, Kind, Membership, Port, Slot};
 
 /// Sockets of a script; accepted ones and duplicates come on top.
 const SLOTS: Slot = 5;
@@ -86,6 +87,36 @@ fn one_family() -> impl Strategy<Value = Host> {
     prop_oneof![3 => Just(Host::Loopback), 1 => Just(Host::Any)]
 }
 
+/// Where datagrams go: to one socket, to a group, to everybody.
+fn destination() -> impl Strategy<Value = Host> {
+    prop_oneof![8 => one_family(), 3 => Just(Host::Group), 1 => Just(Host::Everybody)]
+}
+
+fn membership() -> impl Strategy<Value = Membership> {
+    prop_oneof![
+        4 => Just(Membership::SendBy),
+        4 => Just(Membership::Join),
+        1 => Just(Membership::Leave),
+        1 => Just(Membership::JoinSource),
+        1 => Just(Membership::LeaveSource),
+        1 => Just(Membership::Block),
+        1 => Just(Membership::Unblock),
+    ]
+}
+
+/// Options of datagram sockets that change what is sent, or told beside it.
+fn datagram_option() -> impl Strategy<Value = (i32, i32)> {
+    prop_oneof![
+        Just((libc::SOL_SOCKET, libc::SO_BROADCAST)),
+        Just((libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP)),
+        Just((libc::IPPROTO_IP, libc::IP_MULTICAST_ALL)),
+        Just((libc::IPPROTO_IP, libc::IP_RECVTTL)),
+        Just((libc::IPPROTO_IP, libc::IP_RECVERR)),
+        Just((libc::IPPROTO_IPV6, libc::IPV6_RECVERR)),
+        Just((libc::IPPROTO_UDP, libc::UDP_CORK)),
+    ]
+}
+
 /// Where streams connect: to the socket that listens, to one that may, or to nobody.
 fn stream_port() -> impl Strategy<Value = Port> {
     prop_oneof![8 => Just(Port::Of(0)), 1 => Just(Port::Of(1)), 1 => Just(Port::Nobody)]
@@ -106,6 +137,11 @@ fn receive_flags() -> impl Strategy<Value = i32> {
         1 => Just(libc::MSG_OOB),
         1 => Just(libc::MSG_OOB | libc::MSG_PEEK),
     ]
+}
+
+/// `MSG_MORE` now and then: the datagram is not complete.
+fn more() -> impl Strategy<Value = i32> {
+    prop_oneof![12 => Just(0), 1 => Just(libc::MSG_MORE)]
 }
 
 fn option() -> impl Strategy<Value = (i32, i32)> {
@@ -185,8 +221,14 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
         .boxed(),
         Kind::Datagram => prop_oneof![
             50 => common,
-            12 => (slot(), 0..LENGTH, one_family(), datagram_port())
-                .prop_map(|(slot, length, host, port)| Call::SendTo(slot, length, 0, host, port)),
+            12 => (slot(), 0..LENGTH, more(), destination(), datagram_port()).prop_map(
+                |(slot, length, flags, host, port)| Call::SendTo(slot, length, flags, host, port)
+            ),
+            6 => (slot(), membership()).prop_map(|(slot, what)| Call::Group(slot, what)),
+            4 => (slot(), datagram_option(), 0..2)
+                .prop_map(|(slot, (level, name), value)| Call::Set(slot, level, name, value)),
+            2 => (slot(), 0..LENGTH)
+                .prop_map(|(slot, length)| Call::Receive(slot, length, libc::MSG_ERRQUEUE)),
         ]
         .boxed(),
     }

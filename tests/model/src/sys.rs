@@ -170,9 +170,25 @@ pub(crate) fn send(fd: &OwnedFd, bytes: &[u8], flags: i32, to: Option<&Name>) ->
     checked(sent as i64)
 }
 
-/// Result, `msg_flags` and sender.
-pub(crate) fn receive(fd: &OwnedFd, buffer: &mut [u8], flags: i32) -> Result<(i64, i32, Name)> {
+/// A piece of control data.
+pub(crate) struct Control {
+    pub(crate) level: i32,
+    pub(crate) kind: i32,
+    pub(crate) data: Vec<u8>,
+}
+
+/// What was received, beside the bytes.
+pub(crate) struct Received {
+    pub(crate) length: i64,
+    pub(crate) flags: i32,
+    pub(crate) name: Name,
+    pub(crate) control: Vec<Control>,
+}
+
+pub(crate) fn receive(fd: &OwnedFd, buffer: &mut [u8], flags: i32) -> Result<Received> {
     let mut name = Name::empty();
+    // Of u64, for its alignment.
+    let mut control = [0u64; 64];
     let mut vector = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
@@ -183,11 +199,42 @@ pub(crate) fn receive(fd: &OwnedFd, buffer: &mut [u8], flags: i32) -> Result<(i6
     message.msg_namelen = name.length;
     message.msg_iov = &raw mut vector;
     message.msg_iovlen = 1;
-    // SAFETY: the message refers to a live address and a live buffer of these lengths.
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    // SAFETY: the message refers to a live address, and live buffers of these lengths.
     let received = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
-    let received = checked(received as i64)?;
+    let length = checked(received as i64)?;
     name.length = message.msg_namelen;
-    Ok((received, message.msg_flags, name))
+    Ok(Received {
+        length,
+        flags: message.msg_flags,
+        name,
+        control: controls(&message),
+    })
+}
+
+fn controls(message: &libc::msghdr) -> Vec<Control> {
+    let mut all = Vec::new();
+    // SAFETY: the message was filled by recvmsg(), and the buffer that it refers to lives.
+    let mut next = unsafe { libc::CMSG_FIRSTHDR(message) };
+    while !next.is_null() {
+        // SAFETY: the macros give whole headers within the buffer only.
+        let header = unsafe { next.read() };
+        // SAFETY: no memory is involved.
+        let empty = unsafe { libc::CMSG_LEN(0) } as usize;
+        // SAFETY: the data lies behind its header.
+        let data = unsafe { libc::CMSG_DATA(next) };
+        // SAFETY: the header says how much there is, all of it within the buffer.
+        let data = unsafe { std::slice::from_raw_parts(data, header.cmsg_len - empty) };
+        all.push(Control {
+            level: header.cmsg_level,
+            kind: header.cmsg_type,
+            data: data.to_vec(),
+        });
+        // SAFETY: as for the first one.
+        next = unsafe { libc::CMSG_NXTHDR(message, next) };
+    }
+    all
 }
 
 pub(crate) fn shutdown(fd: &OwnedFd, how: i32) -> Result<i64> {

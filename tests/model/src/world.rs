@@ -6,8 +6,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
-use crate::call::{Call, Family, Host, Kind, Outcome, Port, Slot};
+use crate::call::{Call, Family, Host, Kind, Membership, Outcome, Port, Slot};
 use crate::sys::{self, Name};
+
+/// The multicast group of scripts.
+const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
 /// Plays a script from the first call to the last, and closes what it left open.
 pub fn play(calls: &[Call]) -> Vec<Outcome> {
@@ -100,6 +103,10 @@ impl World {
                 self.simple(slot, |fd| sys::set(fd, level, name, &value))
             }
             Call::Get(slot, level, name) => self.simple(slot, |fd| sys::get(fd, level, name)),
+            Call::Group(slot, membership) => {
+                let (name, value) = membership_option(membership);
+                self.simple(slot, |fd| sys::set(fd, libc::IPPROTO_IP, name, &value))
+            }
             Call::Readable(slot) => self.simple(slot, sys::readable),
             Call::Linger(slot, seconds) => {
                 let linger = libc::linger {
@@ -171,11 +178,18 @@ impl World {
             return Ok(Outcome::Skipped);
         };
         let mut buffer = vec![0; length as usize];
-        let (received, flags, name) = sys::receive(&held.fd, &mut buffer, flags)?;
+        let message = sys::receive(&held.fd, &mut buffer, flags)?;
         let mut hasher = DefaultHasher::new();
         buffer.hash(&mut hasher);
-        let from = self.describe(&name);
-        Ok(Outcome::Received(received, flags, hasher.finish(), from))
+        let from = self.describe(&message.name);
+        let control = message.control.iter().map(told).collect();
+        Ok(Outcome::Received(
+            message.length,
+            message.flags,
+            hasher.finish(),
+            from,
+            control,
+        ))
     }
 
     fn wait(&mut self) -> sys::Result<Outcome> {
@@ -229,20 +243,59 @@ impl World {
     }
 }
 
+/// A piece of control data: level, type, and its bytes. Of errors the numbers, since an address in them has a port.
+fn told(control: &sys::Control) -> String {
+    let sys::Control { level, kind, data } = control;
+    let is_error = matches!(
+        (*level, *kind),
+        (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+    );
+    let shown = if is_error {
+        data.get(..16).unwrap_or(data)
+    } else {
+        data
+    };
+    format!("{level} {kind} {shown:?}")
+}
+
 fn ip(family: Family, host: Host) -> IpAddr {
     let v4 = match host {
         Host::Any => Ipv4Addr::UNSPECIFIED,
         Host::Loopback | Host::Mapped => Ipv4Addr::LOCALHOST,
         Host::Other => Ipv4Addr::new(127, 0, 0, 2),
         Host::Foreign => Ipv4Addr::new(192, 0, 2, 1),
+        Host::Group => GROUP,
+        Host::Everybody => Ipv4Addr::new(127, 255, 255, 255),
     };
     match (family, host) {
         (Family::V4, _) => v4.into(),
         (Family::V6, Host::Any) => Ipv6Addr::UNSPECIFIED.into(),
         (Family::V6, Host::Loopback) => Ipv6Addr::LOCALHOST.into(),
-        (Family::V6, Host::Other | Host::Mapped) => v4.to_ipv6_mapped().into(),
+        (Family::V6, Host::Other | Host::Mapped | Host::Group | Host::Everybody) => {
+            v4.to_ipv6_mapped().into()
+        }
         (Family::V6, Host::Foreign) => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
     }
+}
+
+/// The option that says it, and its value: `struct ip_mreqn` or `struct ip_mreq_source`.
+fn membership_option(membership: Membership) -> (i32, [u8; 12]) {
+    let own = Ipv4Addr::LOCALHOST.octets();
+    let index = 1u32.to_ne_bytes();
+    let (name, last) = match membership {
+        Membership::SendBy => (libc::IP_MULTICAST_IF, index),
+        Membership::Join => (libc::IP_ADD_MEMBERSHIP, index),
+        Membership::Leave => (libc::IP_DROP_MEMBERSHIP, index),
+        Membership::JoinSource => (libc::IP_ADD_SOURCE_MEMBERSHIP, own),
+        Membership::LeaveSource => (libc::IP_DROP_SOURCE_MEMBERSHIP, own),
+        Membership::Block => (libc::IP_BLOCK_SOURCE, own),
+        Membership::Unblock => (libc::IP_UNBLOCK_SOURCE, own),
+    };
+    let mut value = [0; 12];
+    for (part, bytes) in value.chunks_exact_mut(4).zip([GROUP.octets(), own, last]) {
+        part.copy_from_slice(&bytes);
+    }
+    (name, value)
 }
 
 fn family_code(family: Family) -> i32 {

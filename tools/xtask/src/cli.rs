@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::setup::kernel::Flavour;
 use crate::{bench, build, check, demo, lab, paths, setup, test};
 
 /// The project's own commands.
@@ -28,6 +29,9 @@ enum Command {
         /// Run only the end-to-end tests whose names contain this.
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
+        /// Run the guests on a kernel with KASAN, lockdep and kmemleak, and fail for what these find. Slow.
+        #[arg(long)]
+        checked_kernel: bool,
     },
     /// Measure boot, start and invocation, and print a table.
     Bench,
@@ -57,10 +61,21 @@ impl Cli {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::Demo => demo::run(),
-            Command::Test { host_only, only } => test::run(host_only, only.as_deref()),
+            Command::Test {
+                host_only,
+                only,
+                checked_kernel,
+            } => {
+                let flavour = if checked_kernel {
+                    Flavour::Checked
+                } else {
+                    Flavour::Plain
+                };
+                test::run(host_only, only.as_deref(), flavour)
+            }
             Command::Bench => bench::run(),
             Command::Check => check::run(),
-            Command::Build => build::everything().map(drop),
+            Command::Build => build::everything(Flavour::Plain).map(drop),
             Command::Lab { folder, program } => {
                 setup::debian::packages(false)?;
                 build::host::programs()?;

@@ -6,16 +6,21 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::setup::kernel::Flavour;
 use crate::{build, lab, paths, process, setup, step};
 
 /// Runs all tests.
-pub(crate) fn run(host_only: bool, only: Option<&str>) -> Result<()> {
+pub(crate) fn run(host_only: bool, only: Option<&str>, flavour: Flavour) -> Result<()> {
     setup::debian::packages(false)?;
     if only.is_none() {
         workspace()?;
         images()?;
     }
-    if host_only { Ok(()) } else { end_to_end(only) }
+    if host_only {
+        Ok(())
+    } else {
+        end_to_end(only, flavour)
+    }
 }
 
 /// Unit and integration tests of all crates.
@@ -39,8 +44,8 @@ fn images() -> Result<()> {
 }
 
 /// Tests in real guests.
-fn end_to_end(only: Option<&str>) -> Result<()> {
-    let built = build::everything()?;
+fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
+    let built = build::everything(flavour)?;
     let place = lab::Place::find()?;
     step::note("end-to-end tests in real guests");
     let runner = paths::host_programs().join("nexus-e2e");
@@ -53,6 +58,9 @@ fn end_to_end(only: Option<&str>) -> Result<()> {
         ("--folder", folder.clone()),
     ] {
         program.extend([flag.to_owned(), value.display().to_string()]);
+    }
+    if flavour == Flavour::Checked {
+        program.push("--checked-kernel".to_owned());
     }
     if let Some(only) = only {
         program.extend([only.to_owned(), "--include-ignored".to_owned()]);

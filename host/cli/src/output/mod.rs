@@ -28,18 +28,27 @@ impl Output {
 
     /// Prints an error with its causes on standard error.
     pub(crate) fn error(self, error: &dyn Error) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
+        let text = with_causes(error);
         if self.json {
             eprintln!("{}", json!({ "error": text }));
         } else {
             eprintln!("nexus: {text}");
         }
     }
+}
+
+/// An error and its causes, each said once: some say their causes themselves.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// A member of a JSON object as text for people: strings bare, what is missing as a dash.
@@ -61,4 +70,28 @@ pub(crate) fn mib(value: &Value, pointer: &str, unit: u32) -> String {
             format!("{}.{} MiB", tenths / 10, tenths % 10)
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::with_causes;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Sample {
+        #[error("cannot read: {source}")]
+        Says { source: io::Error },
+        #[error("cannot write")]
+        Leaves { source: io::Error },
+    }
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let source = || io::Error::other("no such thing");
+        let says = Sample::Says { source: source() };
+        let leaves = Sample::Leaves { source: source() };
+        assert_eq!(with_causes(&says), "cannot read: no such thing");
+        assert_eq!(with_causes(&leaves), "cannot write: no such thing");
+    }
 }

@@ -16,6 +16,7 @@ mod function_faults;
 mod hostile_guest;
 mod inbound;
 mod interfaces;
+mod kernel_reports;
 mod many_connections;
 mod names;
 mod python_image;
@@ -56,6 +57,9 @@ pub(crate) const ALL: &[&Case] = &[
     &names::CASE,
     &restart::CASE,
 ];
+
+/// The case for kernels that look for faults.
+pub(crate) const KERNEL_REPORTS: Case = kernel_reports::CASE;
 
 /// Cases that run only when they are asked for by name: they load the lab so much that its emulation may come to a stand.
 pub(crate) const BY_NAME: &[&str] = &[driver::CASE.name];

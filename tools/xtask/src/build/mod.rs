@@ -10,7 +10,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::setup::{debian, kernel::Kernel};
+use crate::setup::{
+    debian,
+    kernel::{Flavour, Kernel},
+};
 
 /// What a run in a guest needs.
 pub(crate) struct Built {
@@ -23,9 +26,9 @@ pub(crate) struct Built {
 }
 
 /// Sets up and builds all parts: packages, kernel, host programs, guest files, images.
-pub(crate) fn everything() -> Result<Built> {
+pub(crate) fn everything(flavour: Flavour) -> Result<Built> {
     debian::packages(false)?;
-    let kernel = Kernel::ensure()?;
+    let kernel = Kernel::ensure(flavour)?;
     host::programs()?;
     let guest = guest::files(&kernel)?;
     let root = |name| image::root(name, &image::oci(name)?, &guest);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
+use crate::setup::kernel::Flavour;
 use crate::{build, lab, paths, step};
 
 pub(crate) use job::job;
@@ -38,7 +39,7 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Builds everything that a job needs; its results go to a folder of this name.
     pub(crate) fn prepare(name: &str) -> Result<Self> {
-        let built = build::everything()?;
+        let built = build::everything(Flavour::Plain)?;
         Ok(Self {
             programs: paths::host_programs(),
             kernel: built.kernel,

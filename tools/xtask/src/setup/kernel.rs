@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The guest kernel, built from Debian's source package with `guest-kmod/kernel.config`.
+//! The guest kernel, built from Debian's source package with `guest-kmod/kernel.config`, and its form with checks for
+//! tests.
 
 use std::collections::HashSet;
 use std::env;
@@ -21,6 +22,35 @@ const SERIES: &str = "7.3";
 /// Changes when the recipe below does.
 const RECIPE: &str = "1";
 
+/// What a kernel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// To run functions.
+    Plain,
+    /// To find faults of the driver: KASAN, lockdep, kmemleak.
+    Checked,
+}
+
+impl Flavour {
+    /// Name of its folder in the cache.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "guest-kernel",
+            Self::Checked => "guest-kernel-checked",
+        }
+    }
+
+    /// Its configuration, one fragment over the other.
+    fn configuration(self) -> Vec<PathBuf> {
+        let fragments: &[&str] = match self {
+            Self::Plain => &["kernel.config"],
+            Self::Checked => &["kernel.config", "kernel.checks.config"],
+        };
+        let folder = paths::repository().join("guest-kmod");
+        fragments.iter().map(|name| folder.join(name)).collect()
+    }
+}
+
 /// A built kernel with its tree, against which modules are built.
 #[derive(Clone)]
 pub(crate) struct Kernel {
@@ -31,16 +61,22 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     /// Builds the kernel, or finds it built.
-    pub(crate) fn ensure() -> Result<Self> {
+    pub(crate) fn ensure(flavour: Flavour) -> Result<Self> {
         let library = rust::library_source()?;
         let bindgen = rust::bindgen()?;
-        let configuration = paths::repository().join("guest-kmod/kernel.config");
-        let key = Key::default()
+        let configuration = flavour.configuration();
+        let mut key = Key::default()
             .text(SERIES)
             .text(RECIPE)
-            .text(&rust::compiler_version()?)
-            .path(&configuration)?;
-        let folder = cache::ensure("guest-kernel", key, "guest kernel", |folder, step| {
+            .text(&rust::compiler_version()?);
+        for fragment in &configuration {
+            key = key.path(fragment)?;
+        }
+        let what = match flavour {
+            Flavour::Plain => "guest kernel",
+            Flavour::Checked => "guest kernel with checks",
+        };
+        let folder = cache::ensure(flavour.name(), key, what, |folder, step| {
             let kernel = Self {
                 tree: folder.join("tree"),
                 bindgen: bindgen.clone(),
@@ -81,7 +117,7 @@ impl Kernel {
         make
     }
 
-    fn build(&self, configuration: &Path, step: &Step) -> Result<()> {
+    fn build(&self, configuration: &[PathBuf], step: &Step) -> Result<()> {
         process::run(step, self.make().arg("tinyconfig"))?;
         let mut merge = Command::new("scripts/kconfig/merge_config.sh");
         process::run(
@@ -89,10 +125,12 @@ impl Kernel {
             merge
                 .current_dir(&self.tree)
                 .args(["-m", ".config"])
-                .arg(configuration),
+                .args(configuration),
         )?;
         process::run(step, self.make().arg("olddefconfig"))?;
-        check_configuration(&self.tree.join(".config"), configuration)?;
+        for fragment in configuration {
+            check_configuration(&self.tree.join(".config"), fragment)?;
+        }
         process::run(
             step,
             self.make().args(["vmlinux", "modules", "modules_prepare"]),
@@ -121,12 +159,13 @@ fn unpack(folder: &Path, tree: &Path, step: &Step) -> Result<()> {
 }
 
 /// Kconfig drops what it does not know or cannot satisfy without a word; a guest without it would be a riddle.
-fn check_configuration(result: &Path, wanted: &Path) -> Result<()> {
-    let (result, wanted) = (fs::read_to_string(result)?, fs::read_to_string(wanted)?);
+fn check_configuration(result: &Path, fragment: &Path) -> Result<()> {
+    let (result, wanted) = (fs::read_to_string(result)?, fs::read_to_string(fragment)?);
     let lost = lost_lines(&result, &wanted);
     anyhow::ensure!(
         lost.is_empty(),
-        "the kernel's configuration lost these lines of kernel.config: {}",
+        "the kernel's configuration lost these lines of {}: {}",
+        fragment.display(),
         lost.join(", ")
     );
     Ok(())

@@ -10,6 +10,7 @@ use nexus_socket_model::call::Port::{Of, Zero};
 
 mod connecting;
 mod datagram;
+mod groups;
 mod listening;
 mod options;
 mod streaming;
@@ -51,6 +52,7 @@ pub(super) fn all() -> Vec<Named> {
         connecting::scripts(),
         streaming::scripts(),
         datagram::scripts(),
+        groups::scripts(),
         options::scripts(),
     ]
     .concat()
