@@ -17,6 +17,7 @@ use kernel::prelude::*;
 mod error;
 mod ffi;
 mod field;
+mod interfaces;
 mod local;
 mod proto;
 mod ring_memory;
@@ -42,10 +43,11 @@ module! {
     },
 }
 
-/// The module. Fields are dropped in their order: no new sockets, then no device.
+/// The module. Fields are dropped in their order: no new sockets, then no device, then nothing to be seen of either.
 struct Nexus {
     _families: socket::family::Families,
     _driver: virtio::Driver,
+    _interfaces: interfaces::Interfaces,
 }
 
 impl kernel::Module for Nexus {
@@ -54,11 +56,13 @@ impl kernel::Module for Nexus {
         unsafe { virtio::init() };
         // SAFETY: As above.
         unsafe { local::init() };
+        let interfaces = interfaces::Interfaces::register()?;
         let families = socket::family::Families::register()?;
         let driver = virtio::Driver::register()?;
         Ok(Self {
             _families: families,
             _driver: driver,
+            _interfaces: interfaces,
         })
     }
 }

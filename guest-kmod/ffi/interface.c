@@ -9,8 +9,11 @@
 #include <linux/if_addr.h>
 #include <linux/if_arp.h>
 #include <linux/in6.h>
+#include <linux/inetdevice.h>
 #include <linux/netdevice.h>
+#include <linux/proc_fs.h>
 #include <linux/rtnetlink.h>
+#include <linux/seq_file.h>
 #include <net/net_namespace.h>
 #include <net/netlink.h>
 #include <net/rtnetlink.h>
@@ -32,7 +35,7 @@ struct nexus_address {
 static const __be32 loopback_v4 = htonl(INADDR_LOOPBACK);
 static const struct in6_addr loopback_v6 = IN6ADDR_LOOPBACK_INIT;
 
-/* The addresses of a family, lo's first; false behind the last one. */
+/* The addresses of a family, lo's first; false behind the last one. Under RTNL. */
 static bool nexus_address(int family, unsigned int index, struct nexus_address *to)
 {
 	bool v4 = family == PF_INET;
@@ -45,6 +48,8 @@ static bool nexus_address(int family, unsigned int index, struct nexus_address *
 		to->scope = RT_SCOPE_HOST;
 		return true;
 	case 1:
+		if (!nexus_netdev)
+			return false;
 		to->dev = nexus_netdev;
 		to->bytes = v4 ? (const void *)&nexus_v4 : &nexus_v6;
 		to->prefix = v4 ? 24 : 64;
@@ -110,7 +115,7 @@ static int nexus_dump_routes(struct sk_buff *skb, struct netlink_callback *cb, i
 	struct nlmsghdr *header;
 	struct rtmsg *message;
 
-	if (cb->args[0])
+	if (cb->args[0] || !nexus_netdev)
 		return skb->len;
 	header = nlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, RTM_NEWROUTE, sizeof(*message), NLM_F_MULTI);
 	if (!header)
@@ -148,6 +153,56 @@ static const struct rtnl_msg_handler nexus_handlers[] = {
 	{ .owner = THIS_MODULE, .protocol = PF_INET6, .msgtype = RTM_GETROUTE, .dumpit = nexus_dump_routes_v6 },
 };
 
+#ifndef CONFIG_INET
+/* Writes the IPv4 address of a device for SIOCGIFCONF, or says how much room that takes; see inet_gifconf(). */
+static int nexus_gifconf(struct net_device *dev, char __user *buf, int len, int size)
+{
+	struct nexus_address address;
+	struct ifreq request = {};
+	struct sockaddr_in *to = (struct sockaddr_in *)&request.ifr_addr;
+	unsigned int index = 0;
+
+	do {
+		if (!nexus_address(PF_INET, index++, &address))
+			return 0;
+	} while (address.dev != dev);
+	if (!buf)
+		return size;
+	if (len < size)
+		return 0;
+	strscpy(request.ifr_name, dev->name);
+	to->sin_family = AF_INET;
+	memcpy(&to->sin_addr, address.bytes, sizeof(to->sin_addr));
+	return copy_to_user(buf, &request, size) ? -EFAULT : size;
+}
+#endif
+
+/* /proc/net/if_inet6, as in net/ipv6/addrconf.c: Java looks for scopes there. */
+static int nexus_show_if_inet6(struct seq_file *to, void *unused)
+{
+	struct nexus_address address;
+	unsigned int index = 0;
+
+	rtnl_lock();
+	while (nexus_address(PF_INET6, index++, &address))
+		seq_printf(to, "%pi6 %02x %02x %02x %02x %8s\n", address.bytes, address.dev->ifindex, address.prefix,
+			   address.scope == RT_SCOPE_HOST ? 0x10 : 0, IFA_F_PERMANENT, address.dev->name);
+	rtnl_unlock();
+	return 0;
+}
+
+/* /proc/net/route, as in net/ipv4/fib_trie.c: the way out. */
+static int nexus_show_route(struct seq_file *to, void *unused)
+{
+	seq_puts(to, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
+	rtnl_lock();
+	if (nexus_netdev)
+		seq_printf(to, "%s\t%08X\t%08X\t%04X\t%d\t%u\t%d\t%08X\t%d\t%u\t%u\n", nexus_netdev->name, 0, 0, 1, 0,
+			   0, 0, 0, 0, 0, 0);
+	rtnl_unlock();
+	return 0;
+}
+
 static netdev_tx_t nexus_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	dev_kfree_skb(skb);
@@ -165,7 +220,42 @@ static void nexus_netdev_setup(struct net_device *dev)
 	dev->flags |= IFF_NOARP;
 }
 
-/* Shows the interface with these addresses, and brings it and lo up. */
+/* Shows lo, and brings it up. Files that cannot be made are missing; sockets work all the same. */
+int nexus_interfaces_init(void)
+{
+	int err = rtnl_register_many(nexus_handlers);
+
+	if (err)
+		return err;
+	rtnl_lock();
+	err = dev_open(init_net.loopback_dev, NULL);
+#ifndef CONFIG_INET
+	if (!err)
+		inet_gifconf_hook = nexus_gifconf;
+#endif
+	rtnl_unlock();
+	if (err) {
+		rtnl_unregister_many(nexus_handlers);
+		return err;
+	}
+	proc_create_single("if_inet6", 0444, init_net.proc_net, nexus_show_if_inet6);
+	proc_create_single("route", 0444, init_net.proc_net, nexus_show_route);
+	return 0;
+}
+
+void nexus_interfaces_exit(void)
+{
+	remove_proc_entry("route", init_net.proc_net);
+	remove_proc_entry("if_inet6", init_net.proc_net);
+#ifndef CONFIG_INET
+	rtnl_lock();
+	inet_gifconf_hook = NULL;
+	rtnl_unlock();
+#endif
+	rtnl_unregister_many(nexus_handlers);
+}
+
+/* Shows an interface with these addresses, and brings it up. */
 int nexus_interface_add(const u8 v4[4], const u8 v6[16])
 {
 	u8 mac[ETH_ALEN] = { 0x02, 'n', v4[0], v4[1], v4[2], v4[3] };
@@ -181,15 +271,13 @@ int nexus_interface_add(const u8 v4[4], const u8 v6[16])
 	err = register_netdev(dev);
 	if (err)
 		goto no_device;
-	nexus_netdev = dev;
 	rtnl_lock();
-	err = dev_open(init_net.loopback_dev, NULL) ?: dev_open(dev, NULL);
+	err = dev_open(dev, NULL);
+	if (!err)
+		nexus_netdev = dev;
 	rtnl_unlock();
 	if (!err)
-		err = rtnl_register_many(nexus_handlers);
-	if (!err)
 		return 0;
-	nexus_netdev = NULL;
 	unregister_netdev(dev);
 no_device:
 	free_netdev(dev);
@@ -203,8 +291,9 @@ void nexus_interface_remove(void)
 
 	if (!dev)
 		return;
-	rtnl_unregister_many(nexus_handlers);
+	rtnl_lock();
 	nexus_netdev = NULL;
+	rtnl_unlock();
 	unregister_netdev(dev);
 	free_netdev(dev);
 }
@@ -230,9 +319,12 @@ int nexus_interface_ioctl(unsigned int command, unsigned long argument)
 	if (copy_from_user(&request, (void __user *)argument, sizeof(request)))
 		return -EFAULT;
 	request.ifr_name[IFNAMSIZ - 1] = 0;
+	rtnl_lock();
 	do {
-		if (!nexus_address(PF_INET, index++, &address) || !address.dev)
+		if (!nexus_address(PF_INET, index++, &address)) {
+			rtnl_unlock();
 			return -ENODEV;
+		}
 	} while (strcmp(address.dev->name, request.ifr_name));
 	mask = htonl(~0U << (32 - address.prefix));
 	memcpy(&own, address.bytes, sizeof(own));
@@ -245,5 +337,6 @@ int nexus_interface_ioctl(unsigned int command, unsigned long argument)
 		to->sin_addr.s_addr = address.dev->flags & IFF_BROADCAST ? own | ~mask : 0;
 	else
 		to->sin_addr.s_addr = own;
+	rtnl_unlock();
 	return copy_to_user((void __user *)argument, &request, sizeof(request)) ? -EFAULT : 0;
 }

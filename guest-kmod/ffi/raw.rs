@@ -92,6 +92,8 @@ extern "C" {
     ) -> c_int;
     pub(crate) fn nexus_put_int(address: c_ulong, value: c_int) -> c_int;
 
+    pub(crate) fn nexus_interfaces_init() -> c_int;
+    pub(crate) fn nexus_interfaces_exit();
     pub(crate) fn nexus_interface_add(v4: *const u8, v6: *const u8) -> c_int;
     pub(crate) fn nexus_interface_remove();
     pub(crate) fn nexus_interface_ioctl(command: c_uint, argument: c_ulong) -> c_int;

@@ -44,6 +44,8 @@ int nexus_copy_option(sockptr_t value, unsigned int length, void *to);
 int nexus_put_int(unsigned long address, int value);
 
 /* What programs see of the network: interface.c. */
+int nexus_interfaces_init(void);
+void nexus_interfaces_exit(void);
 int nexus_interface_add(const u8 v4[4], const u8 v6[16]);
 void nexus_interface_remove(void);
 int nexus_interface_ioctl(unsigned int command, unsigned long argument);

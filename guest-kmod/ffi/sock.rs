@@ -199,14 +199,19 @@ pub(crate) struct Shares {
 
 impl Shares {
     /// What a socket gives whose user has not said anything. With two of them a connection has room for as much as a
-    /// program may send to itself before it reads.
-    const DEFAULT: u32 = limits::RING_MAX / 2;
+    /// program may send to itself before it reads. As in Linux, where packets have overhead, that is no round number: a program
+    /// that writes round numbers fills a connection, and still finds room for a last byte.
+    const DEFAULT: u32 = limits::RING_MAX / 2 + 333;
 
-    /// Bytes on their way to another socket: what the one may have sent and what the other may have received.
+    /// Room of the largest connection.
+    const LARGEST: u32 = 2 * limits::RING_MAX;
+
+    /// Size of a ring for bytes on their way to another socket: what the one may have sent and what the other may have
+    /// received.
     pub(crate) fn to(self, other: Self) -> u32 {
         let sum = self.send.saturating_add(other.receive);
-        // The largest power of two that is not above it.
-        1 << sum.clamp(limits::RING_MIN, limits::RING_MAX).ilog2()
+        sum.clamp(limits::RING_MIN, Self::LARGEST)
+            .next_power_of_two()
     }
 }
 

@@ -4,7 +4,7 @@
 //! The rules are those of `net/ipv4/igmp.c` and `net/ipv6/mcast.c`, as far as sockets see them. Groups exist within the guest
 //! only: nothing that is sent to one leaves it.
 //!
-//! The lock of the list of members is taken within an inbox's, and nothing within it.
+//! The table's lock is taken within an inbox's, and nothing within it.
 
 use kernel::{prelude::*, sync::global_lock};
 
@@ -35,12 +35,35 @@ pub(crate) struct Group {
     pub(crate) interface: u32,
 }
 
-global_lock! {
-    // SAFETY: Initialised by `init()`, before any socket can exist.
-    unsafe(uninit) static MEMBERS: SpinLock<KVec<Group>> = KVec::new();
+struct Membership {
+    /// Whose it is.
+    owner: u64,
+    group: Group,
+    mode: Mode,
+    sources: KVec<Ip>,
 }
 
-/// Prepares the list of groups that have members: a group for each membership.
+impl Membership {
+    /// Whether what `from` sends is wanted.
+    fn takes(&self, from: Ip) -> bool {
+        self.sources.contains(&from) == (self.mode == Mode::Include)
+    }
+}
+
+struct Table {
+    memberships: KVec<Membership>,
+    last_owner: u64,
+}
+
+global_lock! {
+    // SAFETY: Initialised by `init()`, before any socket can exist.
+    unsafe(uninit) static MEMBERS: SpinLock<Table> = Table {
+        memberships: KVec::new(),
+        last_owner: 0,
+    };
+}
+
+/// Prepares the table.
 ///
 /// # Safety
 ///
@@ -50,42 +73,15 @@ pub(super) unsafe fn init() {
     unsafe { MEMBERS.init() }
 }
 
-/// Whether some socket is a member, so that the interface takes what is sent to the group.
-pub(crate) fn has_member(group: Group) -> bool {
-    is_of_all_hosts(group.ip) || MEMBERS.lock().contains(&group)
-}
-
-struct Membership {
-    group: Group,
-    mode: Mode,
-    sources: KVec<Ip>,
-}
-
-impl Membership {
-    fn new(group: Group, mode: Mode) -> Result<Self> {
-        let mut members = MEMBERS.lock();
-        members.push(group, GFP_ATOMIC).map_err(|_| ENOBUFS)?;
-        Ok(Self {
-            group,
-            mode,
-            sources: KVec::new(),
-        })
-    }
-}
-
-impl Drop for Membership {
-    fn drop(&mut self) {
-        let mut members = MEMBERS.lock();
-        if let Some(at) = members.iter().position(|group| *group == self.group) {
-            // It is there.
-            let _ = members.remove(at);
-        }
-    }
+/// Whether some member wants what `from` sends to the group, so that the interface takes it.
+pub(crate) fn is_wanted(group: Group, from: Ip) -> bool {
+    let is_wanted = |membership: &Membership| membership.group == group && membership.takes(from);
+    is_of_all_hosts(group.ip) || MEMBERS.lock().memberships.iter().any(is_wanted)
 }
 
 /// The memberships of one socket.
 pub(crate) struct Groups {
-    memberships: KVec<Membership>,
+    owner: u64,
     /// Whether the socket takes what is sent to groups that others are members of: `IP_MULTICAST_ALL`, `IPV6_MULTICAST_ALL`.
     pub(crate) takes_all_v4: bool,
     pub(crate) takes_all_v6: bool,
@@ -93,38 +89,30 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// No memberships.
-    pub(crate) const fn new(family: Family) -> Self {
+    pub(crate) fn new(family: Family) -> Self {
+        let mut table = MEMBERS.lock();
+        table.last_owner += 1;
         Self {
-            memberships: KVec::new(),
+            owner: table.last_owner,
             // Linux' default is another one for sockets of IPv6 (`inet6_create()`).
-            takes_all_v4: matches!(family, Family::V4),
+            takes_all_v4: family == Family::V4,
             takes_all_v6: true,
         }
     }
 
-    /// Whether the socket is a member.
-    pub(crate) fn has(&self, group: Group) -> bool {
-        self.find(group).is_some()
-    }
-
     /// Whether the socket is a member on some interface.
     pub(crate) fn has_anywhere(&self, ip: Ip) -> bool {
-        let of_group = |membership: &Membership| membership.group.ip == ip;
-        self.memberships.iter().any(of_group)
-    }
-
-    fn find(&self, group: Group) -> Option<&Membership> {
-        let of_group = |membership: &&Membership| membership.group == group;
-        self.memberships.iter().find(of_group)
+        let of_group = |membership: &Membership| {
+            (membership.owner, membership.group.ip) == (self.owner, ip)
+        };
+        MEMBERS.lock().memberships.iter().any(of_group)
     }
 
     /// Whether the socket takes what `from` sends to the group.
     pub(crate) fn takes(&self, group: Group, from: Ip) -> bool {
-        match self.find(group) {
-            Some(membership) => {
-                let is_source = membership.sources.contains(&from);
-                is_source == (membership.mode == Mode::Include)
-            }
+        let mut table = MEMBERS.lock();
+        match table.find(self.owner, group) {
+            Some(membership) => membership.takes(from),
             None => match group.ip {
                 Ip::V4(_) => self.takes_all_v4,
                 Ip::V6(_) => self.takes_all_v6,
@@ -137,21 +125,27 @@ impl Groups {
     /// # Errors
     ///
     /// `EADDRINUSE` if it is one, `ENOBUFS` if it is member of too many groups, or memory is short.
-    pub(crate) fn join(&mut self, group: Group, mode: Mode) -> Result {
-        if self.has(group) {
+    pub(crate) fn join(&self, group: Group, mode: Mode) -> Result {
+        let mut table = MEMBERS.lock();
+        if table.find(self.owner, group).is_some() {
             return Err(EADDRINUSE);
         }
         let is_v4 = |ip| route::family_of(ip) == Family::V4;
-        let count = self
-            .memberships
-            .iter()
-            .filter(|membership| is_v4(membership.group.ip))
-            .count();
+        let of_owner = |membership: &&Membership| membership.owner == self.owner;
+        let all = table.memberships.iter().filter(of_owner);
+        let count = all.filter(|membership| is_v4(membership.group.ip)).count();
         if is_v4(group.ip) && count >= GROUPS_MAX {
             return Err(ENOBUFS);
         }
-        self.memberships
-            .push(Membership::new(group, mode)?, GFP_ATOMIC)
+        let membership = Membership {
+            owner: self.owner,
+            group,
+            mode,
+            sources: KVec::new(),
+        };
+        table
+            .memberships
+            .push(membership, GFP_ATOMIC)
             .map_err(|_| ENOBUFS)
     }
 
@@ -160,14 +154,8 @@ impl Groups {
     /// # Errors
     ///
     /// `EADDRNOTAVAIL` if it was none.
-    pub(crate) fn leave(&mut self, ip: Ip, interface: Option<u32>) -> Result {
-        let is_it = |membership: &Membership| {
-            let group = membership.group;
-            group.ip == ip && interface.is_none_or(|interface| interface == group.interface)
-        };
-        let at = self.memberships.iter().position(is_it);
-        let removed = at.and_then(|at| self.memberships.remove(at).ok());
-        removed.map(drop).ok_or(EADDRNOTAVAIL)
+    pub(crate) fn leave(&self, ip: Ip, interface: Option<u32>) -> Result {
+        MEMBERS.lock().leave(self.owner, ip, interface)
     }
 
     /// Adds a source to the filter of a membership, or takes it out.
@@ -176,12 +164,9 @@ impl Groups {
     ///
     /// `EINVAL` if the socket is no member, or its filter has another mode; `EADDRNOTAVAIL` if the source is there already, or not
     /// there; `ENOBUFS` if there are too many, or memory is short.
-    pub(crate) fn set_source(&mut self, group: Group, mode: Mode, source: Ip, add: bool) -> Result {
-        let found = self
-            .memberships
-            .iter_mut()
-            .find(|membership| membership.group == group);
-        let membership = found.ok_or(EINVAL)?;
+    pub(crate) fn set_source(&self, group: Group, mode: Mode, source: Ip, add: bool) -> Result {
+        let mut table = MEMBERS.lock();
+        let membership = table.find(self.owner, group).ok_or(EINVAL)?;
         if membership.mode != mode && !membership.sources.is_empty() {
             return Err(EINVAL);
         }
@@ -204,7 +189,7 @@ impl Groups {
             }
             (false, Some(_)) if mode == Mode::Include && membership.sources.len() == 1 => {
                 // Nobody's datagrams are wanted any more.
-                self.leave(group.ip, Some(group.interface))
+                table.leave(self.owner, group.ip, Some(group.interface))
             }
             (false, Some(at)) => membership
                 .sources
@@ -213,6 +198,33 @@ impl Groups {
                 .map_err(|_| EADDRNOTAVAIL),
             (true, Some(_)) | (false, None) => Err(EADDRNOTAVAIL),
         }
+    }
+
+    /// Leaves all groups.
+    pub(crate) fn leave_all(&self) {
+        let mut table = MEMBERS.lock();
+        table
+            .memberships
+            .retain(|membership| membership.owner != self.owner);
+    }
+}
+
+impl Table {
+    fn find(&mut self, owner: u64, group: Group) -> Option<&mut Membership> {
+        self.memberships
+            .iter_mut()
+            .find(|membership| (membership.owner, membership.group) == (owner, group))
+    }
+
+    fn leave(&mut self, owner: u64, ip: Ip, interface: Option<u32>) -> Result {
+        let is_it = |membership: &Membership| {
+            let group = membership.group;
+            (membership.owner, group.ip) == (owner, ip)
+                && interface.is_none_or(|interface| interface == group.interface)
+        };
+        let at = self.memberships.iter().position(is_it);
+        let removed = at.and_then(|at| self.memberships.remove(at).ok());
+        removed.map(drop).ok_or(EADDRNOTAVAIL)
     }
 }
 

@@ -90,16 +90,14 @@ impl Inbox {
 
     /// Forgets the sock, and all datagrams.
     pub(crate) fn close(&self) {
-        let forgotten = {
+        let parcels = {
             let mut queue = self.queue.lock();
             queue.waker = None;
             queue.cost = 0;
-            (
-                core::mem::replace(&mut queue.parcels, KVec::new()),
-                core::mem::replace(&mut queue.groups, Groups::new(Family::V4)),
-            )
+            queue.groups.leave_all();
+            core::mem::replace(&mut queue.parcels, KVec::new())
         };
-        drop(forgotten);
+        drop(parcels);
     }
 
     /// Takes datagrams from this one only, or from all.

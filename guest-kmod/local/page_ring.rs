@@ -62,14 +62,13 @@ pub(crate) struct PageRing {
 }
 
 impl PageRing {
-    /// A ring with room for `size` bytes, a power of two that [`Ring`] allows.
+    /// A ring with room for `size` bytes, a power of two from a page on.
     ///
     /// # Errors
     ///
     /// `ENOBUFS` if memory is short.
     pub(crate) fn new(size: u32) -> Result<Arc<Self>> {
-        // It has no address: the device never sees it.
-        let ring = Ring::new(0, size).map_err(|_| EINVAL)?;
+        let ring = Ring::without_address(size).map_err(|_| EINVAL)?;
         let count = (size / PAGE) as usize + 1;
         let mut pages = KVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {

@@ -410,7 +410,7 @@ pub(crate) fn each_inbox(
     group: Option<Group>,
     mut give: impl FnMut(&Inbox),
 ) {
-    if group.is_some_and(|group| !groups::has_member(group)) {
+    if group.is_some_and(|group| !groups::is_wanted(group, from.ip)) {
         return;
     }
     let mut table = PORTS.lock();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Sending and receiving: flags, limits, ends and errors. */
+#include <linux/errqueue.h>
+
 #include "check.h"
 
 static char big[8 << 20];
@@ -283,19 +285,29 @@ static void zero_copy_calls(void)
 	close(fd);
 }
 
-/* Zero-copy sends are refused if they were asked for, rather than never completed; else the flag means nothing. */
+/* Zero-copy sends are completed, with the note that they were copied, if they were asked for; else the flag means nothing. */
 static void message_zero_copy(void)
 {
 	int fd = dialed(ECHO);
 	int one = 1;
-	char text[2];
+	char text[3], control[128];
+	struct msghdr message = { .msg_control = control, .msg_controllen = sizeof(control) };
+	struct cmsghdr *told;
+	struct sock_extended_err *error;
 
 	CHECK(send(fd, "a", 1, MSG_ZEROCOPY) == 1);
+	WANT_ERRNO(recvmsg(fd, &message, MSG_ERRQUEUE), EAGAIN);
 	CHECK(setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) == 0);
-	WANT_ERRNO(send(fd, "b", 1, MSG_ZEROCOPY), EOPNOTSUPP);
-	CHECK(send(fd, "c", 1, 0) == 1);
-	receive_all(fd, text, 2);
-	CHECK(!memcmp(text, "ac", 2));
+	CHECK(send(fd, "b", 1, MSG_ZEROCOPY) == 1);
+	CHECK(send(fd, "c", 1, MSG_ZEROCOPY) == 1);
+	CHECK(recvmsg(fd, &message, MSG_ERRQUEUE) == 0 && message.msg_flags & MSG_ERRQUEUE);
+	told = CMSG_FIRSTHDR(&message);
+	CHECK(told && told->cmsg_level == SOL_IP && told->cmsg_type == IP_RECVERR);
+	error = (struct sock_extended_err *)CMSG_DATA(told);
+	CHECK(error->ee_errno == 0 && error->ee_origin == SO_EE_ORIGIN_ZEROCOPY);
+	CHECK(error->ee_code == SO_EE_CODE_ZEROCOPY_COPIED && error->ee_info == 0 && error->ee_data == 1);
+	receive_all(fd, text, 3);
+	CHECK(!memcmp(text, "abc", 3));
 	close(fd);
 }
 

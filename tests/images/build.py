@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the function images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
+"""Builds the images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
 
-Three layers: Debian with Python, the packages of requirements.txt, the function's code. There is nothing of Nexus in them.
-The first two are cached; the same inputs give the same image.
+Functions have three layers: Debian with Python, the packages of requirements.txt, the function's code. Test suites of others have
+one: Debian with the suite's packages. There is nothing of Nexus in them. All but code is cached; the same inputs give the same
+image.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pathlib
 import shutil
@@ -24,6 +26,7 @@ import oci
 
 HERE = pathlib.Path(__file__).resolve().parent
 FUNCTIONS = HERE / "functions"
+SUITES = HERE / "suites"
 REQUIREMENTS = HERE / "requirements.txt"
 # Debian 12's Python: wheels and compiled modules are for this version.
 PYTHON = (3, 11)
@@ -41,6 +44,31 @@ CONFIG: dict[str, Any] = {
         f"PYTHONPATH=/{PACKAGES_FOLDER}",
     ],
 }
+
+
+SUITE_CONFIG: dict[str, Any] = {
+    "WorkingDir": "/tmp",
+    "User": "0:0",
+    "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"],
+}
+
+
+def function_steps(cache: pathlib.Path, name: str) -> dict[str, Callable[[], oci.Layer]]:
+    """The layers of a function."""
+    return {
+        "Debian with Python": lambda: debian.layer(cache),
+        "Python packages": lambda: packages_layer(cache),
+        "function": lambda: code_layer(cache, FUNCTIONS / name),
+    }
+
+
+def suite(cache: pathlib.Path, name: str) -> tuple[dict[str, Callable[[], oci.Layer]], dict[str, Any]]:
+    """The layers of a test suite, and its configuration, whose command is the suite's first."""
+    described = json.loads((SUITES / name / "suite.json").read_text())
+    packages = tuple(described["packages"])
+    command = next(iter(described["runs"].values()))
+    steps = {"Debian with the suite": lambda: debian.layer(cache, packages)}
+    return steps, {**SUITE_CONFIG, "Entrypoint": command}
 
 
 def packages_layer(cache: pathlib.Path) -> oci.Layer:
@@ -85,26 +113,26 @@ def compile_modules(folder: pathlib.Path) -> None:
 
 def main() -> int:
     """Builds one image."""
-    names = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
+    functions = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
+    suites = sorted(path.parent.name for path in SUITES.glob("*/suite.json"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("name", choices=names)
+    parser.add_argument("name", choices=[*functions, *suites])
     parser.add_argument("--output", type=pathlib.Path, required=True, help="a folder, or an archive if it ends in .tar")
     parser.add_argument("--cache", type=pathlib.Path, required=True, help="folder for layers")
     arguments = parser.parse_args()
     if sys.version_info[:2] != PYTHON:
         parser.error(f"run it by Python {PYTHON[0]}.{PYTHON[1]}, the version in the images")
     arguments.output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    steps: dict[str, Callable[[], oci.Layer]] = {
-        "Debian with Python": lambda: debian.layer(arguments.cache),
-        "Python packages": lambda: packages_layer(arguments.cache),
-        "function": lambda: code_layer(arguments.cache, FUNCTIONS / arguments.name),
-    }
+    if arguments.name in suites:
+        steps, config = suite(arguments.cache, arguments.name)
+    else:
+        steps, config = function_steps(arguments.cache, arguments.name), CONFIG
     layers = []
     try:
         for label, make in steps.items():
             print(f"{arguments.name}: {label}", file=sys.stderr, flush=True)
             layers.append(make())
-        print(oci.write_image(arguments.output, layers, CONFIG))
+        print(oci.write_image(arguments.output, layers, config))
     except (subprocess.CalledProcessError, OSError, debian.NoMirrorError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1

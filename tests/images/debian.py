@@ -34,13 +34,14 @@ class NoMirrorError(Exception):
         super().__init__(f"no apt source of this machine has the suite {SUITE} with main; add one to {APT_SOURCES}")
 
 
-def layer(cache: pathlib.Path) -> oci.Layer:
-    """The layer, made by mmdebstrap unless it is in the cache."""
-    name = f"base-{oci.key(SUITES, PACKAGES, EXCLUDED, DROPPED, COMPILE)}"
-    return oci.cached_layer(cache, name, lambda tar: bootstrap(tar, cache))
+def layer(cache: pathlib.Path, packages: tuple[str, ...] = ()) -> oci.Layer:
+    """The layer with these packages beside the usual ones, made by mmdebstrap unless it is in the cache."""
+    packages = (*PACKAGES, *packages)
+    name = f"base-{oci.key(SUITES, packages, EXCLUDED, DROPPED, COMPILE)}"
+    return oci.cached_layer(cache, name, lambda tar: bootstrap(tar, cache, packages))
 
 
-def bootstrap(tar: tarfile.TarFile, cache: pathlib.Path) -> None:
+def bootstrap(tar: tarfile.TarFile, cache: pathlib.Path, packages: tuple[str, ...]) -> None:
     """Has mmdebstrap make the system, and copies it without what changes from build to build."""
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         system = pathlib.Path(folder) / "system.tar"
@@ -48,7 +49,7 @@ def bootstrap(tar: tarfile.TarFile, cache: pathlib.Path) -> None:
             "mmdebstrap",
             "--quiet",
             "--variant=essential",
-            f"--include={','.join(PACKAGES)}",
+            f"--include={','.join(packages)}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
             f"--customize-hook={COMPILE}",
             SUITE,

@@ -8,7 +8,7 @@ use super::{Datagram, Peer};
 use crate::ffi::Sock;
 use crate::local::ports::{Binding, Protocol, Scope};
 use crate::local::route::{self, Spot};
-use crate::proto::{Address, Ip};
+use crate::proto::{Address, Family, Ip};
 use crate::socket::addr::{self, Given};
 use crate::socket::reuse;
 use crate::virtio;
@@ -88,7 +88,14 @@ impl Datagram {
         };
         self.autobind(sk)?;
         let to = self.meant(&address)?;
+        let everybody = route::broadcast(to.ip)?;
         let (ip, from) = match route::within_guest(to.ip) {
+            _ if everybody.is_some() && !sk.may_broadcast() => return Err(EACCES),
+            _ if route::is_multicast(to.ip) => (to.ip, self.way(0, to.ip)?.1),
+            _ if everybody.is_some() => {
+                let interface = everybody.unwrap_or(route::LOOPBACK);
+                (to.ip, route::address_of(interface, Family::V4))
+            }
             Some(within) => within,
             None => {
                 self.open_outside(sk)?;

@@ -266,7 +266,9 @@ impl Datagram {
         let parcel = Arc::new(parcel, GFP_KERNEL)?;
         match way {
             Way::Many(group) => {
-                if group.is_none() || self.hears_itself(to.ip) {
+                // What goes by the loopback interface comes back whatever options say.
+                let by_loopback = header.interface == route::LOOPBACK;
+                if group.is_none() || by_loopback || self.hears_itself(to.ip) {
                     ports::each_inbox(to, from, group, |inbox| inbox.deliver(parcel.clone()));
                 }
             }

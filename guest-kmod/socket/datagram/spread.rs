@@ -75,7 +75,7 @@ impl Datagram {
     /// # Errors
     ///
     /// `ENETUNREACH` if there is none.
-    fn way(&self, asked: u32, to: Ip) -> Result<(u32, Ip)> {
+    pub(super) fn way(&self, asked: u32, to: Ip) -> Result<(u32, Ip)> {
         let (send_by, bound) = {
             let state = self.state.lock();
             let bound = state.binding.as_ref().map(|binding| binding.spot().ip);

@@ -100,7 +100,8 @@ impl Stream {
             (state.options.only_v6(), state.keeps_ip)
         };
         let to = route::meant(ip, self.family, only_v6, bound)?;
-        if route::is_unicast(to) {
+        let everybody = route::broadcast(to)?.is_some();
+        if route::is_unicast(to) && !everybody {
             Ok(to)
         } else {
             Err(ENETUNREACH)

@@ -30,6 +30,11 @@ pub(crate) enum InitError {
     Host { address: String, source: io::Error },
     #[error("nexusd answered {request} with {reason}")]
     Answer { request: String, reason: String },
+    #[error("the kernel's command line has a {variable} that cannot be used: {reason}")]
+    Job {
+        variable: &'static str,
+        reason: String,
+    },
     #[error("the program cannot be run: {0}")]
     Program(String),
     #[error("cannot run {program:?}: {source}")]
@@ -69,7 +74,7 @@ impl InitError {
     pub(crate) fn host_is_reachable(&self) -> bool {
         !matches!(
             self,
-            Self::NotPidOne | Self::Module { .. } | Self::Host { .. }
+            Self::NotPidOne | Self::Module { .. } | Self::Host { .. } | Self::Job { .. }
         )
     }
 }

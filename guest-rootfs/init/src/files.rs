@@ -11,13 +11,15 @@ const PRELOAD: &str = "/.nexus/libnexus_preload.so";
 /// nexusd's name server. Programs that ask it themselves are to use TCP, which the driver has.
 const RESOLV_CONF: &str = "nameserver 169.254.170.2\noptions use-vc\n";
 
-/// Writes them below `root`.
-pub(crate) fn write(root: &Path, hostname: &str) -> Result<(), InitError> {
+/// Writes them below `root`; without `preload` our library is left out.
+pub(crate) fn write(root: &Path, hostname: &str, preload: bool) -> Result<(), InitError> {
     let etc = root.join("etc");
     fs::create_dir_all(&etc).map_err(InitError::file("create", &etc))?;
     replace(&etc.join("resolv.conf"), RESOLV_CONF)?;
-    let preload = etc.join("ld.so.preload");
-    replace(&preload, &with_preload(&read(&preload)?))?;
+    if preload {
+        let list = etc.join("ld.so.preload");
+        replace(&list, &with_preload(&read(&list)?))?;
+    }
     if !hostname.is_empty() {
         replace(&etc.join("hostname"), &format!("{hostname}\n"))?;
     }
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn an_empty_root_gets_everything() {
         let root = tempfile::tempdir().expect("a folder");
-        write(root.path(), "thumbnail").expect("written");
+        write(root.path(), "thumbnail", true).expect("written");
         let read = |name: &str| fs::read_to_string(root.path().join("etc").join(name)).expect(name);
         assert_eq!(read("resolv.conf"), RESOLV_CONF);
         assert_eq!(read("hostname"), "thumbnail\n");
@@ -103,7 +105,7 @@ mod tests {
         fs::write(etc.join("hosts"), "10.0.0.1 mine\n").expect("written");
         let stub = "/run/systemd/resolve/stub-resolv.conf";
         std::os::unix::fs::symlink(stub, etc.join("resolv.conf")).expect("a link");
-        write(root.path(), "").expect("written");
+        write(root.path(), "", true).expect("written");
         let hosts = fs::read_to_string(etc.join("hosts")).expect("hosts");
         assert_eq!(hosts, "10.0.0.1 mine\n");
         let resolv = fs::symlink_metadata(etc.join("resolv.conf")).expect("resolv.conf");

@@ -31,6 +31,27 @@ pub(crate) fn load_module(path: &Path) -> Result<(), InitError> {
     }
 }
 
+/// Brings the loopback interface of a kernel with a network stack of its own up.
+pub(crate) fn bring_loopback_up() -> Result<(), InitError> {
+    let failed = |source| InitError::Machine {
+        what: "loopback interface",
+        source,
+    };
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::UNSPECIFIED, 0)).map_err(failed)?;
+    // SAFETY: an ifreq is plain data, for which zeroes are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    // The flag is a small constant of libc.
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or_default();
+    // SAFETY: SIOCSIFFLAGS takes an ifreq, which the pointer is to.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } {
+        0 => Ok(()),
+        _ => Err(failed(io::Error::last_os_error())),
+    }
+}
+
 /// How long the machine has been running.
 pub(crate) fn time_since_boot() -> Duration {
     let mut time = libc::timespec {

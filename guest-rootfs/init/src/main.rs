@@ -4,7 +4,8 @@
 //! The kernel starts it as `/.nexus/init` from the read-only root. In this order it
 //! 1. puts a writable overlay over the root and moves into it ([`mounts`]),
 //! 2. loads the driver, which brings the socket families ([`machine`]),
-//! 3. asks nexusd how to run the program ([`host`], [`config`]) and writes what libc reads ([`files`]),
+//! 3. asks nexusd how to run the program ([`host`], [`config`]), or finds that on the kernel's command line ([`standalone`]), and
+//!    writes what libc reads ([`files`]),
 //! 4. starts the program, reaps orphans, and reports how the program ended ([`process`]),
 //! 5. ends the VM ([`machine`]).
 //!
@@ -19,6 +20,7 @@ mod http;
 mod machine;
 mod mounts;
 mod process;
+mod standalone;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -45,7 +47,8 @@ fn main() {
     let report = ProcessExit::Failed {
         error: error.to_string(),
     };
-    if error.host_is_reachable()
+    if !matches!(standalone::job(), Ok(Some(_)))
+        && error.host_is_reachable()
         && let Err(error) = host::report_exit(&report)
     {
         eprintln!("nexus-init: {error}");
@@ -58,12 +61,22 @@ fn boot() -> Result<Infallible, InitError> {
     let began = machine::time_since_boot();
     mounts::enter_overlay(Path::new("/"))?;
     let console = mounts::open_console()?;
-    machine::load_module(Path::new(MODULE))?;
+    let job = standalone::job()?;
+    let stock = job.as_ref().is_some_and(|job| job.stock);
+    if stock {
+        machine::bring_loopback_up()?;
+    } else {
+        machine::load_module(Path::new(MODULE))?;
+    }
     let image = ImageConfig::load(Path::new(IMAGE_CONFIG))?;
-    let boot = host::boot_config()?;
+    let is_alone = job.is_some();
+    let boot = match job {
+        Some(job) => job.boot,
+        None => host::boot_config()?,
+    };
     machine::set_clock(boot.clock_ns)?;
     machine::set_hostname(&boot.hostname)?;
-    files::write(Path::new("/"), &boot.hostname)?;
+    files::write(Path::new("/"), &boot.hostname, !stock)?;
     let program = Program::new(image, boot)?;
     let ready = machine::time_since_boot();
     println!(
@@ -78,7 +91,9 @@ fn boot() -> Result<Infallible, InitError> {
         machine::time_since_boot().as_nanos()
     );
     let exit = process::reap_until_exit(child)?;
-    if let Err(error) = host::report_exit(&exit) {
+    if is_alone {
+        println!("nexus-init: ended with code {}", exit.code());
+    } else if let Err(error) = host::report_exit(&exit) {
         eprintln!("nexus-init: {error}");
     }
     machine::end(exit.code())

@@ -7,6 +7,7 @@
 
 mod admin;
 mod commands;
+mod compat;
 mod output;
 
 use std::error::Error;

@@ -65,10 +65,7 @@ pub(crate) fn serve() -> Result<()> {
 
 fn run(event: &Value) -> Result<Value> {
     let name = event["case"].as_str().context("the event names no case")?;
-    let case = cases::ALL
-        .iter()
-        .find(|case| case.name == name)
-        .with_context(|| format!("no case is named {name}"))?;
+    let case = cases::find(name).with_context(|| format!("no case is named {name}"))?;
     (case.guest)(&event["arguments"])
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     let mut trials: Vec<Trial> = cases::ALL.iter().map(|case| trial(case, &bed)).collect();
     if arguments.checked_kernel {
         // It looks at what the others have left, so it is the last.
-        trials.push(trial(&cases::KERNEL_REPORTS, &bed));
+        trials.push(trial(cases::KERNEL_REPORTS, &bed));
     }
     let conclusion = libtest_mimic::run(&tests, trials);
     if conclusion.has_failed() {

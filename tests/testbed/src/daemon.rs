@@ -67,11 +67,13 @@ impl Deployment {
         }
     }
 
-    /// Adds an argument with a value; a later one of the same name wins.
+    /// Adds an argument with a value. Of those that may be given once the later one wins.
     #[must_use]
     pub fn with(mut self, flag: &str, value: &str) -> Self {
-        if flag == "--timeout" {
-            self.arguments.clear();
+        if matches!(flag, "--timeout" | "--memory")
+            && let Some(at) = self.arguments.iter().position(|known| known == flag)
+        {
+            self.arguments.drain(at..at + 2);
         }
         self.arguments.extend([flag.to_owned(), value.to_owned()]);
         self

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::setup::kernel::Flavour;
-use crate::{bench, build, check, demo, lab, paths, setup, test};
+use crate::{bench, build, check, compat, demo, lab, paths, setup, test};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -32,6 +32,12 @@ enum Command {
         /// Run the guests on a kernel with KASAN, lockdep and kmemleak, and fail for what these find. Slow.
         #[arg(long)]
         checked_kernel: bool,
+    },
+    /// Run other people's test suites on a guest with Linux' own network stack and on a Nexus guest, and write docs/compatibility.md.
+    Compat {
+        /// Run only the suites whose names or runs contain this, and write nothing.
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
     },
     /// Measure boot, start and invocation, and print a table.
     Bench,
@@ -73,6 +79,7 @@ impl Cli {
                 };
                 test::run(host_only, only.as_deref(), flavour)
             }
+            Command::Compat { only } => compat::run(only.as_deref()),
             Command::Bench => bench::run(),
             Command::Check => check::run(),
             Command::Build => build::everything(Flavour::Plain).map(drop),

@@ -16,6 +16,7 @@ mod build;
 mod cache;
 mod check;
 mod cli;
+mod compat;
 mod demo;
 mod lab;
 mod paths;

@@ -2,6 +2,7 @@
 //! The subcommands, one file each.
 
 mod build;
+mod compat;
 mod deploy;
 mod doctor;
 mod invoke;
@@ -26,6 +27,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Build(build::Build),
+    Compat(compat::Compat),
     Deploy(deploy::Deploy),
     Invoke(invoke::Invoke),
     Logs(logs::Logs),
@@ -40,6 +42,7 @@ impl Command {
     pub(crate) async fn run(self, admin: Admin, output: Output) -> Outcome {
         match self {
             Self::Build(build) => build.run(output),
+            Self::Compat(compat) => compat.run(output).await,
             Self::Deploy(deploy) => deploy.run(&admin, output).await,
             Self::Invoke(invoke) => invoke.run(&admin, output).await,
             Self::Logs(logs) => logs.run(&admin).await,

@@ -31,6 +31,18 @@ impl Ring {
         }
     }
 
+    /// A ring for the arithmetic of positions alone, whose bytes no device reaches: at no address, and as large as its owner likes.
+    ///
+    /// # Errors
+    /// [`DecodeError::Ring`] unless the size is a power of two from [`limits::RING_MIN`] on.
+    pub const fn without_address(size: u32) -> Result<Self, DecodeError> {
+        if size >= limits::RING_MIN && size.is_power_of_two() {
+            Ok(Self { address: 0, size })
+        } else {
+            Err(DecodeError::Ring { address: 0, size })
+        }
+    }
+
     /// Guest-physical address of the first byte.
     pub const fn address(&self) -> u64 {
         self.address

@@ -45,6 +45,22 @@ fn guest(_arguments: &Value) -> Result<Value> {
         address_by_ioctl("lo")? == Ipv4Addr::LOCALHOST,
         "lo by ioctl"
     );
+    let listed = list_by_ioctl()?;
+    let expected = [
+        ("lo".to_owned(), Ipv4Addr::LOCALHOST),
+        ("eth0".to_owned(), own),
+    ];
+    ensure!(listed == expected, "SIOCGIFCONF lists {listed:?}");
+    let scopes = fs::read_to_string("/proc/net/if_inet6")?;
+    ensure!(
+        scopes.lines().any(|line| line.ends_with(" eth0")) && scopes.contains(" 10 80 "),
+        "/proc/net/if_inet6: {scopes}"
+    );
+    let routes = fs::read_to_string("/proc/net/route")?;
+    ensure!(
+        routes.contains("eth0\t00000000\t00000000\t0001"),
+        "/proc/net/route: {routes}"
+    );
     let operational = fs::read_to_string("/sys/class/net/eth0/flags")?;
     ensure!(operational.trim() != "0x0", "eth0 is down");
     let devices = fs::read_to_string("/proc/net/dev")?;
@@ -125,6 +141,47 @@ fn address_by_ioctl(name: &str) -> Result<Ipv4Addr> {
     // SAFETY: the call has written an IPv4 address there.
     let address = unsafe { start.read_unaligned() };
     Ok(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()))
+}
+
+/// `ioctl(SIOCGIFCONF)`: name and address of each interface. Java asks in this way.
+fn list_by_ioctl() -> Result<Vec<(String, Ipv4Addr)>> {
+    const ROOM: usize = 8;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+    // SAFETY: an ifreq is plain data, for which zeroes are valid.
+    let mut requests: [libc::ifreq; ROOM] = unsafe { std::mem::zeroed() };
+    let mut list = libc::ifconf {
+        ifc_len: 0,
+        ifc_ifcu: libc::__c_anonymous_ifc_ifcu {
+            ifcu_req: std::ptr::null_mut(),
+        },
+    };
+    // SAFETY: SIOCGIFCONF takes an ifconf, which the pointer is to; without a buffer it says how much room is needed.
+    let result = unsafe { libc::ioctl(fd, libc::SIOCGIFCONF, &raw mut list) };
+    ensure!(result == 0, "SIOCGIFCONF: {}", io::Error::last_os_error());
+    let needed = usize::try_from(list.ifc_len)?;
+    ensure!(
+        needed <= size_of_val(&requests),
+        "SIOCGIFCONF needs {needed} bytes"
+    );
+    list.ifc_len = i32::try_from(size_of_val(&requests))?;
+    list.ifc_ifcu.ifcu_req = requests.as_mut_ptr();
+    // SAFETY: as above, and the buffer is live and of this length.
+    let result = unsafe { libc::ioctl(fd, libc::SIOCGIFCONF, &raw mut list) };
+    ensure!(result == 0, "SIOCGIFCONF: {}", io::Error::last_os_error());
+    let count = usize::try_from(list.ifc_len)? / size_of::<libc::ifreq>();
+    let shown = requests.iter().take(count).map(|request| {
+        // SAFETY: the kernel ends names with a zero byte.
+        let name = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) };
+        let start = (&raw const request.ifr_ifru).cast::<libc::sockaddr_in>();
+        // SAFETY: the call has written an IPv4 address there.
+        let address = unsafe { start.read_unaligned() };
+        (
+            name.to_string_lossy().into_owned(),
+            Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()),
+        )
+    });
+    Ok(shown.collect())
 }
 
 fn host(bed: &Bed) -> Result<()> {

@@ -59,7 +59,13 @@ pub(crate) const ALL: &[&Case] = &[
 ];
 
 /// The case for kernels that look for faults.
-pub(crate) const KERNEL_REPORTS: Case = kernel_reports::CASE;
+pub(crate) const KERNEL_REPORTS: &Case = &kernel_reports::CASE;
+
+/// The case of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Case> {
+    let mut all = ALL.iter().chain([&KERNEL_REPORTS]);
+    all.find(|case| case.name == name).copied()
+}
 
 /// Cases that run only when they are asked for by name: they load the lab so much that its emulation may come to a stand.
 pub(crate) const BY_NAME: &[&str] = &[driver::CASE.name];

@@ -38,6 +38,7 @@ const BUILD: &[&str] = &[
     "llvm-19",
     "make",
     "mmdebstrap",
+    "patch",
     "python3",
     "python3-pip",
     "python3-venv",

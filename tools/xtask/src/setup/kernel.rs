@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The guest kernel, built from Debian's source package with `guest-kmod/kernel.config`, and its form with checks for
-//! tests.
+//! The guest kernel, built from Debian's source package with `guest-kmod/patches` and `guest-kmod/kernel.config`, and its form
+//! with checks for tests.
 
 use std::collections::HashSet;
 use std::env;
@@ -29,6 +29,8 @@ pub(crate) enum Flavour {
     Plain,
     /// To find faults of the driver: KASAN, lockdep, kmemleak.
     Checked,
+    /// To compare with: Linux' own network stack.
+    Stock,
 }
 
 impl Flavour {
@@ -37,6 +39,7 @@ impl Flavour {
         match self {
             Self::Plain => "guest-kernel",
             Self::Checked => "guest-kernel-checked",
+            Self::Stock => "guest-kernel-stock",
         }
     }
 
@@ -45,6 +48,7 @@ impl Flavour {
         let fragments: &[&str] = match self {
             Self::Plain => &["kernel.config"],
             Self::Checked => &["kernel.config", "kernel.checks.config"],
+            Self::Stock => &["kernel.config", "kernel.stock.config"],
         };
         let folder = paths::repository().join("guest-kmod");
         fragments.iter().map(|name| folder.join(name)).collect()
@@ -72,9 +76,12 @@ impl Kernel {
         for fragment in &configuration {
             key = key.path(fragment)?;
         }
+        let patches = paths::repository().join("guest-kmod/patches");
+        key = key.path(&patches)?;
         let what = match flavour {
             Flavour::Plain => "guest kernel",
             Flavour::Checked => "guest kernel with checks",
+            Flavour::Stock => "guest kernel with a network stack",
         };
         let folder = cache::ensure(flavour.name(), key, what, |folder, step| {
             let kernel = Self {
@@ -83,6 +90,7 @@ impl Kernel {
                 library: library.clone(),
             };
             unpack(folder, &kernel.tree, step)?;
+            apply(&patches, &kernel.tree, step)?;
             kernel.build(&configuration, step)
         })?;
         Ok(Self {
@@ -128,9 +136,7 @@ impl Kernel {
                 .args(configuration),
         )?;
         process::run(step, self.make().arg("olddefconfig"))?;
-        for fragment in configuration {
-            check_configuration(&self.tree.join(".config"), fragment)?;
-        }
+        check_configuration(&self.tree.join(".config"), configuration)?;
         process::run(
             step,
             self.make().args(["vmlinux", "modules", "modules_prepare"]),
@@ -158,17 +164,61 @@ fn unpack(folder: &Path, tree: &Path, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// Kconfig drops what it does not know or cannot satisfy without a word; a guest without it would be a riddle.
-fn check_configuration(result: &Path, fragment: &Path) -> Result<()> {
-    let (result, wanted) = (fs::read_to_string(result)?, fs::read_to_string(fragment)?);
-    let lost = lost_lines(&result, &wanted);
-    anyhow::ensure!(
-        lost.is_empty(),
-        "the kernel's configuration lost these lines of {}: {}",
-        fragment.display(),
-        lost.join(", ")
-    );
+/// Applies the patches of a folder in the order of their names.
+fn apply(patches: &Path, tree: &Path, step: &Step) -> Result<()> {
+    let mut files = fs::read_dir(patches)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect()
+        })
+        .map(|files: Vec<PathBuf>| files)
+        .with_context(|| format!("cannot list {}", patches.display()))?;
+    files.sort();
+    for file in files {
+        let mut patch = Command::new("patch");
+        patch.arg("-d").arg(tree);
+        patch.args(["-p1", "--fuzz=0", "--no-backup-if-mismatch", "-i"]);
+        process::run(step, patch.arg(&file))?;
+    }
     Ok(())
+}
+
+/// Kconfig drops what it does not know or cannot satisfy without a word; a guest without it would be a riddle.
+fn check_configuration(result: &Path, fragments: &[PathBuf]) -> Result<()> {
+    let result = fs::read_to_string(result)?;
+    let mut overridden = String::new();
+    // From the last one on, since it wins over those before.
+    for fragment in fragments.iter().rev() {
+        let text = fs::read_to_string(fragment)?;
+        let own: Vec<&str> = text
+            .lines()
+            .filter(|line| option(line).is_none_or(|name| !names(&overridden, name)))
+            .collect();
+        let own = own.join("\n");
+        let lost = lost_lines(&result, &own);
+        anyhow::ensure!(
+            lost.is_empty(),
+            "the kernel's configuration lost these lines of {}: {}",
+            fragment.display(),
+            lost.join(", ")
+        );
+        overridden.push_str(&text);
+    }
+    Ok(())
+}
+
+/// The option that a line of a fragment sets or unsets.
+fn option(line: &str) -> Option<&str> {
+    let line = line.trim();
+    match line.strip_prefix("# ") {
+        Some(rest) => rest.strip_suffix(" is not set"),
+        None => line.split_once('=').map(|(name, _)| name),
+    }
+}
+
+fn names(fragment: &str, name: &str) -> bool {
+    fragment.lines().any(|line| option(line) == Some(name))
 }
 
 /// Lines of `wanted` that do not hold in `result`.

@@ -176,7 +176,7 @@ pub(super) fn scripts() -> Vec<Named> {
             "a stream's error queue is empty",
             connected(&[
                 Receive(1, 10, libc::MSG_ERRQUEUE),
-                Send(1, 10, libc::MSG_MORE),
+                Send(1, 10, 0),
                 Receive(2, 20, 0),
             ]),
         ),

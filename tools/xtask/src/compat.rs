@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask compat`: other people's test suites on a guest with Linux' own network stack and on a Nexus guest, and
+//! docs/compatibility.md made of the results.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+
+use crate::build;
+use crate::setup::kernel::{Flavour, Kernel};
+use crate::{lab, paths, step};
+
+/// The longest that one guest may take for one run, in seconds.
+const TIMEOUT: &str = "1800";
+
+/// `suite.json`
+#[derive(Debug, Deserialize)]
+struct Suite {
+    /// Commands by what they are about.
+    runs: BTreeMap<String, Vec<String>>,
+    /// Why tests differ that do, by their names or the beginnings of these.
+    explained: BTreeMap<String, String>,
+}
+
+/// `report.json`, as `nexus compat` writes it.
+#[derive(Debug, Deserialize)]
+struct Report {
+    stock: Summary,
+    nexus: Summary,
+    differences: Vec<Difference>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Summary {
+    pass: usize,
+    skip: usize,
+    fail: usize,
+}
+
+#[derive(Debug, Deserialize)]
+struct Difference {
+    test: String,
+    stock: Option<String>,
+    nexus: Option<String>,
+}
+
+/// Runs the suites, or those whose name or run contains `only`.
+pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    let built = build::everything(Flavour::Plain)?;
+    let stock = Kernel::ensure(Flavour::Stock)?;
+    let place = lab::Place::find()?;
+    let mut page = Page::default();
+    for name in suites()? {
+        let suite = read(&name)?;
+        let wanted = |run: &str| only.is_none_or(|only| name.contains(only) || run.contains(only));
+        if !suite.runs.keys().any(|run| wanted(run)) {
+            continue;
+        }
+        let root = build::image::root(&name, &build::image::oci(&name)?, &paths::guest_files())?;
+        for (run, command) in suite.runs.iter().filter(|(run, _)| wanted(run)) {
+            let folder = paths::runs()
+                .join("compat")
+                .join(&name)
+                .join(run.replace(' ', "-"));
+            step::note(&format!("{name}: {run}, on both guests"));
+            place.run(
+                &folder,
+                lab::Clock::Wall,
+                &program(&[&built.kernel, &stock.image(), &root, &folder], command),
+            )?;
+            let text = fs::read(folder.join("report.json"))
+                .with_context(|| format!("{name}: {run} left no report"))?;
+            page.add(&name, run, &suite, &serde_json::from_slice(&text)?);
+        }
+    }
+    if only.is_none() {
+        let path = paths::repository().join("docs/compatibility.md");
+        fs::write(&path, page.text())?;
+        step::note(&format!("written to {}", path.display()));
+    }
+    ensure!(
+        page.unexplained.is_empty(),
+        "these tests differ and nobody has said why: {}",
+        page.unexplained.join(", ")
+    );
+    Ok(())
+}
+
+fn suites() -> Result<Vec<String>> {
+    let folder = paths::repository().join("tests/images/suites");
+    let entries =
+        fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn read(name: &str) -> Result<Suite> {
+    let path = paths::repository()
+        .join("tests/images/suites")
+        .join(name)
+        .join("suite.json");
+    let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is no suite", path.display()))
+}
+
+/// `nexus compat`, for which guests that differ are no failure.
+fn program([kernel, stock, root, folder]: &[&PathBuf; 4], command: &[String]) -> Vec<String> {
+    let text = |path: &Path| path.display().to_string();
+    let programs = paths::host_programs();
+    let mut program: Vec<String> = [
+        "sh",
+        "-c",
+        r#""$@"; code=$?; [ $code = 0 ] || [ $code = 3 ]"#,
+        "compat",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    program.push(text(&programs.join("nexus")));
+    program.push("compat".into());
+    for (flag, value) in [
+        ("--vmm", text(&programs.join("nexus-vmm"))),
+        ("--kernel", text(kernel)),
+        ("--stock-kernel", text(stock)),
+        ("--keep", text(folder)),
+        ("--timeout", TIMEOUT.to_owned()),
+    ] {
+        program.extend([flag.to_owned(), value]);
+    }
+    program.push(text(root));
+    program.push("--".into());
+    program.extend_from_slice(command);
+    program
+}
+
+/// The page that is made of the results.
+#[derive(Default)]
+struct Page {
+    rows: Vec<String>,
+    differences: Vec<String>,
+    unexplained: Vec<String>,
+}
+
+impl Page {
+    fn add(&mut self, name: &str, run: &str, suite: &Suite, report: &Report) {
+        let Report {
+            stock,
+            nexus,
+            differences,
+        } = report;
+        let counts =
+            |summary: &Summary| format!("{} / {} / {}", summary.pass, summary.skip, summary.fail);
+        self.rows.push(format!(
+            "| {name} | {run} | {} | {} | {} |\n",
+            counts(stock),
+            counts(nexus),
+            differences.len()
+        ));
+        for difference in differences {
+            let why = suite
+                .explained
+                .iter()
+                .find(|(start, _)| difference.test.starts_with(start.as_str()))
+                .map(|(_, why)| why.as_str());
+            if why.is_none() {
+                self.unexplained
+                    .push(format!("{name}: {}", difference.test));
+            }
+            let verdict =
+                |verdict: &Option<String>| verdict.clone().unwrap_or_else(|| "not run".into());
+            self.differences.push(format!(
+                "| {name} | {} | {} | {} | {} |\n",
+                difference.test.replace('|', "\\|"),
+                verdict(&difference.stock),
+                verdict(&difference.nexus),
+                why.unwrap_or("not explained")
+            ));
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::from(
+            "# Compatibility\n\n\
+             Made by `cargo xtask compat`, which runs other people's test suites unmodified on two guests of the same kernel: *stock* has Linux'\n\
+             own network stack, *nexus* has none and nexus.ko instead. Counts are passed / skipped / failed.\n\n\
+             | suite | about | stock | nexus | differ |\n|---|---|---|---|---|\n",
+        );
+        text.push_str(&self.rows.concat());
+        text.push_str("\n## What differs, and why\n\n");
+        if self.differences.is_empty() {
+            text.push_str("Nothing.\n");
+        } else {
+            text.push_str("| suite | test | stock | nexus | why |\n|---|---|---|---|---|\n");
+            text.push_str(&self.differences.concat());
+        }
+        text.push_str(include_str!("compat_notes.md"));
+        text
+    }
+}
