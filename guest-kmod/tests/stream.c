@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Sending and receiving: flags, limits, ends and errors. */
-#include <linux/errqueue.h>
-
 #include "check.h"
+
+#include <linux/errqueue.h>
 
 static char big[8 << 20];
 

@@ -73,13 +73,7 @@ impl Connection {
     }
 
     /// A connection that arrived from outside, by the number that the device gave it.
-    pub(crate) fn arrived(
-        arrival: u32,
-        peer: Address,
-        local: Address,
-        tx: Ring,
-        rx: Ring,
-    ) -> Self {
+    pub(crate) fn arrived(arrival: u32, peer: Address, local: Address, tx: Ring, rx: Ring) -> Self {
         let news = Marks {
             open: true,
             ..Marks::default()

@@ -378,7 +378,8 @@ impl Connection {
 
     /// The urgent byte that is ahead of the reader.
     pub(crate) fn urgent(&self) -> Option<Urgent> {
-        self.rx_urgent.filter(|urgent| urgent.at >= self.rx_consumed)
+        self.rx_urgent
+            .filter(|urgent| urgent.at >= self.rx_consumed)
     }
 
     /// The urgent byte was read as such.

@@ -30,7 +30,11 @@ impl News for Connection {
             options,
             close,
         } = self.news;
-        open || connect || listen.is_some() || update || close.is_some() || options.iter().any(Option::is_some)
+        open || connect
+            || listen.is_some()
+            || update
+            || close.is_some()
+            || options.iter().any(Option::is_some)
     }
 
     fn next_request(&mut self, socket: SocketId) -> Option<Request> {
