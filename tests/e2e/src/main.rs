@@ -14,11 +14,17 @@ mod bed;
 mod cases;
 mod pattern;
 mod runner;
+mod traffic;
 
 #[derive(Debug, Parser)]
 enum Life {
     /// Serve the runtime API inside a guest.
     Agent,
+    /// Make the traffic of the network benchmark, on a machine without nexusd.
+    Traffic {
+        /// What to do, as JSON.
+        orders: String,
+    },
     /// Run the tests.
     Run(runner::Arguments),
 }
@@ -29,6 +35,13 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("agent: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
+        Life::Traffic { orders } => match traffic::run(&orders) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("traffic: {error:#}");
                 ExitCode::FAILURE
             }
         },

@@ -40,7 +40,11 @@ enum Command {
         only: Option<String>,
     },
     /// Measure boot, start and invocation, and print a table.
-    Bench,
+    Bench {
+        /// Measure bytes and round trips instead, beside virtio-net and vhost-vsock.
+        #[arg(long)]
+        network: bool,
+    },
     /// Check format, lints and dependencies.
     Check,
     /// Set up and build everything, and run nothing.
@@ -60,6 +64,9 @@ enum Command {
     /// The benchmark's part that needs KVM.
     #[command(hide = true)]
     BenchJob(demo::Inputs),
+    /// The network benchmark's part that needs KVM.
+    #[command(hide = true)]
+    BenchNetworkJob(bench::network::Inputs),
 }
 
 impl Cli {
@@ -80,7 +87,8 @@ impl Cli {
                 test::run(host_only, only.as_deref(), flavour)
             }
             Command::Compat { only } => compat::run(only.as_deref()),
-            Command::Bench => bench::run(),
+            Command::Bench { network: false } => bench::run(),
+            Command::Bench { network: true } => bench::network::run(),
             Command::Check => check::run(),
             Command::Build => build::everything(Flavour::Plain).map(drop),
             Command::Lab { folder, program } => {
@@ -91,6 +99,7 @@ impl Cli {
             }
             Command::DemoJob(inputs) => demo::job(&inputs),
             Command::BenchJob(inputs) => bench::job(&inputs),
+            Command::BenchNetworkJob(inputs) => bench::network::job(&inputs),
         }
     }
 }

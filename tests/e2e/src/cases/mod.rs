@@ -63,7 +63,7 @@ pub(crate) const KERNEL_REPORTS: &Case = &kernel_reports::CASE;
 
 /// The case of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Case> {
-    let mut all = ALL.iter().chain([&KERNEL_REPORTS]);
+    let mut all = ALL.iter().chain([&KERNEL_REPORTS, &&crate::traffic::CASE]);
     all.find(|case| case.name == name).copied()
 }
 

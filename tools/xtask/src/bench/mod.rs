@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask bench`: boot, start and invocation under instruction counting, as a table and as JSON.
+//! `cargo xtask bench`: boot, start and invocation under instruction counting, as a table and as JSON; `cargo xtask bench --network`: bytes and
+//! round trips beside other ways out of a guest.
 
 use anyhow::Result;
 
@@ -7,6 +8,7 @@ use crate::demo::Inputs;
 use crate::{lab, step};
 
 mod job;
+pub(crate) mod network;
 mod report;
 
 pub(crate) use job::job;
