@@ -413,3 +413,73 @@ async fn descriptions_that_cannot_be_deployed() {
     }
     host.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_that_cannot_be_published() {
+    let host = Host::start("").await;
+    let image = root_image(host.folder.path());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = free.local_addr().expect("its address").port();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a listener");
+    let held = listener.local_addr().expect("its address").port();
+    drop(free);
+    let publish = |ports: &[String]| json!({ "root": image, "publish": ports });
+    let own = publish(&[format!("{port}:80")]);
+    for (name, function, expected) in [
+        ("f", publish(&["80".into()]), "is not [address:]port"),
+        (
+            "f",
+            publish(&[format!("{held}:80")]),
+            "cannot be had: Address already in use",
+        ),
+        (
+            "f",
+            publish(&[format!("{port}:80"), format!("0.0.0.0:{port}:81")]),
+            "(of this function) are the same port",
+        ),
+        ("g", own.clone(), ""),
+        // Its own again.
+        ("g", own.clone(), ""),
+        ("f", own, "(of g) are the same port"),
+        ("f", publish(&[format!("{port}:80/udp")]), ""),
+    ] {
+        let path = format!("/v1/functions/{name}");
+        let answer = host.admin("PUT", &path, &function).await;
+        if expected.is_empty() {
+            assert_eq!(answer.status, 200, "{function}: {:?}", answer.json());
+        } else {
+            assert_eq!(answer.status, 400, "{function}");
+            let error = answer.json()["error"].to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+    host.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_with_published_ports_is_not_paused() {
+    let host = Host::start("").await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = free.local_addr().expect("its address").port();
+    drop(free);
+    host.deploy("f", json!({ "publish": [format!("{port}:80")] }))
+        .await;
+    host.deploy("g", json!({})).await;
+    let answer = host.invoke("f", json!({})).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let published = host.instances().await[0]["pid"].as_u64().expect("a pid");
+    // By the time that another idle instance is paused, this one would be.
+    host.invoke("g", json!({})).await;
+    let other = async || {
+        let instances = host.instances().await;
+        let pids = instances
+            .iter()
+            .filter_map(|instance| instance["pid"].as_u64());
+        pids.filter(|pid| *pid != published).any(is_stopped)
+    };
+    eventually("the other instance is paused", other).await;
+    assert!(!is_stopped(published), "it was paused");
+    let again = host.invoke("f", json!({})).await;
+    assert_eq!(again.json()["count"], 2, "the same process");
+    host.end().await;
+}
