@@ -26,7 +26,7 @@ DROPPED = ("var/log/", "var/cache/", "var/lib/apt/", "var/lib/dpkg/info/", "tmp/
 # Compiled modules are valid whatever times their sources have: times are all the same in the layer. Python's own tests have modules
 # that are not to compile.
 COMPILE = (
-    'exec chroot "$1" python3 -m compileall -q -f -x /test/ --invalidation-mode unchecked-hash ' + " ".join(PYTHON_LIBRARIES)
+    'exec chroot "$1" python3 -m compileall -q -f -x /tests?/ --invalidation-mode unchecked-hash ' + " ".join(PYTHON_LIBRARIES)
 )
 
 
