@@ -73,6 +73,11 @@ extern "C" {
         message: *mut bindings::msghdr,
         nanoseconds: i64,
     );
+    pub(crate) fn nexus_sk_put_drops(
+        sk: *mut bindings::sock,
+        message: *mut bindings::msghdr,
+        dropped: c_uint,
+    );
     pub(crate) fn nexus_poll_wait(
         file: *mut bindings::file,
         sock: *mut bindings::socket,

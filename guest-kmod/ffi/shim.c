@@ -342,6 +342,13 @@ void nexus_sk_put_timestamp(struct sock *sk, struct msghdr *message, s64 nanosec
 	}
 }
 
+/* As sock_recv_drops(). */
+void nexus_sk_put_drops(struct sock *sk, struct msghdr *message, u32 dropped)
+{
+	if (sock_flag(sk, SOCK_RXQ_OVFL) && dropped)
+		put_cmsg(message, SOL_SOCKET, SO_RXQ_OVFL, sizeof(dropped), &dropped);
+}
+
 void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {
 	sock_poll_wait(file, sock, wait);

@@ -37,6 +37,7 @@ void nexus_sk_set_listening(struct sock *sk, bool listening);
 void nexus_sk_wake(struct sock *sk, __poll_t events);
 long nexus_sk_wait(struct sock *sk, long timeout, bool exclusive, bool (*ready)(void *), void *argument);
 void nexus_sk_put_timestamp(struct sock *sk, struct msghdr *message, s64 nanoseconds);
+void nexus_sk_put_drops(struct sock *sk, struct msghdr *message, u32 dropped);
 void nexus_poll_wait(struct file *file, struct socket *sock, struct poll_table_struct *wait);
 void nexus_send_sigpipe(void);
 int nexus_read_option(sockptr_t value, unsigned int length, bool short_too, int *out);

@@ -115,6 +115,12 @@ impl Sock {
         unsafe { raw::nexus_sk_put_timestamp(self.as_raw(), message.as_raw(), nanoseconds) }
     }
 
+    /// Tells the receiver of a datagram how many were dropped before, if it wants to know (`SO_RXQ_OVFL`).
+    pub(crate) fn put_drops(&self, message: &mut Message, dropped: u32) {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_put_drops(self.as_raw(), message.as_raw(), dropped) }
+    }
+
     /// What the socket gives to the room of a connection within the guest.
     pub(crate) fn shares(&self) -> Shares {
         self.waker().shares()

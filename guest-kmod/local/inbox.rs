@@ -49,6 +49,8 @@ impl Parcel {
 struct Queue {
     parcels: KVec<Arc<Parcel>>,
     cost: usize,
+    /// Datagrams for which there was no room.
+    dropped: u32,
     /// From whom alone datagrams are taken, if the socket is connected.
     peer: Option<Spot>,
     groups: Groups,
@@ -73,6 +75,7 @@ impl Inbox {
         let queue = Queue {
             parcels: KVec::new(),
             cost: 0,
+            dropped: 0,
             peer: None,
             groups: Groups::new(family),
             waker: None,
@@ -133,6 +136,7 @@ impl Inbox {
         };
         // The first one always fits.
         if queue.cost > 0 && queue.cost + cost > waker.receive_room() {
+            queue.dropped = queue.dropped.wrapping_add(1);
             return;
         }
         if queue.parcels.push(parcel, GFP_ATOMIC).is_ok() {
@@ -163,6 +167,11 @@ impl Inbox {
         let parcel = queue.parcels.remove(0).ok()?;
         queue.cost -= parcel.cost();
         Some(parcel)
+    }
+
+    /// How many datagrams there was no room for (`SO_RXQ_OVFL`).
+    pub(crate) fn dropped(&self) -> u32 {
+        self.queue.lock().dropped
     }
 
     /// Whether there is a datagram.

@@ -19,11 +19,13 @@ use kernel::{bindings, ffi::c_int, prelude::*, sync::Arc};
 
 use crate::ffi::{Message, Sock};
 use crate::local::ports::Reuse;
-use crate::proto::{Address, Family};
+use crate::local::route;
+use crate::proto::{Address, Family, Ip};
 use datagram::Datagram;
 use errors::ErrorQueue;
+use options::congestion::Congestion;
 use options::membership::{Change, Membership, IP_MULTICAST_IF};
-use options::{SOL_IP, SOL_TCP, TCP_CONGESTION, TCP_INFO};
+use options::{SOL_IP, SOL_IPV6, SOL_TCP, TCP_CONGESTION, TCP_INFO};
 use stream::endpoint::Endpoint;
 use stream::info::TCP_INFO_SIZE;
 use stream::recv::Flags;
@@ -31,6 +33,8 @@ use stream::Stream;
 
 const SOL_SOCKET: c_int = 1;
 const SO_KEEPALIVE: c_int = 9;
+const IP_MTU: c_int = 14;
+const IPV6_MTU: c_int = 24;
 
 /// A socket of one kind, from `socket()` until the last reference to its `struct sock` goes.
 pub(crate) enum Socket {
@@ -269,6 +273,19 @@ impl Socket {
         }
     }
 
+    /// `TCP_CONGESTION`: the algorithm by its name. What is in force outside the guest is the host's matter.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` for one that the kernel does not have, `ENOPROTOOPT` for what is no stream.
+    fn set_congestion(&self, name: &[u8]) -> Result {
+        match self {
+            Self::Stream(stream) => stream.set_congestion(Congestion::from_name(name)?),
+            Self::Datagram(_) => return Err(ENOPROTOOPT),
+        }
+        Ok(())
+    }
+
     fn family(&self) -> Family {
         match self {
             Self::Stream(stream) => stream.kind().family,
@@ -285,9 +302,19 @@ impl Socket {
             Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_INFO) => {
                 return Ok(Value::Info(stream.info()));
             }
-            Self::Stream(_) if (level, name) == (SOL_TCP, TCP_CONGESTION) => {
-                // What is in force is the host's matter; this is what Linux has unless it was told otherwise.
-                return Ok(Value::Name(*b"cubic\0\0\0\0\0\0\0\0\0\0\0"));
+            Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_CONGESTION) => {
+                return Ok(Value::Name(stream.congestion().name()));
+            }
+            _ if matches!((level, name), (SOL_IP, IP_MTU) | (SOL_IPV6, IPV6_MTU)) => {
+                let is_v6 = self.family() == Family::V6;
+                if level == SOL_IPV6 && !is_v6 {
+                    return Err(EOPNOTSUPP);
+                }
+                let peer = match self {
+                    Self::Stream(stream) => stream.peer_of_route()?,
+                    Self::Datagram(datagram) => datagram.peer_address()?,
+                };
+                Ok(mtu(peer.ip))
             }
             Self::Stream(stream) => {
                 stream.with_options(|options| options.get(stream.kind(), level, name))
@@ -297,6 +324,15 @@ impl Socket {
             }
         };
         number.map(Value::Number)
+    }
+}
+
+/// The largest packet on the way to a peer: loopback's, or Ethernet's, which nobody cuts here.
+fn mtu(peer: Ip) -> c_int {
+    match route::canonical(peer) {
+        ip if route::within_guest(ip).is_none() => 1500,
+        Ip::V4(_) => 65535,
+        Ip::V6(_) => 65536,
     }
 }
 

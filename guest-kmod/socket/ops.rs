@@ -15,7 +15,8 @@ use kernel::{
 
 use super::addr;
 use super::options::membership::{self, Membership};
-use super::options::SOL_IP;
+use super::options::congestion::NAME_MAX;
+use super::options::{SOL_IP, SOL_TCP, TCP_CONGESTION};
 use super::{family, Socket, Value};
 use crate::ffi::{raw, Message, Sock, NAME_SIZE};
 
@@ -331,6 +332,12 @@ unsafe extern "C" fn nexus_setsockopt(
         let membership = unsafe { read_membership(level, name, value, length) };
         return errno(membership.and_then(|membership| socket.change_membership(&membership)));
     }
+    if (level, name) == (SOL_TCP, TCP_CONGESTION) {
+        let mut bytes = [0; NAME_MAX];
+        // SAFETY: The value's address is checked.
+        let given = unsafe { copy_option(value, length, &mut bytes) };
+        return errno(given.and_then(|given| socket.set_congestion(given)));
+    }
     // An option that is not known comes before a value that cannot be read.
     if !socket.has_option(level, name) {
         return ENOPROTOOPT.to_errno();
@@ -356,13 +363,27 @@ unsafe fn read_membership(
     length: c_uint,
 ) -> Result<Membership> {
     let mut bytes = [0; membership::LARGEST];
-    let given = bytes.len().min(length as usize);
-    // SAFETY: `bytes` has room for as many; the value's address is checked.
-    let read = unsafe {
-        raw::nexus_copy_option(value, given as c_uint, bytes.as_mut_ptr().cast())
-    };
+    // SAFETY: As the caller promises.
+    let given = unsafe { copy_option(value, length, &mut bytes) }?;
+    Membership::read(level, name, given)
+}
+
+/// Copies as much of an option's value as there is room for.
+///
+/// # Safety
+///
+/// `value` must be what the generic code has passed to `setsockopt()`.
+unsafe fn copy_option(
+    value: bindings::sockptr_t,
+    length: c_uint,
+    room: &mut [u8],
+) -> Result<&[u8]> {
+    let given = room.len().min(length as usize);
+    // SAFETY: There is room for as many; the value's address is checked.
+    let read =
+        unsafe { raw::nexus_copy_option(value, given as c_uint, room.as_mut_ptr().cast()) };
     kernel::error::to_result(read)?;
-    Membership::read(level, name, bytes.get(..given).unwrap_or(&bytes))
+    Ok(room.get(..given).unwrap_or(&[]))
 }
 
 /// `proto.keepalive`: `SO_KEEPALIVE` was set.

@@ -11,9 +11,10 @@ use crate::field::{field, put};
 use crate::local::inbox::Parcel;
 use crate::local::route;
 use crate::proto::{Family, Ip};
-use crate::socket::options::{Options, SOL_IP, SOL_IPV6};
+use crate::socket::options::{Options, SOL_IP, SOL_IPV6, SOL_UDP};
 
 const SOL_SOCKET: c_int = 1;
+const UDP_SEGMENT: c_int = 103;
 const IP_TOS: c_int = 1;
 const IP_TTL: c_int = 2;
 const IP_PKTINFO: c_int = 8;
@@ -39,6 +40,8 @@ pub(crate) struct Header {
     pub(crate) service: u8,
     /// The address to send from, if the sender said so.
     pub(crate) from: Option<Ip>,
+    /// Bytes of the datagrams that a send is cut into, or zero for one (`UDP_SEGMENT`).
+    pub(crate) segment: u16,
     /// Index of the interface that it is sent by, or zero for any; later of the one that it came by.
     pub(crate) interface: u32,
 }
@@ -50,6 +53,7 @@ impl Header {
             hops: 64,
             service: 0,
             from: None,
+            segment: 0,
             interface: route::default_interface().unwrap_or(0),
         }
     }
@@ -74,11 +78,12 @@ impl Header {
                 options.stored(SOL_IPV6, IPV6_TCLASS),
             ),
         };
-        // Both are within a byte, by the options' rules.
+        // All are within their types, by the options' rules.
         Self {
             hops: hops as u8,
             service: service as u8,
             from: None,
+            segment: options.stored(SOL_UDP, UDP_SEGMENT) as u16,
             interface: 0,
         }
     }
@@ -130,6 +135,11 @@ impl Header {
                 self.set_interface(data, 16)?;
                 self.set_from(route::canonical(own))
             }
+            (_, SOL_UDP, UDP_SEGMENT) => {
+                self.segment = field(data, 0).map(u16::from_ne_bytes).ok_or(EINVAL)?;
+                Ok(())
+            }
+            (_, SOL_UDP, _) => Err(EINVAL),
             // Of other levels, others take care.
             (_, SOL_IP | SOL_IPV6, _) => Err(EINVAL),
             _ => Ok(()),

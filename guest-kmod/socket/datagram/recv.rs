@@ -57,6 +57,7 @@ impl Datagram {
         message.set_name(|to| addr::write(&sender, to));
         let options = self.with_options(|options| options.clone());
         sk.put_timestamp(message, parcel.at);
+        sk.put_drops(message, self.inbox.dropped());
         control::tell(&options, self.family, &parcel, message);
         Ok(if has(bindings::MSG_TRUNC) {
             whole

@@ -28,6 +28,9 @@ const LARGEST_V4: usize = 65507;
 /// Largest payload of IPv6, whose length does not count IP's header.
 const LARGEST_V6: usize = 65527;
 
+/// Datagrams that one send may be cut into (`UDP_MAX_SEGMENTS`).
+const SEGMENTS_MAX: usize = 128;
+
 /// Which way a datagram goes.
 #[derive(Clone, Copy)]
 pub(super) enum Way {
@@ -79,6 +82,12 @@ impl Datagram {
         }
         let plan = self.plan(sk, message)?;
         self.may_send(sk, &plan, length)?;
+        let segment = usize::from(plan.header.segment);
+        if segment > 0 && segment < length {
+            let payload = payload_of(message)?;
+            self.send_segments(sk, plan, &payload, segment)?;
+            return Ok(length);
+        }
         if matches!(plan.way, Way::Outside) {
             let timeout = sk.send_timeout(has(flags, bindings::MSG_DONTWAIT));
             let outside = self.open_outside(sk)?;
@@ -87,6 +96,24 @@ impl Datagram {
         }
         self.deliver(sk, plan, payload_of(message)?)?;
         Ok(length)
+    }
+
+    /// Sends bytes as datagrams of this many each (`UDP_SEGMENT`).
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if these are too many.
+    fn send_segments(&self, sk: &Sock, plan: Plan, payload: &[u8], segment: usize) -> Result {
+        if payload.len() > segment * SEGMENTS_MAX {
+            return Err(EINVAL);
+        }
+        for part in payload.chunks(segment) {
+            let mut bytes = KVVec::with_capacity(part.len(), GFP_KERNEL)?;
+            bytes.extend_from_slice(part, GFP_KERNEL)?;
+            let payload = bytes;
+            self.send_corked(sk, Corked { plan, payload })?;
+        }
+        Ok(())
     }
 
     /// Adds bytes to a datagram that waits for more, or begins one. It is sent when the last bytes are there, dropped when
@@ -174,10 +201,10 @@ impl Datagram {
             return self.plan_for_many(sk, to, everybody, message);
         }
         let mut header = self.with_options(|options| Header::new(options, to.ip));
+        header.read(self.family, message)?;
         let Some((to_ip, from_ip)) = route::within_guest(to.ip) else {
             return self.plan_outside(to, header);
         };
-        header.read(self.family, message)?;
         let from = self.sender(header.from.unwrap_or(from_ip), header.from.is_some())?;
         // What is not outward is the loopback's, also between the guest's other addresses.
         header.interface = route::LOOPBACK;

@@ -4,6 +4,7 @@
 //! They are stored and read back true, within the limits that Linux has for them ([`table`]). Options of SOL_SOCKET are
 //! generic code's.
 
+pub(super) mod congestion;
 pub(super) mod membership;
 mod table;
 

@@ -69,7 +69,7 @@ use Rule::{
 };
 
 /// Every option that is stored.
-pub(super) static KNOWN: [Known; 61] = [
+pub(super) static KNOWN: [Known; 63] = [
     known(SOL_TCP, 1, 0, Switch),                     // TCP_NODELAY
     known(SOL_TCP, 2, 536, SegmentSize),              // TCP_MAXSEG
     known(SOL_TCP, 3, 0, Switch),                     // TCP_CORK
@@ -88,6 +88,8 @@ pub(super) static KNOWN: [Known; 61] = [
     known(SOL_TCP, 30, 0, Flag),                      // TCP_FASTOPEN_CONNECT
     known(SOL_TCP, 34, 0, Flag),                      // TCP_FASTOPEN_NO_COOKIE
     known(SOL_UDP, 1, 0, Switch),                     // UDP_CORK
+    known(SOL_UDP, 103, 0, Range(0, 65535)),          // UDP_SEGMENT
+    known(SOL_UDP, 104, 0, Switch),                   // UDP_GRO
     known(SOL_IP, 1, 0, Service { strict: false }),   // IP_TOS
     known(SOL_IP, 2, 64, RangeOrDefault(1, 255)),     // IP_TTL
     known(SOL_IP, 6, 0, Switch),                      // IP_RECVOPTS

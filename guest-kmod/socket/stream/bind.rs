@@ -8,7 +8,7 @@ use super::Stream;
 use crate::ffi::Sock;
 use crate::local::ports::{Binding, Protocol, Scope};
 use crate::local::route;
-use crate::proto::{Address, Ip};
+use crate::proto::{Address, Family, Ip};
 use crate::socket::{addr, reuse};
 
 impl Stream {
@@ -77,5 +77,19 @@ impl Stream {
         } else {
             Err(ENOTCONN)
         }
+    }
+
+    /// The peer to which a way is known: also while the connection is not established, and when it has failed, until the socket is
+    /// bound anew. (Binding to IPv6 does not forget the way.)
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN` if there is none.
+    pub(in crate::socket) fn peer_of_route(&self) -> Result<Address> {
+        let state = self.state.lock();
+        let rebound = self.family == Family::V4 && state.is_bound() && state.is_closed();
+        let endpoint = state.endpoint.as_ref().filter(|_| !rebound).ok_or(ENOTCONN)?;
+        let peer = endpoint.state.lock().conn.peer();
+        Ok(peer)
     }
 }

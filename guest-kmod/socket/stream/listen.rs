@@ -125,6 +125,7 @@ impl Stream {
             keeps_ip: keeps_ip.map(|_| route::canonical(local.ip)),
             options: self.with_options(|options| options.clone()),
             told: self.state.lock().told,
+            congestion: self.congestion(),
             ..State::default()
         };
         let family = self.family;

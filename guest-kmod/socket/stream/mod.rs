@@ -25,6 +25,7 @@ use kernel::{
     sync::{Arc, Mutex, SpinLock},
 };
 
+use super::options::congestion::Congestion;
 use super::options::{Kind, Options, SOL_TCP};
 use super::errors::ErrorQueue;
 use super::Shut;
@@ -67,6 +68,7 @@ struct State {
     /// `shutdown()` of a socket without connection: it fails, and has effect all the same.
     shut: Shut,
     options: Options,
+    congestion: Congestion,
     /// Options for the host's socket, by their index, as far as the user has set them.
     told: [Option<c_int>; OPTIONS.len()],
 }
@@ -141,6 +143,16 @@ impl Stream {
         Ok(())
     }
 
+    /// `TCP_CONGESTION`
+    pub(super) fn congestion(&self) -> Congestion {
+        self.state.lock().congestion
+    }
+
+    /// `TCP_CONGESTION`
+    pub(super) fn set_congestion(&self, congestion: Congestion) {
+        self.state.lock().congestion = congestion;
+    }
+
     /// Has the host's socket get an option's value, now or when there is one.
     pub(super) fn tell_option(&self, level: c_int, name: c_int, value: c_int) {
         // Levels and names are not negative where there is such an option.
@@ -186,6 +198,7 @@ impl Default for State {
             last_port: 0,
             shut: Shut::default(),
             options: Options::default(),
+            congestion: Congestion::default(),
             told: [None; OPTIONS.len()],
         }
     }

@@ -111,7 +111,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// `ENOTCONN` for a listener, `EINVAL` if there is none, or it is to be received inline.
+    /// `ENOTCONN` for a listener and after a reset, `EINVAL` if there is none, or it is to be received inline.
     pub(in crate::socket) fn receive_urgent(
         &self,
         target: &mut IovIterDest<'_>,
@@ -124,6 +124,9 @@ impl Stream {
         let mut state = endpoint.state.lock();
         let urgent = state.conn.urgent().filter(|urgent| !urgent.was_read);
         let urgent = urgent.filter(|_| !flags.inline).ok_or(EINVAL)?;
+        if state.conn.is_closed() && !state.conn.has_eof() {
+            return Err(ENOTCONN);
+        }
         if !flags.peek {
             state.conn.read_urgent();
         }

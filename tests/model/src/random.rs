@@ -114,6 +114,7 @@ fn datagram_option() -> impl Strategy<Value = (i32, i32)> {
         Just((libc::IPPROTO_IP, libc::IP_RECVERR)),
         Just((libc::IPPROTO_IPV6, libc::IPV6_RECVERR)),
         Just((libc::IPPROTO_UDP, libc::UDP_CORK)),
+        Just((libc::IPPROTO_UDP, libc::UDP_GRO)),
     ]
 }
 
@@ -160,6 +161,8 @@ fn question() -> impl Strategy<Value = (i32, i32)> {
         2 => Just((libc::SOL_SOCKET, libc::SO_ERROR)),
         1 => Just((libc::SOL_SOCKET, libc::SO_ACCEPTCONN)),
         1 => Just((libc::SOL_SOCKET, libc::SO_DOMAIN)),
+        1 => Just((libc::IPPROTO_IP, libc::IP_MTU)),
+        1 => Just((libc::IPPROTO_IPV6, libc::IPV6_MTU)),
         1 => Just((libc::SOL_SOCKET, libc::SO_PROTOCOL)),
         1 => option(),
     ]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Options: each default, and what becomes of some values.
 
+#![expect(clippy::too_many_lines, reason = "one list of data")]
+
 use nexus_socket_model::call::Call::{Get, Set, Socket};
 use nexus_socket_model::call::Family::{V4, V6};
 use nexus_socket_model::call::Kind::{Datagram, Stream};
@@ -54,6 +56,16 @@ pub(super) fn scripts() -> Vec<Named> {
         calls
     };
     vec![
+        (
+            "TCP_INFO says the state, and IP_MTU the largest packet to a peer",
+            connected(&[
+                Get(0, libc::IPPROTO_TCP, libc::TCP_INFO),
+                Get(1, libc::IPPROTO_TCP, libc::TCP_INFO),
+                Get(2, libc::IPPROTO_TCP, libc::TCP_INFO),
+                Get(0, libc::IPPROTO_IP, libc::IP_MTU),
+                Get(1, libc::IPPROTO_IP, libc::IP_MTU),
+            ]),
+        ),
         (
             "T34 options of TCP are read back as Linux has them",
             each(V4, Stream, libc::IPPROTO_TCP, TCP),
