@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What this library takes from libc, and the structures that it shares with programs.
 
-use core::ffi::{c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_uint, c_void};
 use core::ptr;
 
 unsafe extern "C" {
     fn malloc(size: usize) -> *mut c_void;
     fn free(memory: *mut c_void);
     fn __h_errno_location() -> *mut c_int;
+    fn if_nametoindex(name: *const c_char) -> c_uint;
 }
 
 /// `AF_UNSPEC`, `AF_INET`, `AF_INET6`.
@@ -101,6 +102,19 @@ pub(crate) fn set_h_errno(value: c_int) {
     let place = unsafe { __h_errno_location() };
     // SAFETY: libc returns the place of the thread's own variable.
     unsafe { place.write(value) };
+}
+
+/// Size of an interface's name with the zero behind it (`IF_NAMESIZE` of `<net/if.h>`).
+const INTERFACE_NAME: usize = 16;
+
+/// The number of the interface of a name; `None` if there is no such interface.
+pub(crate) fn interface_index(name: &[u8]) -> Option<u32> {
+    let mut text = [0_u8; INTERFACE_NAME];
+    let (_end, places) = text.split_last_mut()?;
+    places.get_mut(..name.len())?.copy_from_slice(name);
+    // SAFETY: the text's last byte is a zero, and it lives until the call has returned.
+    let index = unsafe { if_nametoindex(text.as_ptr().cast()) };
+    (index != 0).then_some(index)
 }
 
 /// Bytes that are given back when dropped.

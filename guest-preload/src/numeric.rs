@@ -2,6 +2,7 @@
 //! Addresses as text: IPv4 in all the forms of `inet_aton`, IPv6 with a scope.
 
 use crate::address::Address;
+use crate::libc::interface_index;
 
 /// Reads an address; `None` if the text is none.
 pub fn parse(text: &[u8]) -> Option<Address> {
@@ -46,16 +47,25 @@ fn parse_number(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// IPv6, with `%number` behind it for link-local addresses. A guest has no interfaces to name.
+/// IPv6, with `%scope` behind it.
 fn parse_v6_scoped(text: &[u8]) -> Option<Address> {
     let mut halves = text.splitn(2, |byte| *byte == b'%');
     let mut address = Address::v6(parse_v6(halves.next()?)?);
     if let Some(scope) = halves.next() {
-        let link_local = matches!(address.bytes, [0xfe, 0x80..0xc0, ..] | [0xff, 0x02, ..]);
-        let all_digits = scope.iter().all(u8::is_ascii_digit);
-        address.scope = parse_decimal(scope).filter(|_| link_local && all_digits)?;
+        address.scope = parse_scope(&address, scope)?;
     }
     Some(address)
+}
+
+/// The scope of an address (RFC 4007, section 11): a number, or an interface's name if the address is link-local.
+fn parse_scope(address: &Address, scope: &[u8]) -> Option<u32> {
+    let link_local = match address.bytes {
+        [0xfe, second, ..] => second & 0xc0 == 0x80,
+        [0xff, second, ..] => second & 0x0f == 0x02,
+        _ => false,
+    };
+    let named = link_local.then(|| interface_index(scope)).flatten();
+    named.or_else(|| parse_decimal(scope))
 }
 
 /// A decimal number of digits only.

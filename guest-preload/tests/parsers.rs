@@ -37,14 +37,20 @@ fn ipv4_in_the_forms_of_inet_aton() {
 fn ipv6_with_scope() {
     let link_local = numeric::parse(b"fe80::1%7").unwrap();
     assert_eq!(link_local.scope, 7);
+    assert_eq!(numeric::parse(b"2001:db8::1%7").unwrap().scope, 7);
+    for text in ["fe80::1%lo", "ff02::1%lo", "ff12::1%lo"] {
+        assert_eq!(numeric::parse(text.as_bytes()).unwrap().scope, 1, "{text}");
+    }
     assert_eq!(
         numeric::parse(b"::ffff:1.2.3.4").unwrap().unmapped(),
         Some(Address::v4([1, 2, 3, 4]))
     );
     for text in [
-        "2001:db8::1%1",
+        "2001:db8::1%lo",
+        "ff05::1%lo",
         "fe80::1%",
-        "fe80::1%eth0",
+        "fe80::1%no-such-one",
+        "fe80::1%a-name-of-16-or-more-bytes",
         "fe80::1%-1",
         ":::",
         "1::2::3",

@@ -47,46 +47,52 @@ struct Difference {
     nexus: Option<String>,
 }
 
-/// Runs the suites, or those whose name or run contains `only`.
+/// Runs the suites, or those whose name or run contains `only`, and makes the page of their reports and of the last reports of the
+/// others.
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
     let built = build::everything(Flavour::Plain)?;
     let stock = Kernel::ensure(Flavour::Stock)?;
+    let kernels = [built.kernel, stock.image()];
     let place = lab::Place::find()?;
     let mut page = Page::default();
     for name in suites()? {
         let suite = read(&name)?;
-        let wanted = |run: &str| only.is_none_or(|only| name.contains(only) || run.contains(only));
-        if !suite.runs.keys().any(|run| wanted(run)) {
-            continue;
-        }
-        let root = build::image::root(&name, &build::image::oci(&name)?, &paths::guest_files())?;
-        for (run, command) in suite.runs.iter().filter(|(run, _)| wanted(run)) {
+        for (run, command) in &suite.runs {
             let folder = paths::runs()
                 .join("compat")
                 .join(&name)
                 .join(run.replace(' ', "-"));
-            step::note(&format!("{name}: {run}, on both guests"));
-            place.run(
-                &folder,
-                lab::Clock::Wall,
-                &program(&[&built.kernel, &stock.image(), &root, &folder], command),
-            )?;
-            let text = fs::read(folder.join("report.json"))
-                .with_context(|| format!("{name}: {run} left no report"))?;
-            page.add(&name, run, &suite, &serde_json::from_slice(&text)?);
+            if only.is_none_or(|only| name.contains(only) || run.contains(only)) {
+                step::note(&format!("{name}: {run}, on both guests"));
+                let root =
+                    build::image::root(&name, &build::image::oci(&name)?, &paths::guest_files())?;
+                let program = program(&kernels, &root, &folder, command);
+                place.run(&folder, lab::Clock::Wall, &program)?;
+            }
+            page.add(&name, run, &suite, &report(&folder)?);
         }
     }
-    if only.is_none() {
-        let path = paths::repository().join("docs/compatibility.md");
-        fs::write(&path, page.text())?;
-        step::note(&format!("written to {}", path.display()));
-    }
+    let path = paths::repository().join("docs/compatibility.md");
+    fs::write(&path, page.text())?;
+    step::note(&format!("written to {}", path.display()));
     ensure!(
         page.unexplained.is_empty(),
         "these tests differ and nobody has said why: {}",
         page.unexplained.join(", ")
     );
     Ok(())
+}
+
+/// What the last run left in its folder.
+fn report(folder: &Path) -> Result<Report> {
+    let path = folder.join("report.json");
+    let text = fs::read(&path).with_context(|| {
+        format!(
+            "no report in {}; run `cargo xtask compat` without --only",
+            path.display()
+        )
+    })?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is no report", path.display()))
 }
 
 fn suites() -> Result<Vec<String>> {
@@ -111,7 +117,12 @@ fn read(name: &str) -> Result<Suite> {
 }
 
 /// `nexus compat`, for which guests that differ are no failure.
-fn program([kernel, stock, root, folder]: &[&PathBuf; 4], command: &[String]) -> Vec<String> {
+fn program(
+    [kernel, stock]: &[PathBuf; 2],
+    root: &Path,
+    folder: &Path,
+    command: &[String],
+) -> Vec<String> {
     let text = |path: &Path| path.display().to_string();
     let programs = paths::host_programs();
     let mut program: Vec<String> = [
