@@ -2,8 +2,8 @@
 //! Connecting, and names of both ends.
 
 use nexus_socket_model::call::Call::{
-    Accept, Bind, Connect, Disconnect, Get, Listen, LocalName, PeerName, Poll, Receive, Shutdown,
-    Socket, Wait, Watch,
+    Accept, Bind, Connect, Disconnect, Get, Listen, LocalName, PeerName, Poll, Receive, Send,
+    Shutdown, Socket, Wait, Watch,
 };
 use nexus_socket_model::call::Family::V4;
 use nexus_socket_model::call::Host::{Any, Loopback, Other};
@@ -95,6 +95,34 @@ pub(super) fn scripts() -> Vec<Named> {
                 Disconnect(0),
                 Connect(0, Loopback, Nobody),
             ],
+        ),
+    ]
+}
+
+/// Receives that ask for no byte.
+pub(super) fn receiving_nothing() -> Vec<Named> {
+    vec![
+        (
+            "a receive of no bytes hears of the error too",
+            vec![
+                Socket(0, V4, Stream),
+                Connect(0, Loopback, Nobody),
+                Receive(0, 0, 0),
+                Receive(0, 0, 0),
+            ],
+        ),
+        (
+            "a receive of no bytes wants one to be there",
+            connected(&[
+                Receive(1, 0, 0),
+                Send(2, 3, 0),
+                Wait,
+                Receive(1, 0, 0),
+                Receive(1, 10, 0),
+                Receive(1, 0, 0),
+                Shutdown(2, libc::SHUT_WR),
+                Receive(1, 0, 0),
+            ]),
         ),
     ]
 }

@@ -50,6 +50,7 @@ pub(super) fn all() -> Vec<Named> {
     [
         listening::scripts(),
         connecting::scripts(),
+        connecting::receiving_nothing(),
         streaming::scripts(),
         datagram::scripts(),
         groups::scripts(),
