@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
 
-Functions have three layers: Debian with Python, the packages of requirements.txt, the function's code. Test suites of others have
-one: Debian with the suite's packages. There is nothing of Nexus in them. All but code is cached; the same inputs give the same
-image.
+Functions have three layers: Debian with Python, the packages of requirements.txt, the function's code. Test suites of others
+have one: Debian with the suite's packages. There is nothing of Nexus in them. All but code is cached; the same inputs give the
+same image.
 """
 
 from __future__ import annotations

@@ -23,10 +23,10 @@ EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
 # Logs and caches hold times, and nothing that a function needs.
 DROPPED = ("var/log/", "var/cache/", "var/lib/apt/", "var/lib/dpkg/info/", "tmp/", "run/", "dev/", "proc/", "sys/")
 
-# Compiled modules are valid whatever times their sources have: times are all the same in the layer. Python's own tests have modules
-# that are not to compile.
-COMPILE = (
-    'exec chroot "$1" python3 -m compileall -q -f -x /tests?/ --invalidation-mode unchecked-hash ' + " ".join(PYTHON_LIBRARIES)
+# Compiled modules are valid whatever times their sources have: times are all the same in the layer. Python's own tests have
+# modules that are not to compile.
+COMPILE = 'exec chroot "$1" python3 -m compileall -q -f -x /tests?/ --invalidation-mode unchecked-hash ' + " ".join(
+    PYTHON_LIBRARIES
 )
 
 

@@ -102,14 +102,19 @@ fn act(step: u8, conn: &mut Connection, bytes: &mut Bytes<'_>, told: &mut Told) 
         3 => {
             let length = bytes.word() % (RING + 2);
             // What the user writes beyond the room is not written.
-            let _ = conn.wrote(length.min(conn.room()), bytes.byte() & 1 != 0);
+            let open = !conn.write_ended();
+            assert_eq!(
+                conn.wrote(length.min(conn.room()), bytes.byte() & 1 != 0),
+                open
+            );
         }
         4 => conn.read(bytes.word() % (RING + 2)),
         5 => {
             let how = bytes.byte();
-            let _ = conn.shutdown(how & 1 != 0, how & 2 != 0);
+            let connected = conn.phase() == Phase::Connected;
+            assert_eq!(conn.shutdown(how & 1 != 0, how & 2 != 0), connected);
         }
-        6 if bytes.byte() % 4 == 0 => conn.close(bytes.byte() & 1 != 0),
+        6 if bytes.byte().is_multiple_of(4) => conn.close(bytes.byte() & 1 != 0),
         7 => {
             let index = usize::from(bytes.byte()) % option::OPTIONS.len();
             if let Some(option) = SocketOption::from_index(index) {
