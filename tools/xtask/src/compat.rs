@@ -57,16 +57,21 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     let mut page = Page::default();
     for name in suites()? {
         let suite = read(&name)?;
+        let wanted = |run: &str| only.is_none_or(|only| name.contains(only) || run.contains(only));
+        let root = if suite.runs.keys().any(|run| wanted(run)) {
+            let oci = build::image::oci(&name)?;
+            Some(build::image::root(&name, &oci, &paths::guest_files())?)
+        } else {
+            None
+        };
         for (run, command) in &suite.runs {
             let folder = paths::runs()
                 .join("compat")
                 .join(&name)
                 .join(run.replace(' ', "-"));
-            if only.is_none_or(|only| name.contains(only) || run.contains(only)) {
+            if let Some(root) = root.as_ref().filter(|_| wanted(run)) {
                 step::note(&format!("{name}: {run}, on both guests"));
-                let root =
-                    build::image::root(&name, &build::image::oci(&name)?, &paths::guest_files())?;
-                let program = program(&kernels, &root, &folder, command);
+                let program = program(&kernels, root, &folder, command);
                 place.run(&folder, lab::Clock::Wall, &program)?;
             }
             page.add(&name, run, &suite, &report(&folder)?);
