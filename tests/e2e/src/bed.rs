@@ -11,6 +11,7 @@ use nexus_testbed::{Deployment, Options, Reply, Testbed};
 use serde_json::{Value, json};
 
 use crate::cases::Case;
+use crate::watchdog::Subject;
 
 /// Address of the test servers: of the range for benchmarks (RFC 2544), on an interface of the tests' own.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
@@ -45,6 +46,15 @@ impl Bed {
         };
         bed.testbed.deploy(&bed.agent("agent"))?;
         Ok(bed)
+    }
+
+    /// What there is to look at when a case does not end.
+    pub(crate) fn subject(&self) -> Subject {
+        Subject {
+            daemon: self.testbed.daemon_pid().cast_signed(),
+            folder: self.testbed.folder().to_path_buf(),
+            checked_kernel: self.checked_kernel,
+        }
     }
 
     /// Root file system of a test image.

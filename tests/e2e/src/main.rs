@@ -15,6 +15,7 @@ mod cases;
 mod pattern;
 mod runner;
 mod traffic;
+mod watchdog;
 
 #[derive(Debug, Parser)]
 enum Life {

@@ -11,6 +11,7 @@ use nexus_testbed::Options;
 
 use crate::bed::{self, Bed};
 use crate::cases;
+use crate::watchdog;
 
 /// Where things are, and which tests to run.
 #[derive(Debug, Args)]
@@ -68,9 +69,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 fn trial(case: &'static cases::Case, bed: &Arc<Bed>) -> Trial {
     let bed = Arc::clone(bed);
     Trial::test(case.name, move || {
+        let _watch = watchdog::watch(case.name, bed.subject());
         (case.host)(&bed).map_err(|error| Failed::from(format!("{error:#}")))
     })
-    .with_ignored_flag(cases::BY_NAME.contains(&case.name))
 }
 
 /// What a [`Bed`] is started with.

@@ -32,6 +32,8 @@ impl Testbed {
             "--silent",
             "--show-error",
             "--fail-with-body",
+            "--max-time",
+            "120",
             "--aws-sigv4",
             "aws:amz:us-east-1:s3",
         ]);

@@ -95,7 +95,12 @@ impl Cli {
                 setup::debian::packages(false)?;
                 build::host::programs()?;
                 let folder = folder.unwrap_or_else(|| paths::runs().join("lab"));
-                lab::Place::find()?.run(&folder, lab::Clock::Wall, &program)
+                lab::Place::find()?.run(&lab::Job {
+                    folder: &folder,
+                    clock: lab::Clock::Wall,
+                    limit: None,
+                    program: &program,
+                })
             }
             Command::DemoJob(inputs) => demo::job(&inputs),
             Command::BenchJob(inputs) => bench::job(&inputs),

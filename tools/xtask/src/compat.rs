@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -13,8 +14,10 @@ use crate::build;
 use crate::setup::kernel::{Flavour, Kernel};
 use crate::{lab, paths, step};
 
-/// The longest that one guest may take for one run, in seconds.
-const TIMEOUT: &str = "1800";
+/// The longest that one guest may take for one run.
+const TIMEOUT: Duration = Duration::from_secs(1800);
+/// Time for starting both guests.
+const STARTS: Duration = Duration::from_secs(300);
 
 /// `suite.json`
 #[derive(Debug, Deserialize)]
@@ -72,7 +75,13 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
             if let Some(root) = root.as_ref().filter(|_| wanted(run)) {
                 step::note(&format!("{name}: {run}, on both guests"));
                 let program = program(&kernels, root, &folder, command);
-                place.run(&folder, lab::Clock::Wall, &program)?;
+                let job = lab::Job {
+                    folder: &folder,
+                    clock: lab::Clock::Wall,
+                    limit: Some(2 * TIMEOUT + STARTS),
+                    program: &program,
+                };
+                place.run(&job)?;
             }
             page.add(&name, run, &suite, &report(&folder)?);
         }
@@ -145,7 +154,7 @@ fn program(
         ("--kernel", text(kernel)),
         ("--stock-kernel", text(stock)),
         ("--keep", text(folder)),
-        ("--timeout", TIMEOUT.to_owned()),
+        ("--timeout", TIMEOUT.as_secs().to_string()),
     ] {
         program.extend([flag.to_owned(), value]);
     }

@@ -67,9 +67,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Case> {
     all.find(|case| case.name == name).copied()
 }
 
-/// Cases that run only when they are asked for by name: they load the lab so much that its emulation may come to a stand.
-pub(crate) const BY_NAME: &[&str] = &[driver::CASE.name];
-
 /// The port in a case's arguments.
 fn port(arguments: &Value) -> Result<u16> {
     let port = arguments["port"]

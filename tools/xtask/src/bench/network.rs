@@ -80,7 +80,12 @@ pub(crate) fn run() -> Result<()> {
     }
     let place = lab::Place::find()?;
     step::note("measuring three systems; under instruction counting this takes some minutes");
-    place.run(&folder, lab::Clock::Instructions, &words)
+    place.run(&lab::Job {
+        folder: &folder,
+        clock: lab::Clock::Instructions,
+        limit: Some(super::LIMIT),
+        program: &words,
+    })
 }
 
 /// What one system needs, in nanoseconds, which are instructions under the lab's clock.

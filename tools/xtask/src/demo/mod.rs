@@ -4,6 +4,7 @@
 mod job;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -12,6 +13,9 @@ use crate::setup::kernel::Flavour;
 use crate::{build, lab, paths, step};
 
 pub(crate) use job::job;
+
+/// How long the main job may take; it takes about a minute.
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// What the parts that need KVM are given.
 #[derive(Clone, Debug, Args)]
@@ -79,9 +83,10 @@ pub(crate) fn run() -> Result<()> {
     let inputs = Inputs::prepare("demo")?;
     let place = lab::Place::find()?;
     step::note("starting the main job");
-    place.run(
-        &inputs.folder,
-        lab::Clock::Wall,
-        &inputs.command("demo-job"),
-    )
+    place.run(&lab::Job {
+        folder: &inputs.folder,
+        clock: lab::Clock::Wall,
+        limit: Some(LIMIT),
+        program: &inputs.command("demo-job"),
+    })
 }

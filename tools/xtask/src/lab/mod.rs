@@ -10,11 +10,16 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::{paths, process, setup, step};
+use crate::{paths, setup, step};
+
+/// Where Debian's packages have the emulator's firmware.
+const FIRMWARE: &str = "-L /usr/share/seabios -L /usr/share/qemu";
 
 /// Where programs that need KVM run.
 pub(crate) enum Place {
@@ -31,6 +36,17 @@ pub(crate) enum Clock {
     Wall,
     /// One virtual nanosecond is one instruction; one processor.
     Instructions,
+}
+
+/// A program to run in a [`Place`].
+pub(crate) struct Job<'a> {
+    /// The one folder it may write to that is seen afterwards.
+    pub(crate) folder: &'a Path,
+    pub(crate) clock: Clock,
+    /// How long it may take. Emulation may come to a stand, and nobody waits for ever.
+    pub(crate) limit: Option<Duration>,
+    /// The program and its arguments.
+    pub(crate) program: &'a [String],
 }
 
 impl Place {
@@ -54,47 +70,56 @@ impl Place {
         Ok(Self::Lab(setup::lab::ensure()?))
     }
 
-    /// Runs a program with its output shown; `folder` is the one place it may write to that is seen afterwards.
+    /// Runs a program with its output shown.
     ///
     /// # Errors
-    /// If the program fails, or the lab does.
-    pub(crate) fn run(&self, folder: &Path, clock: Clock, program: &[String]) -> Result<()> {
+    /// If the program fails or takes too long, or the lab fails.
+    pub(crate) fn run(&self, job: &Job<'_>) -> Result<()> {
+        let folder = job.folder;
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         match self {
-            Self::Here => process::inherit(
-                Command::new(&program[0])
-                    .args(&program[1..])
-                    .current_dir(paths::repository()),
-            ),
-            Self::Lab(parts) => run_in_lab(parts, folder, clock, program),
+            Self::Here => run_here(job),
+            Self::Lab(parts) => run_in_lab(parts, job),
         }
     }
 }
 
-fn run_in_lab(
-    parts: &setup::lab::Parts,
-    folder: &Path,
-    clock: Clock,
-    program: &[String],
-) -> Result<()> {
-    let files = Exchange::new(folder)?;
-    files.write_script(program)?;
-    let mut machine = start(parts, folder, clock, &files)?;
+fn run_here(job: &Job<'_>) -> Result<()> {
+    let mut program = Command::new(&job.program[0])
+        .args(&job.program[1..])
+        .current_dir(paths::repository())
+        .spawn()
+        .with_context(|| format!("cannot start {}", job.program[0]))?;
+    if !wait(&mut program, job.limit, || Ok(()))? {
+        program.kill()?;
+        program.wait()?;
+        return Err(overdue(job));
+    }
+    let status = program.wait()?;
+    ensure!(status.success(), "{status} from {}", job.program[0]);
+    Ok(())
+}
+
+fn run_in_lab(parts: &setup::lab::Parts, job: &Job<'_>) -> Result<()> {
+    let files = Exchange::new(job.folder)?;
+    files.write_script(job.program)?;
+    let mut machine = start(parts, job, &files)?;
     let mut output = Follower {
         file: File::open(&files.output)?,
     };
-    loop {
-        let ended = machine.try_wait()?.is_some();
-        output.copy_new()?;
-        if ended {
-            break;
-        }
-        sleep(Duration::from_millis(100));
+    if !wait(&mut machine, job.limit, || output.copy_new())? {
+        files.kill_machine()?;
+        machine.wait()?;
+        return Err(overdue(job));
     }
     match fs::read_to_string(&files.status) {
         Ok(status) if status.trim() == "0" => Ok(()),
-        Ok(status) => bail!("{} exited with {} in the lab", program[0], status.trim()),
+        Ok(status) => bail!(
+            "{} exited with {} in the lab",
+            job.program[0],
+            status.trim()
+        ),
         Err(_) => bail!(
             "the lab's machine ended before the program did: see {}",
             files.console.display()
@@ -102,15 +127,39 @@ fn run_in_lab(
     }
 }
 
-fn start(
-    parts: &setup::lab::Parts,
-    folder: &Path,
-    clock: Clock,
-    files: &Exchange,
-) -> Result<Child> {
+/// Waits for a process to end, with a look at its output meanwhile and once more afterwards. False if it takes too long.
+fn wait(
+    process: &mut Child,
+    limit: Option<Duration>,
+    mut look: impl FnMut() -> Result<()>,
+) -> Result<bool> {
+    let started = Instant::now();
+    loop {
+        let ended = process.try_wait()?.is_some();
+        look()?;
+        if ended {
+            return Ok(true);
+        }
+        if limit.is_some_and(|limit| started.elapsed() > limit) {
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(100));
+    }
+}
+
+fn overdue(job: &Job<'_>) -> anyhow::Error {
+    let minutes = job.limit.unwrap_or_default().as_secs() / 60;
+    anyhow!(
+        "{} had not ended after {minutes} minutes and was killed; what it left is in {}",
+        job.program[0],
+        job.folder.display()
+    )
+}
+
+fn start(parts: &setup::lab::Parts, job: &Job<'_>, files: &Exchange) -> Result<Child> {
     let console = File::create(&files.console)?;
     let path = env::var("PATH").unwrap_or_default();
-    let (processors, accelerator) = match clock {
+    let (processors, accelerator) = match job.clock {
         Clock::Wall => ("2", "-accel tcg,thread=multi"),
         Clock::Instructions => ("1", "-accel tcg,thread=single -icount shift=0,sleep=off"),
     };
@@ -120,8 +169,12 @@ fn start(
         .arg("--run")
         .arg(&parts.kernel)
         .args(["--disable-kvm", "--cpus", processors, "--memory", "4G"])
-        .arg(format!("--rwdir={}", folder.display()))
-        .arg(format!("--qemu-opts=-cpu EPYC-v4,+svm,+npt {accelerator}"))
+        .arg(format!("--rwdir={}", job.folder.display()))
+        .arg(format!("--qemu={}", parts.emulator.display()))
+        .arg(format!(
+            "--qemu-opts={FIRMWARE} -cpu EPYC-v4,+svm,+npt {accelerator} -pidfile {}",
+            files.machine.display()
+        ))
         .arg("--")
         .arg(format!("sh {}", files.script.display()))
         .stdin(Stdio::null())
@@ -136,6 +189,8 @@ struct Exchange {
     output: PathBuf,
     status: PathBuf,
     console: PathBuf,
+    /// Process id of the emulator.
+    machine: PathBuf,
 }
 
 impl Exchange {
@@ -146,12 +201,21 @@ impl Exchange {
             output: file("lab-output.txt"),
             status: file("lab-status.txt"),
             console: file("lab-console.txt"),
+            machine: file("lab-machine.pid"),
         };
         File::create(&files.output)?;
         if files.status.exists() {
             fs::remove_file(&files.status)?;
         }
         Ok(files)
+    }
+
+    /// Ends the emulator, whose parents then end as well.
+    fn kill_machine(&self) -> Result<()> {
+        let id = fs::read_to_string(&self.machine)
+            .with_context(|| format!("cannot read {}", self.machine.display()))?;
+        let id = Pid::from_raw(id.trim().parse()?);
+        kill(id, Signal::SIGKILL).context("cannot kill the lab's machine")
     }
 
     /// The lab's standard output is a serial line; a file is faster and keeps every byte.

@@ -46,7 +46,15 @@ const BUILD: &[&str] = &[
 ];
 
 /// Packages that only the lab needs.
-const LAB: &[&str] = &["busybox-static"];
+const LAB: &[&str] = &[
+    "busybox-static",
+    "libattr1-dev",
+    "libcap-ng-dev",
+    "libglib2.0-dev",
+    "ninja-build",
+    "pkgconf",
+    "zlib1g-dev",
+];
 
 /// Which packages apt is asked about.
 #[derive(Clone, Copy)]
@@ -55,6 +63,8 @@ pub(crate) enum Suite {
     Machine,
     /// Backports of the next release: kernel and Rust sources, never installed.
     Next,
+    /// Source packages of the machine's backports.
+    Sources,
 }
 
 impl Suite {
@@ -62,13 +72,18 @@ impl Suite {
         match self {
             Self::Machine => RELEASE,
             Self::Next => "trixie-backports",
+            Self::Sources => "bookworm-backports",
         }
     }
 
     fn sources(self, mirror: &str, security: &str) -> String {
+        let types = match self {
+            Self::Sources => "deb-src",
+            _ => "deb",
+        };
         let entry = |uri: &str, suites: &str| {
             format!(
-                "Types: deb\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {KEYRING}\n\n"
+                "Types: {types}\nURIs: {uri}\nSuites: {suites}\nComponents: main\nSigned-By: {KEYRING}\n\n"
             )
         };
         match self {
@@ -79,7 +94,7 @@ impl Suite {
                 );
                 main + &entry(security, &format!("{RELEASE}-security"))
             }
-            Self::Next => entry(mirror, self.name()),
+            Self::Next | Self::Sources => entry(mirror, self.name()),
         }
     }
 
@@ -210,6 +225,26 @@ pub(crate) fn unpack(
     }
     fs::remove_dir_all(&downloads)?;
     Ok(())
+}
+
+/// Downloads the archive of a source package's upstream release into `folder`, and returns its path.
+pub(crate) fn upstream_source(
+    package: &str,
+    version: &str,
+    folder: &Path,
+    step: &Step,
+) -> Result<PathBuf> {
+    let mut download = Suite::Sources.apt("apt-get");
+    download
+        .args(["source", "--download-only", "--tar-only"])
+        .arg(format!("{package}={version}"))
+        .current_dir(folder);
+    process::run(step, &mut download)?;
+    let is_archive = |path: &Path| path.to_string_lossy().contains(".orig.tar.");
+    let mut files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    files
+        .find(|path| is_archive(path))
+        .with_context(|| format!("Debian's source package {package} {version} has no archive"))
 }
 
 fn installed() -> Result<HashSet<String>> {

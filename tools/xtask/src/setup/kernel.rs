@@ -12,7 +12,7 @@ use std::thread::available_parallelism;
 use anyhow::{Context, Result};
 
 use super::debian::{self, Suite};
-use super::rust;
+use super::{patches, rust};
 use crate::cache::{self, Key};
 use crate::step::Step;
 use crate::{paths, process};
@@ -90,7 +90,7 @@ impl Kernel {
                 library: library.clone(),
             };
             unpack(folder, &kernel.tree, step)?;
-            apply(&patches, &kernel.tree, step)?;
+            patches::apply(&patches, &kernel.tree, step)?;
             kernel.build(&configuration, step)
         })?;
         Ok(Self {
@@ -161,26 +161,6 @@ fn unpack(folder: &Path, tree: &Path, step: &Step) -> Result<()> {
     fs::rename(folder.join(&package), tree)
         .with_context(|| format!("{} holds no {package}", archive.display()))?;
     fs::remove_dir_all(folder.join("usr"))?;
-    Ok(())
-}
-
-/// Applies the patches of a folder in the order of their names.
-fn apply(patches: &Path, tree: &Path, step: &Step) -> Result<()> {
-    let mut files = fs::read_dir(patches)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect()
-        })
-        .map(|files: Vec<PathBuf>| files)
-        .with_context(|| format!("cannot list {}", patches.display()))?;
-    files.sort();
-    for file in files {
-        let mut patch = Command::new("patch");
-        patch.arg("-d").arg(tree);
-        patch.args(["-p1", "--fuzz=0", "--no-backup-if-mismatch", "-i"]);
-        process::run(step, patch.arg(&file))?;
-    }
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The lab's parts: a Debian kernel with KVM for AMD, and virtme-ng, which boots it on this machine's own files.
+//! The lab's parts: a Debian kernel with KVM for AMD, virtme-ng, which boots it on this machine's own files, and the emulator.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::debian::{self, Suite};
-use super::python;
+use super::{emulator, python};
 use crate::cache::{self, Key};
 use crate::process;
 
@@ -22,6 +22,8 @@ pub(crate) struct Parts {
     pub(crate) kernel: PathBuf,
     /// Folder of the programs `vng` and `virtme-run`.
     pub(crate) programs: PathBuf,
+    /// QEMU.
+    pub(crate) emulator: PathBuf,
 }
 
 /// Fetches the lab's parts, or finds them.
@@ -29,6 +31,7 @@ pub(crate) fn ensure() -> Result<Parts> {
     Ok(Parts {
         kernel: kernel()?,
         programs: python::programs("virtme-ng", "virtme-ng", &[VIRTME])?,
+        emulator: emulator::ensure(),
     })
 }
 

@@ -2,7 +2,9 @@
 //! What has to be on the machine before anything runs. Each part is done once and cached by its inputs.
 
 pub(crate) mod debian;
+pub(crate) mod emulator;
 pub(crate) mod kernel;
 pub(crate) mod lab;
+mod patches;
 pub(crate) mod python;
 pub(crate) mod rust;
