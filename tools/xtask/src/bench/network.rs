@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -37,6 +37,8 @@ const HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 const TAP_HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
 const TAP_GUEST: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 2);
 const TAP: &str = "nexus-bench";
+/// How long a server may take to notice that its order is done, once the guest has ended.
+const GRACE: Duration = Duration::from_secs(1);
 /// Context id of the guest on vsock.
 const CID: &str = "77";
 
@@ -176,21 +178,27 @@ fn measured(
     }
     let console = inputs.folder.join(format!("{system}.log"));
     let mut guest = qemu(inputs, &orders, devices, &console)?;
-    let mut costs = servers.map(Server::measured).into_iter();
-    let ended = guest.wait();
-    let said = || fs::read_to_string(&console).unwrap_or_default();
-    ended.context("the guest cannot be waited for")?;
-    let mut measure = |_order: Order| {
-        let cost = costs.next().context("no cost")?;
-        cost.with_context(said)
+    guest.wait().context("the guest cannot be waited for")?;
+    let mut servers = servers.into_iter();
+    let mut measure = |order: Order| {
+        let server = servers.next().context("no server")?;
+        // A guest that has ended connects no more.
+        ensure!(
+            server.ends_within(GRACE),
+            "the guest ended without {order:?}; it said: {}",
+            fs::read_to_string(&console).unwrap_or_default()
+        );
+        server.measured()
     };
     Cost::new(system, &mut measure)
 }
 
 fn qemu(inputs: &Inputs, orders: &Value, devices: &[&str], console: &Path) -> Result<Child> {
+    // A clock cannot be set to a time before the machine's start.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let job = json!({
         "stock": true,
-        "clock_ns": 1,
+        "clock_ns": u64::try_from(now.as_nanos())?,
         "entrypoint": [],
         "command": ["/agent", "traffic", orders.to_string()],
     });
@@ -309,6 +317,15 @@ impl Server {
             serve(fs::File::from(fd), order)
         });
         Ok(Self { port, thread })
+    }
+
+    /// Whether the order is done, now or after a moment.
+    fn ends_within(&self, time: Duration) -> bool {
+        let started = Instant::now();
+        while !self.thread.is_finished() && started.elapsed() < time {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.thread.is_finished()
     }
 
     /// Nanoseconds from the first byte to the last.
