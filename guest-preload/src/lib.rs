@@ -3,10 +3,11 @@
 //!
 //! `/etc/ld.so.preload` of the composed root loads it into every dynamically linked program. It answers `getaddrinfo` and
 //! its kin by asking nexusd, in DNS over TCP, at the guest's own resolver address: an answer of any length comes in one
-//! exchange, and the resolvers of libc are many. Sockets need no help here, the driver is the socket family.
+//! exchange, and the resolvers of libc are many. Sockets need no help in a guest, where the driver is the socket family; in
+//! local mode, outside a VM, `connect` asks nexusd for what the program's network namespace does not reach.
 //!
 //! It is a guest in images of any age. So it takes little from libc, all of it older than glibc 2.17; has no runtime
-//! and no static constructors; makes system calls by itself, and leaves `errno` alone. Outside a Nexus guest it passes
+//! and no static constructors; makes system calls by itself, and leaves `errno` alone. Where there is no Nexus it passes
 //! every call on.
 //!
 //! | module | concept |
@@ -14,8 +15,9 @@
 //! | `entry` | the exported functions: arguments in, results out |
 //! | `lookup` | names to addresses: literal, localhost, `/etc/hosts`, DNS |
 //! | `dns` | messages and the exchange with nexusd |
+//! | `local` | sockets of the host, in local mode |
 //! | `numeric`, `hosts`, `services` | parsers |
-//! | `platform`, `next` | whether this is a Nexus guest, and libc's own functions if it is not |
+//! | `platform`, `next` | whether this is a Nexus guest or local mode, and libc's own functions |
 //! | `libc`, `sys` | what is taken from libc, and the system calls |
 // Releases abort on panic and need no standard library. Builds that unwind, as tests do, link it for its unwinder.
 #![cfg_attr(panic = "abort", no_std)]
@@ -26,6 +28,7 @@ mod entry;
 pub mod hosts;
 pub mod libc;
 mod lines;
+mod local;
 mod lookup;
 mod next;
 pub mod numeric;

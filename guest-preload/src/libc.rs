@@ -7,6 +7,7 @@ use core::ptr;
 unsafe extern "C" {
     fn malloc(size: usize) -> *mut c_void;
     fn free(memory: *mut c_void);
+    fn __errno_location() -> *mut c_int;
     fn __h_errno_location() -> *mut c_int;
     fn if_nametoindex(name: *const c_char) -> c_uint;
 }
@@ -94,6 +95,14 @@ pub(crate) fn allocate_string(bytes: &[u8]) -> *mut c_char {
 pub(crate) unsafe fn release<T>(memory: *mut T) {
     // SAFETY: as the caller promises.
     unsafe { free(memory.cast()) };
+}
+
+/// Sets the thread's `errno`.
+pub(crate) fn set_errno(value: c_int) {
+    // SAFETY: takes nothing.
+    let place = unsafe { __errno_location() };
+    // SAFETY: libc returns the place of the thread's own variable.
+    unsafe { place.write(value) };
 }
 
 /// Sets the thread's `h_errno`.

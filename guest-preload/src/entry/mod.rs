@@ -5,12 +5,13 @@
 //! server over TCP, as `/etc/resolv.conf` tells it to.
 
 mod addrinfo;
+mod connect;
 mod hostent;
 mod request;
 
 use core::ffi::{CStr, c_char};
 
-/// Exports a function under its own name: in a Nexus guest it is `$here`; elsewhere it is libc's, or the value of
+/// Exports a function under its own name: where nexusd answers for names it is `$here`; elsewhere it is libc's, or the value of
 /// `$missing` if that cannot be found.
 macro_rules! export {
     ($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?, $here:path, $missing:expr) => {
@@ -27,7 +28,7 @@ macro_rules! export {
                 Ok(name) => name,
                 Err(_) => c"",
             };
-            if $crate::platform::is_guest() {
+            if $crate::platform::has_names() {
                 // SAFETY: passed on to the caller.
                 return unsafe { $here($($argument),*) };
             }

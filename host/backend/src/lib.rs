@@ -5,6 +5,7 @@
 //! - [`service`]: the small trait between the queue handling and what answers a connection inside the process.
 //! - [`sockets`]: TCP connections on behalf of the guest, and the policy that says where to.
 //! - [`dns`]: names, answered to the guest over TCP.
+//! - [`local`]: the same for a program outside a VM.
 //! - [`boot`]: what init asks for before it starts the function.
 //! - [`runtime_api`]: AWS Lambda's runtime API, one per VM.
 //! - [`gateway`]: the guest's view of S3: policy, signature, forwarding.
@@ -15,6 +16,7 @@
 pub mod boot;
 pub mod dns;
 pub mod gateway;
+pub mod local;
 pub mod runtime_api;
 pub mod service;
 pub mod session;

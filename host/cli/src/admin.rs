@@ -38,6 +38,11 @@ pub(crate) enum AdminError {
     /// It said no, and why.
     #[error("{0}")]
     Refused(String),
+    /// It did not turn to the protocol that was asked for.
+    #[error(
+        "nexusd does not know what it was asked for; are nexus and nexusd from the same build?"
+    )]
+    Protocol,
     /// It spoke in riddles.
     #[error("nexusd's answer cannot be understood; are nexus and nexusd from the same build?")]
     Answer(#[from] serde_json::Error),
@@ -118,6 +123,26 @@ impl Admin {
         Ok(accept(response).await?.into_body())
     }
 
+    /// Sends a request that turns into a connection of another protocol; with what nexusd has already said there.
+    pub(crate) async fn upgrade(
+        &self,
+        path: &str,
+        protocol: &str,
+        body: Bytes,
+    ) -> Result<(UnixStream, Bytes), AdminError> {
+        let headers = [("upgrade", protocol), ("connection", "upgrade")];
+        let response = self.send(Method::POST, path, &headers, body).await?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            accept(response).await?;
+            return Err(AdminError::Protocol);
+        }
+        let upgraded = hyper::upgrade::on(response).await?;
+        let parts = upgraded
+            .downcast::<TokioIo<UnixStream>>()
+            .map_err(|_| AdminError::Protocol)?;
+        Ok((parts.io.into_inner(), parts.read_buf))
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -131,7 +156,7 @@ impl Admin {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Its end shows at the sender as well.
-        tokio::spawn(async move { drop(connection.await) });
+        tokio::spawn(async move { drop(connection.with_upgrades().await) });
         let mut request = Request::builder()
             .method(method)
             .uri(path)

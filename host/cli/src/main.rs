@@ -3,11 +3,13 @@
 //!
 //! - [`admin`]: the client of the daemon's admin API.
 //! - [`commands`]: one file a subcommand.
+//! - [`local`]: a network namespace for a program outside a VM.
 //! - [`output`]: tables for people, JSON for programs.
 
 mod admin;
 mod commands;
 mod compat;
+mod local;
 mod output;
 
 use std::error::Error;

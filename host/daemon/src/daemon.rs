@@ -23,6 +23,7 @@ use crate::config::{Config, Credentials};
 use crate::functions::{Registry, RegistryError};
 use crate::ingress::Ingress;
 use crate::ingress::events::EventQueue;
+use crate::local::Local;
 use crate::logs::Logs;
 use crate::pool::vm::VmLauncher;
 use crate::pool::{Launcher, Limits, Pool};
@@ -85,6 +86,7 @@ pub struct Daemon {
     registry: Arc<Registry>,
     logs: Arc<Logs>,
     launcher: Arc<dyn Launcher>,
+    local: Option<Local>,
 }
 
 impl Daemon {
@@ -104,11 +106,15 @@ impl Daemon {
             connect_timeout: CONNECT_TIMEOUT,
         };
         let upstream = Upstream::new(gateway, credentials).await?;
+        let local = Local::new(region.clone(), Arc::clone(&upstream));
         let launcher = Arc::new(VmLauncher::new(config.vm.clone(), region, upstream));
-        Self::open_with(config, store, launcher).await
+        Ok(Self {
+            local: Some(local),
+            ..Self::open_with(config, store, launcher).await?
+        })
     }
 
-    /// Opens everything but the gateway; functions run in what `launcher` starts.
+    /// Opens everything but the gateway, and hence no local mode; functions run in what `launcher` starts.
     pub async fn open_with(
         config: Config,
         store: Option<Store>,
@@ -135,6 +141,7 @@ impl Daemon {
             registry,
             logs,
             launcher,
+            local: None,
         })
     }
 
@@ -175,6 +182,7 @@ impl Daemon {
             invoke_address,
             store_address,
             region,
+            local: self.local,
             started: Instant::now(),
             stop: stop.clone(),
         });

@@ -6,6 +6,8 @@
 //! the backend's runtime API, and answers. What the function prints goes to [`logs`], what happened when to the
 //! [`timeline`]. The [`admin`] API shows and changes all of this. The [`store`] is an object store for those who have none.
 //!
+//! [`local`] mode gives programs outside VMs what functions have.
+//!
 //! [`daemon`] puts the parts together; [`config`] says how; [`web`] is the HTTP that they share.
 
 pub mod admin;
@@ -13,6 +15,7 @@ pub mod config;
 pub mod daemon;
 pub mod functions;
 pub mod ingress;
+pub mod local;
 pub mod logs;
 pub mod pool;
 pub mod private;

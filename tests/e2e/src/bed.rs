@@ -32,16 +32,24 @@ pub(crate) struct Bed {
     /// The running daemon.
     pub(crate) testbed: Testbed,
     images: PathBuf,
+    /// Folder of what goes into a guest, the preload library among it.
+    pub(crate) guest: PathBuf,
     /// The guests' kernel looks for faults, which takes memory and time.
     checked_kernel: bool,
 }
 
 impl Bed {
     /// Starts a Nexus and deploys the function `agent`.
-    pub(crate) fn start(options: Options, images: &Path, checked_kernel: bool) -> Result<Self> {
+    pub(crate) fn start(
+        options: Options,
+        images: &Path,
+        guest: &Path,
+        checked_kernel: bool,
+    ) -> Result<Self> {
         let bed = Self {
             testbed: Testbed::start(options)?,
             images: images.to_path_buf(),
+            guest: guest.to_path_buf(),
             checked_kernel,
         };
         bed.testbed.deploy(&bed.agent("agent"))?;

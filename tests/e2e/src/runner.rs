@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Folder of the test images' root file systems.
     #[arg(long)]
     images: PathBuf,
+    /// Folder of what goes into a guest beside its image.
+    #[arg(long)]
+    guest: PathBuf,
     /// Folder for what a failure leaves behind.
     #[arg(long)]
     folder: PathBuf,
@@ -44,8 +47,8 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     // The guests share two emulated processors.
     tests.test_threads = tests.test_threads.or(Some(1));
     let bed = bed::enter_network().and_then(|()| {
-        let images = &arguments.images;
-        Bed::start(options(arguments), images, arguments.checked_kernel)
+        let (images, guest) = (&arguments.images, &arguments.guest);
+        Bed::start(options(arguments), images, guest, arguments.checked_kernel)
     });
     let bed = match bed {
         Ok(bed) => Arc::new(bed),

@@ -61,6 +61,7 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
         ("--programs", paths::host_programs()),
         ("--kernel", built.kernel.clone()),
         ("--images", paths::images()),
+        ("--guest", paths::guest_files()),
         ("--folder", folder.clone()),
     ] {
         program.extend([flag.to_owned(), value.display().to_string()]);

@@ -70,6 +70,16 @@ impl Services {
         self.responders.insert((SERVICE_IP, port).into(), responder);
     }
 
+    /// Where connections are answered, in no order.
+    pub(crate) fn stream_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.by_address.keys().copied()
+    }
+
+    /// Where datagrams are answered, in no order.
+    pub(crate) fn datagram_addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.responders.keys().copied()
+    }
+
     /// Who answers datagrams to `address`, if anybody does.
     pub fn responder(&self, address: &SocketAddr) -> Option<Arc<dyn Responder>> {
         self.responders.get(address).cloned()

@@ -115,13 +115,8 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, source_port: u16, ta
         let local = local_address(socket.family(), address.ip(), targets.service_port());
         return serve(socket, service, local, permit, targets.ended.clone());
     }
-    if let Err(refusal) = targets.policy.check(address) {
-        tracing::debug!(%address, %refusal, "connection refused by policy");
-        return socket.finish(Some(refusal.errno()));
-    }
-    if (1..FIRST_USER_PORT).contains(&source_port) {
-        // Some peers still trust who comes from there (rcmd(3)), and only this host's root may.
-        return socket.finish(Some(errno(libc::EACCES)));
+    if let Err(error) = allow(address, source_port, &targets.policy) {
+        return socket.finish(Some(error));
     }
     socket.attach(Mover::Host);
     tokio::spawn(tcp::run(
@@ -130,6 +125,24 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, source_port: u16, ta
         source_port,
         targets.connect_timeout,
     ));
+}
+
+/// Whether `policy` allows a connection to `peer`, from a port unless that is zero; else the error number.
+pub(crate) fn permit(peer: &Address, source_port: u16, policy: &EndpointPolicy) -> Result<(), u16> {
+    let address = socket_address(peer, peer.family()).ok_or(errno(libc::EAFNOSUPPORT))?;
+    allow(address, source_port, policy)
+}
+
+fn allow(peer: SocketAddr, source_port: u16, policy: &EndpointPolicy) -> Result<(), u16> {
+    policy.check(peer).map_err(|refusal| {
+        tracing::debug!(%peer, %refusal, "connection refused by policy");
+        refusal.errno()
+    })?;
+    if (1..FIRST_USER_PORT).contains(&source_port) {
+        // Some peers still trust who comes from there (rcmd(3)), and only this host's root may.
+        return Err(errno(libc::EACCES));
+    }
+    Ok(())
 }
 
 /// A socket for a connection that has arrived, and what starts to move its bytes.

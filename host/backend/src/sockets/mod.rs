@@ -30,9 +30,10 @@ pub use self::publish::{PublishError, PublishedPort};
 pub use self::rule::{EndpointRule, RuleError};
 
 pub(crate) use self::connect::{
-    GUEST_V4, GUEST_V6, Targets, accept, connect, exchange, own_address,
+    GUEST_V4, GUEST_V6, Targets, accept, connect, exchange, own_address, permit,
 };
 pub(crate) use self::listener::Listener;
+pub(crate) use self::raw::errno;
 pub(crate) use self::rings::{GuestMemory, RingError, Rings};
 pub(crate) use self::socket::{Outbox, Socket, Speaker};
 pub(crate) use self::state::SocketViolation;

@@ -42,7 +42,7 @@ pub(super) fn set_option(fd: BorrowedFd<'_>, level: u32, name: u32, value: i32) 
 }
 
 /// An error number of Linux as it is on the wire.
-pub(super) const fn errno(code: i32) -> u16 {
+pub(crate) const fn errno(code: i32) -> u16 {
     // Linux keeps error numbers below 4096 (include/linux/err.h, MAX_ERRNO).
     #[allow(
         clippy::cast_possible_truncation,

@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Outcome;
+use super::grants::Grants;
 use crate::admin::Admin;
 use crate::output::{Output, cell};
 
@@ -30,12 +31,8 @@ pub(crate) struct Deploy {
     /// A variable for the function.
     #[arg(long = "env", short, value_name = "NAME=VALUE")]
     env: Vec<Variable>,
-    /// A bucket that the function may use; BUCKET may hold `*`, MODE is read, write or read-write (the default).
-    #[arg(long = "bucket", value_name = "BUCKET[:PREFIX][=MODE]")]
-    buckets: Vec<Bucket>,
-    /// A host that the function may connect to.
-    #[arg(long = "endpoint", value_name = "HOST:PORT")]
-    endpoints: Vec<String>,
+    #[command(flatten)]
+    grants: Grants,
     /// A port of this host that leads to a port of the function. ADDRESS is by default 127.0.0.1, PROTOCOL tcp (or udp).
     #[arg(long, value_name = "[ADDRESS:]PORT:GUEST-PORT[/PROTOCOL]")]
     publish: Vec<String>,
@@ -57,13 +54,12 @@ impl Deploy {
             .into_iter()
             .map(|variable| (variable.name, variable.value))
             .collect();
-        let buckets: Vec<_> = self.buckets.iter().map(Bucket::to_json).collect();
         let mut function = json!({
             "root": root,
             "memory_mib": self.memory,
             "timeout_s": self.timeout,
             "env": env,
-            "policy": { "buckets": buckets, "endpoints": self.endpoints },
+            "policy": self.grants.to_json(),
             "publish": self.publish,
         });
         if let Some(command) = self.command {
@@ -99,71 +95,9 @@ impl FromStr for Variable {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Bucket {
-    name: String,
-    prefix: String,
-    access: String,
-}
-
-impl Bucket {
-    fn to_json(&self) -> serde_json::Value {
-        json!({ "bucket": self.name, "prefix": self.prefix, "access": self.access })
-    }
-}
-
-impl FromStr for Bucket {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        // A prefix may hold '=', a mode may not.
-        let (place, access) = match text.rsplit_once('=') {
-            Some((place, access)) if matches!(access, "read" | "write" | "read-write") => {
-                (place, access)
-            }
-            Some((place, access)) if !place.contains(':') => {
-                return Err(format!(
-                    "{access:?} is not read, write or read-write (of {place:?})"
-                ));
-            }
-            _ => (text, "read-write"),
-        };
-        let (bucket, prefix) = place.split_once(':').unwrap_or((place, ""));
-        if bucket.is_empty() {
-            return Err(format!("{text:?} names no bucket"));
-        }
-        Ok(Self {
-            name: bucket.into(),
-            prefix: prefix.into(),
-            access: access.into(),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, Variable};
-
-    #[test]
-    fn buckets() {
-        for (text, bucket, prefix, access) in [
-            ("photos", "photos", "", "read-write"),
-            ("photos=read", "photos", "", "read"),
-            ("photos:in/", "photos", "in/", "read-write"),
-            ("photos:in/=write", "photos", "in/", "write"),
-            ("data:year=2026/", "data", "year=2026/", "read-write"),
-            ("data:year=2026/=read", "data", "year=2026/", "read"),
-        ] {
-            let expected = Bucket {
-                name: bucket.into(),
-                prefix: prefix.into(),
-                access: access.into(),
-            };
-            assert_eq!(text.parse(), Ok(expected), "{text}");
-        }
-        assert!("photos=all".parse::<Bucket>().is_err());
-        assert!(":x".parse::<Bucket>().is_err());
-    }
+    use super::Variable;
 
     #[test]
     fn variables() {

@@ -5,7 +5,9 @@ mod build;
 mod compat;
 mod deploy;
 mod doctor;
+mod grants;
 mod invoke;
+mod local;
 mod logs;
 mod ps;
 mod remove;
@@ -30,6 +32,7 @@ pub(crate) enum Command {
     Compat(compat::Compat),
     Deploy(deploy::Deploy),
     Invoke(invoke::Invoke),
+    Local(local::Local),
     Logs(logs::Logs),
     Ps(ps::Ps),
     Remove(remove::Remove),
@@ -45,6 +48,7 @@ impl Command {
             Self::Compat(compat) => compat.run(output).await,
             Self::Deploy(deploy) => deploy.run(&admin, output).await,
             Self::Invoke(invoke) => invoke.run(&admin, output).await,
+            Self::Local(local) => local.run(&admin).await,
             Self::Logs(logs) => logs.run(&admin).await,
             Self::Ps(ps) => ps.run(&admin, output).await,
             Self::Remove(remove) => remove.run(&admin, output).await,

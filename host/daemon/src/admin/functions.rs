@@ -6,12 +6,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::error::AdminError;
-use super::{Admin, json_response, no_content};
+use super::{Admin, json_response, no_content, read_json};
 use crate::functions::{Function, FunctionName};
-use crate::web::{Response, body};
-
-/// Largest description of a function, in bytes.
-const DESCRIPTION_MAX: usize = 256 * 1024;
+use crate::web::Response;
 
 /// A function as the API shows it.
 #[derive(Serialize)]
@@ -42,20 +39,10 @@ impl Admin {
     pub(super) async fn put_function(
         &self,
         name: &str,
-        mut body: Incoming,
+        body: Incoming,
     ) -> Result<Response, AdminError> {
         let name: FunctionName = name.parse()?;
-        let text = body::read(&mut body, DESCRIPTION_MAX)
-            .await
-            .map_err(|error| AdminError::Invalid(error.to_string()))?;
-        let Ok(text) = text else {
-            body::discard(&mut body).await;
-            return Err(AdminError::Invalid(format!(
-                "a function is described in at most {DESCRIPTION_MAX} bytes"
-            )));
-        };
-        let function: Function = serde_json::from_slice(&text)
-            .map_err(|error| AdminError::Invalid(format!("the function's description: {error}")))?;
+        let function: Function = read_json(body).await?;
         function.validate()?;
         let deployed = self.registry.list();
         let others = deployed.iter().filter(|(other, _)| *other != name);

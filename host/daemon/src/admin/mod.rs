@@ -10,6 +10,7 @@
 //! | `GET /v1/instances` | all instances |
 //! | `DELETE /v1/instances/ID` | ends one |
 //! | `GET /v1/invocations/ID` | the timeline of one of the last invocations |
+//! | `POST /v1/local` | turns into a connection that [`crate::local`] describes |
 //! | `POST /2015-03-31/functions/NAME/invocations` | the Invoke API |
 //!
 //! An error is `{"error": "..."}` with a fitting status.
@@ -17,6 +18,7 @@
 mod error;
 mod functions;
 mod instances;
+mod local;
 mod logs;
 mod memory;
 pub mod socket;
@@ -29,16 +31,21 @@ use http::{HeaderValue, Method, StatusCode, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::functions::Registry;
 use crate::ingress::Ingress;
+use crate::local::Local;
 use crate::logs::Logs;
 use crate::pool::Pool;
 use crate::timeline::History;
-use crate::web::{Body, Handler, Response};
+use crate::web::{Body, Handler, Response, body};
 use error::AdminError;
+
+/// Largest description of a function, in bytes.
+const DESCRIPTION_MAX: usize = 256 * 1024;
 
 /// The admin API.
 #[derive(Debug)]
@@ -59,6 +66,8 @@ pub struct Admin {
     pub store_address: Option<SocketAddr>,
     /// Where functions are told to be.
     pub region: String,
+    /// What programs outside VMs are given.
+    pub local: Option<Local>,
     /// When the daemon started.
     pub started: Instant,
     /// Cancelled when the daemon ends: nobody follows a log any longer.
@@ -95,6 +104,7 @@ impl Admin {
             (&Method::GET, ["v1", "instances"]) => Ok(self.list_instances().await),
             (&Method::DELETE, ["v1", "instances", id]) => self.delete_instance(id).await,
             (&Method::GET, ["v1", "invocations", id]) => self.invocation(id),
+            (&Method::POST, ["v1", "local"]) => self.serve_local(request).await,
             _ => Err(AdminError::NotFound(format!("there is no {method} {path}"))),
         }
     }
@@ -120,6 +130,21 @@ impl Admin {
             .map(|record| json_response(&*record))
             .ok_or_else(|| AdminError::NotFound(format!("no invocation {id} is remembered")))
     }
+}
+
+/// The value that a request's body describes.
+async fn read_json<T: DeserializeOwned>(mut body: Incoming) -> Result<T, AdminError> {
+    let text = body::read(&mut body, DESCRIPTION_MAX)
+        .await
+        .map_err(|error| AdminError::Invalid(error.to_string()))?;
+    let Ok(text) = text else {
+        body::discard(&mut body).await;
+        return Err(AdminError::Invalid(format!(
+            "a function is described in at most {DESCRIPTION_MAX} bytes"
+        )));
+    };
+    serde_json::from_slice(&text)
+        .map_err(|error| AdminError::Invalid(format!("the function's description: {error}")))
 }
 
 /// A value as the answer.

@@ -3,6 +3,7 @@
 
 pub mod environment;
 pub mod name;
+pub mod outside;
 pub mod registry;
 pub mod spec;
 

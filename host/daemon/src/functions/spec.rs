@@ -134,6 +134,19 @@ const fn default_timeout() -> u32 {
 }
 
 impl Function {
+    /// What stands for a function that is not deployed: nothing but what it may reach.
+    pub fn undeployed(policy: Policy) -> Self {
+        Self {
+            root: PathBuf::new(),
+            memory_mib: default_memory(),
+            timeout_s: default_timeout(),
+            env: BTreeMap::new(),
+            command: None,
+            policy,
+            publish: Vec::new(),
+        }
+    }
+
     /// Checks everything that can be known before the first invocation.
     pub fn validate(&self) -> Result<(), SpecError> {
         range("memory_mib", self.memory_mib, MEMORY_MIB)?;

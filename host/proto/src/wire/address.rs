@@ -50,7 +50,7 @@ impl Address {
         }
     }
 
-    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         writer.u16(self.family().code());
         writer.u16(self.port);
         writer.u32(self.flow);
@@ -64,7 +64,7 @@ impl Address {
         }
     }
 
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let family = Family::from_code(reader.u16())?;
         let port = reader.u16();
         let flow = reader.u32();

@@ -15,7 +15,7 @@
 pub mod address;
 pub mod config;
 pub mod event;
-mod field;
+pub(crate) mod field;
 pub mod limits;
 pub mod option;
 pub mod record;

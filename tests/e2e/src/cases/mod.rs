@@ -17,6 +17,7 @@ mod hostile_guest;
 mod inbound;
 mod interfaces;
 mod kernel_reports;
+mod local;
 mod many_connections;
 mod names;
 mod python_image;
@@ -55,6 +56,7 @@ pub(crate) const ALL: &[&Case] = &[
     &function_faults::CASE,
     &python_image::CASE,
     &names::CASE,
+    &local::CASE,
     &restart::CASE,
 ];
 

@@ -4,35 +4,26 @@
 use std::sync::Arc;
 
 use nexus_backend::boot::{BootConfig, BootService};
-use nexus_backend::dns::DnsService;
-use nexus_backend::gateway::{Gateway, Upstream};
+use nexus_backend::gateway::Upstream;
 use nexus_backend::service::{Service, Services, port};
 use nexus_backend::session::Session;
 use nexus_backend::sockets::EndpointPolicy;
 
 use super::super::launch::Order;
-use crate::functions::environment;
+use crate::functions::{environment, outside};
 
 pub(super) fn compose(
     order: &Order,
     region: &str,
     upstream: &Arc<Upstream>,
 ) -> (Services, Arc<EndpointPolicy>, Arc<BootService>) {
-    let policy = Arc::new(order.function.policy.endpoint_policy());
     let boot = BootService::new(BootConfig {
         env: environment::compose(&order.name, &order.function, region, &order.instance),
         command: order.function.command.clone(),
         hostname: order.name.to_string(),
         ..BootConfig::default()
     });
-    let buckets = Arc::new(order.function.policy.bucket_policy());
-    let gateway = Gateway::new(Arc::clone(upstream), buckets, order.name.to_string());
-
-    let mut services = Services::default();
-    let names = DnsService::new(Arc::clone(&policy));
-    services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
-    services.register_responder(port::DNS, names);
-    services.register(port::GATEWAY, gateway);
+    let (mut services, policy) = outside::compose(&order.name, &order.function.policy, upstream);
     services.register(port::BOOT, Arc::clone(&boot) as Arc<dyn Service>);
     services.register(
         port::RUNTIME_API,

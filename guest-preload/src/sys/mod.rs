@@ -4,6 +4,8 @@
 use core::arch::asm;
 use core::ffi::CStr;
 
+pub(crate) mod socket;
+
 const READ: usize = 0;
 const CLOSE: usize = 3;
 const POLL: usize = 7;
@@ -68,7 +70,7 @@ pub(crate) fn exists(path: &CStr) -> bool {
 
 /// An open descriptor.
 #[derive(Debug)]
-struct Descriptor(usize);
+pub(crate) struct Descriptor(usize);
 
 impl Drop for Descriptor {
     fn drop(&mut self) {

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What a function may reach, as it is said on the command line.
+
+use std::str::FromStr;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+/// What a function may reach.
+#[derive(Debug, Args)]
+pub(super) struct Grants {
+    /// A bucket that may be used; BUCKET may hold `*`, MODE is read, write or read-write (the default).
+    #[arg(long = "bucket", value_name = "BUCKET[:PREFIX][=MODE]")]
+    buckets: Vec<Bucket>,
+    /// A host that may be connected to.
+    #[arg(long = "endpoint", value_name = "HOST:PORT")]
+    endpoints: Vec<String>,
+}
+
+impl Grants {
+    /// The policy as the admin API takes it.
+    pub(super) fn to_json(&self) -> Value {
+        let buckets: Vec<_> = self.buckets.iter().map(Bucket::to_json).collect();
+        json!({ "buckets": buckets, "endpoints": self.endpoints })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bucket {
+    name: String,
+    prefix: String,
+    access: String,
+}
+
+impl Bucket {
+    fn to_json(&self) -> serde_json::Value {
+        json!({ "bucket": self.name, "prefix": self.prefix, "access": self.access })
+    }
+}
+
+impl FromStr for Bucket {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A prefix may hold '=', a mode may not.
+        let (place, access) = match text.rsplit_once('=') {
+            Some((place, access)) if matches!(access, "read" | "write" | "read-write") => {
+                (place, access)
+            }
+            Some((place, access)) if !place.contains(':') => {
+                return Err(format!(
+                    "{access:?} is not read, write or read-write (of {place:?})"
+                ));
+            }
+            _ => (text, "read-write"),
+        };
+        let (bucket, prefix) = place.split_once(':').unwrap_or((place, ""));
+        if bucket.is_empty() {
+            return Err(format!("{text:?} names no bucket"));
+        }
+        Ok(Self {
+            name: bucket.into(),
+            prefix: prefix.into(),
+            access: access.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bucket;
+
+    #[test]
+    fn buckets() {
+        for (text, bucket, prefix, access) in [
+            ("photos", "photos", "", "read-write"),
+            ("photos=read", "photos", "", "read"),
+            ("photos:in/", "photos", "in/", "read-write"),
+            ("photos:in/=write", "photos", "in/", "write"),
+            ("data:year=2026/", "data", "year=2026/", "read-write"),
+            ("data:year=2026/=read", "data", "year=2026/", "read"),
+        ] {
+            let expected = Bucket {
+                name: bucket.into(),
+                prefix: prefix.into(),
+                access: access.into(),
+            };
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        assert!("photos=all".parse::<Bucket>().is_err());
+        assert!(":x".parse::<Bucket>().is_err());
+    }
+}

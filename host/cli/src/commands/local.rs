@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `nexus local`: a program outside a VM, with what a function may reach.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitCode, ExitStatus};
+
+use clap::Args;
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Outcome;
+use super::grants::Grants;
+use crate::admin::Admin;
+use crate::local;
+
+/// The variable that names libraries to load first (ld.so(8)).
+const PRELOAD: &str = "LD_PRELOAD";
+
+/// Run a program outside a VM, in a network namespace that holds what a function has: the gateway, names, and its policy.
+///
+/// It is for development: the program runs as you do, and the policy binds well-behaved programs only.
+#[derive(Debug, Args)]
+pub(crate) struct Local {
+    /// The deployed function whose policy and variables the program gets; without one, what the options say.
+    #[arg(conflicts_with_all = ["buckets", "endpoints"])]
+    function: Option<String>,
+    #[command(flatten)]
+    grants: Grants,
+    /// Folder of libnexus_preload.so.
+    #[arg(long, env = "NEXUS_GUEST_DIR", default_value = "/usr/lib/nexus")]
+    guest_dir: PathBuf,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+}
+
+impl Local {
+    pub(super) async fn run(self, admin: &Admin) -> Outcome {
+        let library = self.guest_dir.join("libnexus_preload.so");
+        let library = std::fs::canonicalize(&library).map_err(|error| {
+            format!(
+                "{}: {error}; name its folder with --guest-dir",
+                library.display()
+            )
+        })?;
+        let role = match &self.function {
+            Some(name) => json!({ "function": name }),
+            None => json!({ "policy": self.grants.to_json() }),
+        };
+        let (mut connection, said) = admin
+            .upgrade("/v1/local", "nexus-local", role.to_string().into())
+            .await?;
+        // Open for as long as the program runs: nexusd serves its namespace until then.
+        let env = local::enter(&mut connection, &said).await?;
+        let child = self.start(library.into(), env)?;
+        let status = wait(child).await?;
+        drop(connection);
+        Ok(exit_code(status))
+    }
+
+    fn start(&self, library: OsString, env: BTreeMap<String, String>) -> Result<Child, String> {
+        let (program, arguments) = self.program.split_first().ok_or("there is no program")?;
+        let mut libraries = library;
+        if let Some(others) = std::env::var_os(PRELOAD).filter(|others| !others.is_empty()) {
+            libraries.push(":");
+            libraries.push(others);
+        }
+        let mut command = Command::new(program);
+        command.args(arguments).envs(env).env(PRELOAD, libraries);
+        // SAFETY: between fork and exec the closure makes one system call, which takes a number.
+        unsafe {
+            command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));
+        }
+        command
+            .spawn()
+            .map_err(|error| format!("cannot start {}: {error}", program.display()))
+    }
+}
+
+/// Waits for the program. What is meant to end it, it is told; a terminal's keys reach it by themselves.
+async fn wait(mut child: Child) -> std::io::Result<ExitStatus> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        let passed_on = tokio::select! {
+            status = child.wait() => return status,
+            _ = interrupt.recv() => None,
+            _ = quit.recv() => None,
+            _ = terminate.recv() => Some(Signal::SIGTERM),
+            _ = hang_up.recv() => Some(Signal::SIGHUP),
+        };
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let (Some(signal), Some(pid)) = (passed_on, pid) {
+            kill(Pid::from_raw(pid), signal)?;
+        }
+    }
+}
+
+/// The program's own status; for a signal what shells make of it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or(status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from)
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What every function finds outside itself: names and the gateway, as far as its policy goes.
+
+use std::sync::Arc;
+
+use nexus_backend::dns::DnsService;
+use nexus_backend::gateway::{Gateway, Upstream};
+use nexus_backend::service::{Service, Services, port};
+use nexus_backend::sockets::EndpointPolicy;
+
+use super::{FunctionName, Policy};
+
+/// The services, and what the function may connect to: each for one VM or one program, as both remember names.
+pub fn compose(
+    name: &FunctionName,
+    policy: &Policy,
+    upstream: &Arc<Upstream>,
+) -> (Services, Arc<EndpointPolicy>) {
+    let endpoints = Arc::new(policy.endpoint_policy());
+    let buckets = Arc::new(policy.bucket_policy());
+    let gateway = Gateway::new(Arc::clone(upstream), buckets, name.to_string());
+
+    let mut services = Services::default();
+    let names = DnsService::new(Arc::clone(&endpoints));
+    services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
+    services.register_responder(port::DNS, names);
+    services.register(port::GATEWAY, gateway);
+    (services, endpoints)
+}
