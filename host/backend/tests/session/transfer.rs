@@ -3,10 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nexus_proto::wire::Event;
+use nix::sys::socket::{MsgFlags, send};
 
 use super::guest::{Guest, Setup};
 use super::peer::{Pattern, echo, pattern, server};
@@ -88,6 +90,24 @@ fn checked(mut stream: TcpStream, mut expected: Pattern) -> usize {
         expected.expect(&buffer[..length]);
         total += length;
     }
+}
+
+/// A receive ends at an urgent byte, with more behind it of which nothing announces itself again.
+#[test]
+fn bytes_behind_an_urgent_one_arrive() {
+    let (address, peer) = server(1, |mut stream| {
+        stream.write_all(b"before").unwrap();
+        send(stream.as_raw_fd(), b"!", MsgFlags::MSG_OOB).unwrap();
+        stream.write_all(b"behind").unwrap();
+        // The connection stays open: no end of file wakes anybody.
+        assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+    });
+    let mut guest = Guest::new();
+    guest.connect(0, address, 4096).unwrap();
+    assert_eq!(guest.read_exact(0, 12), b"beforebehind");
+    guest.close(0, false);
+    guest.released(0);
+    peer.join().unwrap();
 }
 
 #[test]
