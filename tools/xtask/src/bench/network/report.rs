@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The results for people: tables, a bar for each figure, and whether targets are met.
+
+use super::{Cost, Costs};
+
+/// What is compared: its name, how it is found, and the most that it may be of virtio-net's.
+type Figure = (&'static str, fn(&Costs) -> &Cost, f64);
+
+const FIGURES: [Figure; 3] = [
+    ("out, per byte", |costs| &costs.out_of_guest, 1.0 / 2.0),
+    ("in, per byte", |costs| &costs.into_guest, 1.0 / 2.0),
+    ("round trip", |costs| &costs.round_trip, 1.0 / 3.0),
+];
+
+/// Prints all of it; the second system is virtio-net.
+pub(super) fn print(costs: &[Costs; 3]) {
+    table(costs);
+    happenings(costs);
+    println!();
+    for figure in FIGURES {
+        compare(costs, figure);
+    }
+}
+
+fn table(costs: &[Costs; 3]) {
+    println!(
+        "\n{:<12} {:>14} {:>14} {:>18}",
+        "system", "out, per byte", "in, per byte", "round trip"
+    );
+    for costs in costs {
+        println!(
+            "{:<12} {:>14.2} {:>14.2} {:>18.0}",
+            costs.system, costs.out_of_guest.time, costs.into_guest.time, costs.round_trip.time
+        );
+    }
+}
+
+/// What happened meanwhile: for a MiB out, for a MiB in, for a round trip.
+fn happenings(costs: &[Costs; 3]) {
+    println!(
+        "\n{:<31} {:>22} {:>22} {:>22}",
+        "for a MiB out, a MiB in, a trip", "switches", "exits", "interrupts"
+    );
+    for costs in costs {
+        let of = |what: fn(&Cost) -> f64| {
+            let [out, into, trip] = FIGURES.map(|(_, cost, _)| what(cost(costs)));
+            format!("{out:.1} {into:.1} {trip:.1}")
+        };
+        println!(
+            "{:<31} {:>22} {:>22} {:>22}",
+            costs.system,
+            of(|cost| cost.switches),
+            of(|cost| cost.exits),
+            of(|cost| cost.interrupts)
+        );
+    }
+}
+
+fn compare(costs: &[Costs; 3], (what, cost, limit): Figure) {
+    let of = |costs: &Costs| cost(costs).time;
+    let [nexus, net, _] = costs;
+    let ratio = of(nexus) / of(net);
+    let verdict = if ratio <= limit { "met" } else { "MISSED" };
+    println!("{what}: {ratio:.2} of virtio-net's (target <= {limit:.2}, {verdict})");
+    let most = costs.iter().map(of).fold(0.0, f64::max);
+    for costs in costs {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a bar of at most 50 characters"
+        )]
+        let length = (of(costs) / most * 50.0).round() as usize;
+        println!("  {:<12} {}", costs.system, "#".repeat(length));
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The three systems: Nexus, and QEMU with virtio-net (vhost) or vhost-vsock.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use nexus_testbed::{Deployment, Options, Testbed};
+use serde_json::{Value, json};
+
+use super::server::{Order, Server};
+use super::{Costs, Inputs};
+
+/// The host's address for Nexus guests, and both ends of the tap device.
+const HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const TAP_HOST: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
+const TAP_GUEST: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 2);
+const TAP: &str = "nexus-bench";
+/// How long a server may take to notice that its order is done, once the guest has ended.
+const GRACE: Duration = Duration::from_secs(1);
+/// Context id of the guest on vsock.
+const CID: &str = "77";
+
+pub(super) fn nexus(inputs: &Inputs) -> Result<Costs> {
+    ip(&format!("address replace {HOST}/32 dev lo"))?;
+    let testbed = Testbed::start(Options {
+        programs: inputs.programs.clone(),
+        kernel: inputs.kernel.clone(),
+        configuration: String::new(),
+    })?;
+    let function = Deployment::new("traffic", &inputs.agent);
+    testbed.deploy(&function.with("--endpoint", &format!("{HOST}:*")))?;
+    let mut measure = |order: Order| {
+        let server = Server::tcp(HOST, order)?;
+        let event = json!({ "case": "traffic", "arguments": order.json(Some(HOST), server.port) });
+        testbed.invoke("traffic", &event)?.success()?;
+        server.measured()
+    };
+    // The first invocation starts the VM.
+    measure(Order::Trips)?;
+    Costs::new("nexus", &mut measure)
+}
+
+pub(super) fn virtio_net(inputs: &Inputs) -> Result<Costs> {
+    module("tun")?;
+    module("vhost_net")?;
+    ip(&format!("tuntap add dev {TAP} mode tap"))?;
+    ip(&format!("address add {TAP_HOST}/24 dev {TAP}"))?;
+    ip(&format!("link set {TAP} up"))?;
+    let servers = Order::ALL.map(|order| Server::tcp(TAP_HOST, order));
+    let device = format!("tap,id=net,ifname={TAP},script=no,downscript=no,vhost=on");
+    let devices = [
+        "-netdev",
+        &device,
+        "-device",
+        "virtio-net-device,netdev=net",
+    ];
+    measured(inputs, "virtio-net", servers, Some(TAP_HOST), &devices)
+}
+
+pub(super) fn vsock(inputs: &Inputs) -> Result<Costs> {
+    module("vhost_vsock")?;
+    let servers = Order::ALL.map(Server::vsock);
+    let device = format!("vhost-vsock-device,guest-cid={CID}");
+    measured(inputs, "vhost-vsock", servers, None, &["-device", &device])
+}
+
+/// Runs one guest on QEMU that does all orders, and says what they cost.
+fn measured(
+    inputs: &Inputs,
+    system: &'static str,
+    servers: [Result<Server>; 3],
+    to: Option<Ipv4Addr>,
+    devices: &[&str],
+) -> Result<Costs> {
+    let [out, into, trips] = servers;
+    let servers = [out?, into?, trips?];
+    let orders: Vec<Value> = Order::ALL
+        .iter()
+        .zip(&servers)
+        .map(|(order, server)| order.json(to, server.port))
+        .collect();
+    let mut orders = json!({ "orders": orders });
+    if to.is_some() {
+        orders["own"] = json!(TAP_GUEST.to_string());
+    }
+    let console = inputs.folder.join(format!("{system}.log"));
+    let mut guest = qemu(inputs, &orders, devices, &console)?;
+    guest.wait().context("the guest cannot be waited for")?;
+    let mut servers = servers.into_iter();
+    let mut measure = |order: Order| {
+        let server = servers.next().context("no server")?;
+        // A guest that has ended connects no more.
+        ensure!(
+            server.ends_within(GRACE),
+            "the guest ended without {order:?}; it said: {}",
+            fs::read_to_string(&console).unwrap_or_default()
+        );
+        server.measured()
+    };
+    Costs::new(system, &mut measure)
+}
+
+fn qemu(inputs: &Inputs, orders: &Value, devices: &[&str], console: &Path) -> Result<Child> {
+    // A clock cannot be set to a time before the machine's start.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let job = json!({
+        "stock": true,
+        "clock_ns": u64::try_from(now.as_nanos())?,
+        "entrypoint": [],
+        "command": ["/agent", "traffic", orders.to_string()],
+    });
+    let digits: String = job
+        .to_string()
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let line = format!(
+        "console=ttyS0 quiet panic=-1 reboot=t root=/dev/vda rootfstype=erofs ro init=/.nexus/init nexus_job={digits}"
+    );
+    let root = format!(
+        "id=root,file={},format=raw,if=none,readonly=on",
+        inputs.agent.display()
+    );
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args([
+        "-M",
+        "microvm,acpi=off,rtc=off",
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host",
+    ])
+    .args([
+        "-m",
+        "256",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-no-reboot",
+    ])
+    .arg("-kernel")
+    .arg(&inputs.stock_kernel)
+    .args(["-append", &line, "-drive", &root])
+    .args(["-device", "virtio-blk-device,drive=root"])
+    .args(devices)
+    .arg("-serial")
+    .arg(format!("file:{}", console.display()))
+    .stdin(Stdio::null());
+    qemu.spawn().context("cannot start qemu-system-x86_64")
+}
+
+fn ip(arguments: &str) -> Result<()> {
+    let status = Command::new("ip").args(arguments.split(' ')).status();
+    let status = status.context("cannot start ip, of iproute2")?;
+    ensure!(status.success(), "ip {arguments}: {status}");
+    Ok(())
+}
+
+fn module(name: &str) -> Result<()> {
+    let status = Command::new("modprobe").arg(name).status();
+    let status = status.context("cannot start modprobe")?;
+    ensure!(status.success(), "modprobe {name}: {status}");
+    Ok(())
+}
