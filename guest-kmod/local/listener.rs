@@ -9,7 +9,10 @@
 use kernel::{
     new_spinlock,
     prelude::*,
-    sync::{Arc, SpinLock},
+    sync::{
+        atomic::{Atomic, Relaxed},
+        Arc, SpinLock,
+    },
 };
 
 use super::pair::Pair;
@@ -41,6 +44,8 @@ struct Queue {
 #[pin_data]
 pub(crate) struct Listener {
     family: Family,
+    /// What it wants at most in a segment (`TCP_MAXSEG`), or zero.
+    segment_limit: Atomic<u32>,
     #[pin]
     queue: SpinLock<Queue>,
 }
@@ -65,6 +70,7 @@ impl Listener {
         Arc::pin_init(
             pin_init!(Self {
                 family,
+                segment_limit: Atomic::new(0),
                 queue <- new_spinlock!(queue, "nexus_listener"),
             }),
             GFP_KERNEL,
@@ -79,6 +85,16 @@ impl Listener {
     /// What a socket that it accepts gives to the room of a connection; `None` if it no longer listens.
     pub(crate) fn shares(&self) -> Option<Shares> {
         self.queue.lock().waker.as_ref().map(Waker::shares)
+    }
+
+    /// Sets what it wants at most in a segment.
+    pub(crate) fn limit_segments(&self, most: u32) {
+        self.segment_limit.store(most, Relaxed);
+    }
+
+    /// What it wants at most in a segment, or zero.
+    pub(crate) fn segment_limit(&self) -> u32 {
+        self.segment_limit.load(Relaxed)
     }
 
     /// Changes the backlog.

@@ -25,7 +25,7 @@ use datagram::Datagram;
 use errors::ErrorQueue;
 use options::congestion::Congestion;
 use options::membership::{Change, Membership, IP_MULTICAST_IF};
-use options::{SOL_IP, SOL_IPV6, SOL_TCP, TCP_CONGESTION, TCP_INFO};
+use options::{SOL_IP, SOL_IPV6, SOL_TCP, TCP_CONGESTION, TCP_INFO, TCP_MAXSEG, TCP_ULP};
 use stream::endpoint::Endpoint;
 use stream::info::TCP_INFO_SIZE;
 use stream::recv::Flags;
@@ -59,6 +59,8 @@ enum Value {
     Info([u8; TCP_INFO_SIZE]),
     /// A name.
     Name([u8; 16]),
+    /// No bytes, for the name of what there is none of.
+    Nothing,
 }
 
 impl Socket {
@@ -286,6 +288,19 @@ impl Socket {
         Ok(())
     }
 
+    /// `TCP_ULP`: a protocol over the stream, within the kernel, by its name. There are none here.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for no name at all, `ENOENT` for any, `ENOPROTOOPT` for what is no stream.
+    fn set_protocol_above(&self, name: &[u8]) -> Result {
+        match self {
+            Self::Datagram(_) => Err(ENOPROTOOPT),
+            Self::Stream(_) if name.is_empty() => Err(EINVAL),
+            Self::Stream(_) => Err(ENOENT),
+        }
+    }
+
     fn family(&self) -> Family {
         match self {
             Self::Stream(stream) => stream.kind().family,
@@ -316,9 +331,12 @@ impl Socket {
                 };
                 Ok(mtu(peer.ip))
             }
-            Self::Stream(stream) => {
-                stream.with_options(|options| options.get(stream.kind(), level, name))
-            }
+            Self::Stream(_) if (level, name) == (SOL_TCP, TCP_ULP) => return Ok(Value::Nothing),
+            Self::Stream(stream) => match stream.segment_size(largest_segment) {
+                // At most what a packet can carry.
+                Some(size) if (level, name) == (SOL_TCP, TCP_MAXSEG) => Ok(size as c_int),
+                _ => stream.with_options(|options| options.get(stream.kind(), level, name)),
+            },
             Self::Datagram(datagram) => {
                 datagram.with_options(|options| options.get(datagram.kind(), level, name))
             }
@@ -334,6 +352,16 @@ fn mtu(peer: Ip) -> c_int {
         Ip::V4(_) => 65535,
         Ip::V6(_) => 65536,
     }
+}
+
+/// The most that a segment to a peer carries beside its headers: 20 bytes of TCP, and 20 of IPv4 or 40 of IPv6.
+fn largest_segment(peer: Ip) -> u32 {
+    let headers = match route::canonical(peer) {
+        Ip::V4(_) => 40,
+        Ip::V6(_) => 60,
+    };
+    // Both are at most 65536.
+    (mtu(peer) - headers) as u32
 }
 
 /// How a socket shares its address, by its generic options.

@@ -16,7 +16,7 @@ use kernel::{
 use super::addr;
 use super::options::membership::{self, Membership};
 use super::options::congestion::NAME_MAX;
-use super::options::{SOL_IP, SOL_TCP, TCP_CONGESTION};
+use super::options::{SOL_IP, SOL_TCP, TCP_CONGESTION, TCP_ULP};
 use super::{family, Socket, Value};
 use crate::ffi::{raw, Message, Sock, NAME_SIZE};
 
@@ -338,6 +338,12 @@ unsafe extern "C" fn nexus_setsockopt(
         let given = unsafe { copy_option(value, length, &mut bytes) };
         return errno(given.and_then(|given| socket.set_congestion(given)));
     }
+    if (level, name) == (SOL_TCP, TCP_ULP) {
+        let mut bytes = [0; NAME_MAX];
+        // SAFETY: The value's address is checked.
+        let given = unsafe { copy_option(value, length, &mut bytes) };
+        return errno(given.and_then(|given| socket.set_protocol_above(given)));
+    }
     // An option that is not known comes before a value that cannot be read.
     if !socket.has_option(level, name) {
         return ENOPROTOOPT.to_errno();
@@ -432,6 +438,7 @@ unsafe extern "C" fn nexus_getsockopt(
         Ok(Value::Number(number)) => put(&number.to_ne_bytes()),
         Ok(Value::Info(info)) => put(&info),
         Ok(Value::Name(name)) => put(&name),
+        Ok(Value::Nothing) => put(&[]),
         Err(error) => Err(error),
     })
 }

@@ -30,6 +30,7 @@ const IPV6_RECVHOPLIMIT: c_int = 51;
 const IPV6_HOPLIMIT: c_int = 52;
 const IPV6_RECVTCLASS: c_int = 66;
 const IPV6_TCLASS: c_int = 67;
+const IPV6_ORIGDSTADDR: c_int = 74;
 
 /// What a datagram's header says beside addresses.
 #[derive(Clone, Copy)]
@@ -200,6 +201,16 @@ pub(super) fn tell(options: &Options, family: Family, parcel: &Parcel, message: 
         if wants(SOL_IPV6, IPV6_RECVTCLASS) {
             let service = c_int::from(parcel.header.service);
             message.put_control(SOL_IPV6, IPV6_TCLASS, &service.to_ne_bytes());
+        }
+        match parcel.to.ip {
+            Ip::V6(to) if wants(SOL_IPV6, IPV6_ORIGDSTADDR) => {
+                let mut address = [0; 28];
+                put(&mut address, 0, &Family::V6.code().to_ne_bytes());
+                put(&mut address, 2, &parcel.to.port.to_be_bytes());
+                put(&mut address, 8, &to);
+                message.put_control(SOL_IPV6, IPV6_ORIGDSTADDR, &address);
+            }
+            _ => {}
         }
     }
 }

@@ -17,8 +17,10 @@ pub(super) const SOL_IP: c_int = 0;
 pub(super) const SOL_TCP: c_int = 6;
 pub(super) const SOL_UDP: c_int = 17;
 pub(super) const SOL_IPV6: c_int = 41;
+pub(super) const TCP_MAXSEG: c_int = 2;
 pub(super) const TCP_INFO: c_int = 11;
 pub(super) const TCP_CONGESTION: c_int = 13;
+pub(super) const TCP_ULP: c_int = 31;
 const IPV6_V6ONLY: c_int = 26;
 const IP_FREEBIND: c_int = 15;
 const IP_MULTICAST_ALL: c_int = 49;
@@ -108,6 +110,15 @@ impl Options {
         }
         let (_, stored) = self.find(kind, level, name).ok_or(ENOPROTOOPT)?;
         Ok(*stored)
+    }
+
+    /// `TCP_MAXSEG`, if it was set; zero otherwise.
+    pub(super) fn segment_limit(&self) -> u32 {
+        let all = KNOWN.iter().zip(&self.0);
+        let mut set = all.filter(|(known, value)| **value != known.default);
+        let found = set.find(|(known, _)| (known.level, known.name) == (SOL_TCP, TCP_MAXSEG));
+        // Within its rule, from 88 to 32767.
+        found.map_or(0, |(_, value)| *value as u32)
     }
 
     /// `IPV6_V6ONLY`

@@ -137,6 +137,14 @@ impl Stream {
             .and_then(|listener| listener.shares())
             .unwrap_or(shares);
         let new = Pair::new(ends, shares, server, sk.waker())?;
+        let wanted = [
+            self.with_options(|options| options.segment_limit()),
+            listener.as_ref().map_or(0, |listener| listener.segment_limit()),
+        ];
+        for end in [&new.client, &new.server] {
+            let mut state = end.state.lock();
+            wanted.iter().for_each(|most| state.conn.limit_segments(*most));
+        }
         {
             // Still unconnected: it is this thread's turn.
             let mut state = self.state.lock();
@@ -193,6 +201,7 @@ impl Stream {
         let source_port = self.source_port(&device)?;
         let (tx, rx) = device.new_rings()?;
         let mut conn = Connection::new(peer, source_port, *tx.ring(), *rx.ring());
+        conn.limit_segments(self.with_options(|options| options.segment_limit()));
         if device.has(feature::OPTIONS) {
             for (option, value) in self.told_options() {
                 conn.set_option(option, value);

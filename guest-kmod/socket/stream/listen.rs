@@ -42,6 +42,7 @@ impl Stream {
             state.options.only_v6()
         };
         let listener = Listener::new(self.family, backlog, sk.waker())?;
+        listener.limit_segments(self.with_options(|options| options.segment_limit()));
         let bound = self.state.lock().binding.is_some();
         let fresh = if bound {
             None
@@ -159,6 +160,7 @@ impl Stream {
         let (tx, rx) = device.new_rings()?;
         let Arrival { connection, peer } = arrival;
         let mut conn = Connection::arrived(connection, peer, local, *tx.ring(), *rx.ring());
+        conn.limit_segments(self.with_options(|options| options.segment_limit()));
         if device.has(feature::OPTIONS) {
             for (option, value) in self.told_options() {
                 conn.set_option(option, value);

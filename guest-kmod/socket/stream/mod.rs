@@ -34,6 +34,7 @@ use crate::local::ports::Binding;
 use crate::proto::option::OPTIONS;
 use crate::proto::{Family, Ip, SocketOption};
 use arrivals::Arrivals;
+use conn::Phase;
 use endpoint::Endpoint;
 
 /// What `connect()` has been told (`socket_state` of the generic code). The connection may be further already.
@@ -137,10 +138,22 @@ impl Stream {
             state
                 .options
                 .set(self.kind(), level, name, value, is_bound)?;
+            if let Some(listener) = &state.listener {
+                listener.limit_segments(state.options.segment_limit());
+            }
             state.options.stored(level, name)
         };
         self.tell_option(level, name, value);
         Ok(())
+    }
+
+    /// `TCP_MAXSEG` of a connection, of which a packet could carry as many bytes as `largest` says of a peer. `None` where there is
+    /// no connection.
+    pub(super) fn segment_size(&self, largest: impl FnOnce(Ip) -> u32) -> Option<u32> {
+        let endpoint = self.endpoint()?;
+        let state = endpoint.state.lock();
+        let conn = &state.conn;
+        (conn.phase() == Phase::Connected).then(|| conn.segment_size(largest(conn.peer().ip)))
     }
 
     /// `TCP_CONGESTION`

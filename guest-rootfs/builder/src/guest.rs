@@ -27,6 +27,8 @@ pub struct GuestFiles {
     pub module: PathBuf,
     /// The libc interposition library (`libnexus_preload.so`).
     pub preload: PathBuf,
+    /// What `nexus compat --probes` runs (`nexus-probe`), in roots that are made for it.
+    pub probe: Option<PathBuf>,
 }
 
 impl GuestFiles {
@@ -43,12 +45,15 @@ impl GuestFiles {
                 what: "configuration".to_owned(),
                 reason: error.to_string(),
             })?;
-        let files: [(&[u8], u16, Vec<u8>); 4] = [
+        let mut files: Vec<(&[u8], u16, Vec<u8>)> = vec![
             (b"init", 0o755, read(&self.init)?),
             (b"nexus.ko", 0o644, read(&self.module)?),
             (b"libnexus_preload.so", 0o755, read(&self.preload)?),
             (b"image.json", 0o644, image_json),
         ];
+        if let Some(probe) = &self.probe {
+            files.push((b"probe", 0o755, read(probe)?));
+        }
         let folder = insert(tree, Tree::ROOT, FOLDER, directory(0o755))?;
         insert(tree, folder, b"overlay", directory(0o700))?;
         for (name, mode, bytes) in files {

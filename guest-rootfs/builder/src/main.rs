@@ -76,6 +76,7 @@ fn run(arguments: &Build) -> Result<(), Box<dyn std::error::Error>> {
             init: arguments.init.clone(),
             module: arguments.module.clone(),
             preload: arguments.preload.clone(),
+            probe: None,
         },
         output: arguments.output.clone(),
     };

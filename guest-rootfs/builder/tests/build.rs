@@ -151,6 +151,7 @@ fn run(folder: &Path, image: &Path) -> Result<BuildReport, RootfsError> {
         init: file("init"),
         module: file("module"),
         preload: file("preload"),
+        probe: None,
     };
     fs::create_dir_all(folder.join("out")).unwrap();
     let output = folder.join("out/root.erofs");

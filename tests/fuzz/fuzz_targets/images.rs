@@ -19,6 +19,7 @@ fuzz_target!(|archive: &[u8]| {
             init: file.clone(),
             module: file.clone(),
             preload: file,
+            probe: None,
         },
     };
     let built = nexus_rootfs::build(&options, &());

@@ -5,6 +5,7 @@
 //!
 //! - [`call`]: a call, and its outcome, both as plain data that travel to a guest and back.
 //! - [`world`]: plays a script.
+//! - [`scripts`]: scripts that name a behaviour.
 //! - [`random`]: scripts for property tests.
 //! - `sys`: the system calls.
 //!
@@ -13,6 +14,7 @@
 
 pub mod call;
 pub mod random;
+pub mod scripts;
 mod sys;
 pub mod world;
 

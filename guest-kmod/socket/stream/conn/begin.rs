@@ -44,6 +44,7 @@ impl Connection {
             wants_room: false,
             peer_share: None,
             tx_limit: u32::MAX,
+            segment_limit: 0,
             tx_urgent: None,
             rx_urgent: None,
         }

@@ -95,6 +95,8 @@ pub(crate) struct Connection {
     peer_share: Option<u32>,
     /// Bytes that may be on their way.
     tx_limit: u32,
+    /// The most that either side wants in a segment (`TCP_MAXSEG`), or zero. What is sent has no segments; it is for who asks.
+    segment_limit: u32,
     /// Position of an urgent byte that was written, for the other side to be told.
     tx_urgent: Option<u64>,
     rx_urgent: Option<Urgent>,
@@ -309,6 +311,24 @@ impl Connection {
     /// Says that the other side is in this guest, and how much its buffer may hold.
     pub(crate) fn share_with(&mut self, peer_share: u32) {
         self.peer_share = Some(peer_share);
+    }
+
+    /// Takes in what a side wants at most in a segment, unless that is zero.
+    pub(crate) fn limit_segments(&mut self, most: u32) {
+        if most != 0 && (self.segment_limit == 0 || most < self.segment_limit) {
+            self.segment_limit = most;
+        }
+    }
+
+    /// Bytes in a segment, of which a packet to the peer could carry `largest`: less the room for a time stamp, which
+    /// every segment has.
+    pub(crate) fn segment_size(&self, largest: u32) -> u32 {
+        const TIME_STAMP: u32 = 12;
+        let most = match self.segment_limit {
+            0 => largest,
+            limit => limit.min(largest),
+        };
+        most.saturating_sub(TIME_STAMP)
     }
 
     /// Takes in how much this side's buffer may hold now (`SO_SNDBUF`).

@@ -23,6 +23,9 @@ pub(crate) struct Build {
     /// Folder of the guest's files: nexus-init, nexus.ko and libnexus_preload.so.
     #[arg(long, env = "NEXUS_GUEST_DIR", default_value = "/usr/lib/nexus")]
     guest_dir: PathBuf,
+    /// Put the probes of `nexus compat --probes` into it.
+    #[arg(long)]
+    probes: bool,
 }
 
 impl Build {
@@ -31,6 +34,7 @@ impl Build {
             init: self.guest_dir.join("nexus-init"),
             module: self.guest_dir.join("nexus.ko"),
             preload: self.guest_dir.join("libnexus_preload.so"),
+            probe: self.probes.then(|| self.guest_dir.join("nexus-probe")),
         };
         let bar = Bar::new();
         let options = BuildOptions {

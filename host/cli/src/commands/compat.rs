@@ -15,11 +15,14 @@ use crate::compat::report::{Report, text};
 use crate::output::Output;
 use crate::output::progress::Bar;
 
+/// Where the probes are in a root that is made for them.
+const PROBE: &str = "/.nexus/probe";
+
 /// Exit code if the guests differ, to be told apart from a comparison that failed.
 const DIFFERENT: u8 = 3;
 
-/// Run an image's test command on a guest with Linux' own network stack and on a Nexus guest, and print what differs. Both guests have
-/// loopback and nothing else, and no nexusd. Exits with 3 if something differs.
+/// Run an image's test command, or Nexus' own probes, on a guest with Linux' own network stack and on a Nexus guest, and print what
+/// differs. Both guests have loopback and nothing else, and no nexusd. Exits with 3 if something differs.
 #[derive(Debug, Args)]
 pub(crate) struct Compat {
     /// The image, or a root file system made of it by `nexus build`.
@@ -31,6 +34,10 @@ pub(crate) struct Compat {
         value_name = "WORD"
     )]
     command: Vec<String>,
+    /// Play Nexus' own scripts of socket calls instead of a command, and compare each call's outcome. A root file system needs
+    /// to have been made by `nexus build --probes`.
+    #[arg(long, conflicts_with = "command")]
+    probes: bool,
     /// Folder of nexus-vmm, vmlinux, vmlinux-stock and the guest's files.
     #[arg(long, env = "NEXUS_GUEST_DIR", default_value = "/usr/lib/nexus")]
     guest_dir: PathBuf,
@@ -62,7 +69,13 @@ impl Compat {
         let nexus = self.machine(&root, false);
         let stock = show(&stock, "stock", folder.path()).await?;
         let nexus = show(&nexus, "nexus", folder.path()).await?;
-        let report = Report::new(&stock, &nexus);
+        let report = if self.probes {
+            Report::of_probes(&stock, &nexus).ok_or(
+                "no guest has played a script; was the root file system made by `nexus build --probes`?",
+            )?
+        } else {
+            Report::new(&stock, &nexus)
+        };
         let same = report.is_same();
         let report = serde_json::to_value(report)?;
         if self.keep.is_some() {
@@ -100,9 +113,17 @@ impl Compat {
             stock,
             root: root.into(),
             memory: self.memory,
-            command: (!self.command.is_empty()).then(|| self.command.clone()),
+            command: self.command(),
             timeout: Duration::from_secs(self.timeout),
         }
+    }
+
+    /// The command, unless it is the image's own.
+    fn command(&self) -> Option<Vec<String>> {
+        if self.probes {
+            return Some(vec![PROBE.to_owned()]);
+        }
+        (!self.command.is_empty()).then(|| self.command.clone())
     }
 
     /// The root file system, made of the image unless it is one.
@@ -114,6 +135,7 @@ impl Compat {
             init: self.guest_dir.join("nexus-init"),
             module: self.guest_dir.join("nexus.ko"),
             preload: self.guest_dir.join("libnexus_preload.so"),
+            probe: self.probes.then(|| self.guest_dir.join("nexus-probe")),
         };
         let options = BuildOptions {
             image: self.image.clone(),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::guest::Run;
+use super::probes;
 use super::results::{Results, Verdict, parse};
 use crate::output::cell;
 use crate::output::table::table;
@@ -23,9 +24,9 @@ struct Summary {
 #[derive(Debug, Serialize)]
 struct Difference {
     test: String,
-    /// Its verdict, if it ran.
-    stock: Option<Verdict>,
-    nexus: Option<Verdict>,
+    /// Its verdict, or a call's outcome, if it ran.
+    stock: Option<String>,
+    nexus: Option<String>,
 }
 
 /// Both runs.
@@ -46,8 +47,8 @@ impl Report {
         let differences = names
             .map(|name| Difference {
                 test: name.clone(),
-                stock: there.get(name).copied(),
-                nexus: here.get(name).copied(),
+                stock: there.get(name).map(|verdict| verdict.word().into()),
+                nexus: here.get(name).map(|verdict| verdict.word().into()),
             })
             .filter(|difference| difference.stock != difference.nexus)
             .collect();
@@ -56,6 +57,28 @@ impl Report {
             nexus: Summary::new(&here, nexus.code),
             differences,
         }
+    }
+
+    /// Compares what probes have seen, call by call; `None` if there is nothing to compare.
+    pub(crate) fn of_probes(stock: &Run, nexus: &Run) -> Option<Self> {
+        let (there, here) = (probes::parse(&stock.output), probes::parse(&nexus.output));
+        if there.is_empty() && here.is_empty() {
+            return None;
+        }
+        let played = |scripts: usize, code| Summary {
+            pass: scripts,
+            skip: 0,
+            fail: 0,
+            code,
+        };
+        let differences = probes::differences(&there, &here);
+        Some(Self {
+            stock: played(there.len(), stock.code),
+            nexus: played(here.len(), nexus.code),
+            differences: differences
+                .map(|(test, stock, nexus)| Difference { test, stock, nexus })
+                .collect(),
+        })
     }
 
     /// Whether nothing differs, and there was something that could.

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 /// What became of a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// As it should.
     Pass,
@@ -13,6 +12,17 @@ pub(crate) enum Verdict {
     Skip,
     /// Not as it should.
     Fail,
+}
+
+impl Verdict {
+    /// Its name in reports.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skip => "skip",
+            Self::Fail => "fail",
+        }
+    }
 }
 
 /// Verdicts by the names of tests.

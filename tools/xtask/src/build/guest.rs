@@ -13,6 +13,8 @@ use crate::step::Step;
 use crate::{paths, process, step};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// The compiler's flag for static programs.
+const STATIC: &str = "-C target-feature=+crt-static";
 
 /// Builds all guest files into [`paths::guest_files`] and returns that folder.
 pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
@@ -20,17 +22,14 @@ pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let module = module(kernel)?;
     copy(&module, &folder.join("nexus.ko"))?;
-    step::run("guest init and preload library", |step| {
+    step::run("guest init, preload library and probes", |step| {
         // A static program: it runs before, and whatever, the image's C library is.
-        let init = program(
-            "nexus-init",
-            "nexus-init",
-            "-C target-feature=+crt-static",
-            step,
-        )?;
+        let init = program("nexus-init", "nexus-init", STATIC, step)?;
         copy(&init, &folder.join("nexus-init"))?;
         let preload = program("nexus-preload", "libnexus_preload.so", "", step)?;
-        copy(&preload, &folder.join("libnexus_preload.so"))
+        copy(&preload, &folder.join("libnexus_preload.so"))?;
+        let probe = program("nexus-socket-model", "nexus-probe", STATIC, step)?;
+        copy(&probe, &folder.join("nexus-probe"))
     })?;
     Ok(folder)
 }

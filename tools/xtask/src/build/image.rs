@@ -34,6 +34,11 @@ pub(crate) fn oci(name: &str) -> Result<PathBuf> {
 
 /// Makes a root file system of an image, with `nexus build`, the way a user does.
 pub(crate) fn root(name: &str, image: &Path, guest: &Path) -> Result<PathBuf> {
+    root_with(name, image, guest, false)
+}
+
+/// The same, with the probes of `nexus compat` if they are wanted.
+pub(crate) fn root_with(name: &str, image: &Path, guest: &Path, probes: bool) -> Result<PathBuf> {
     fs::create_dir_all(paths::images())?;
     let root = paths::images().join(format!("{name}.erofs"));
     let nexus = paths::host_programs().join("nexus");
@@ -45,6 +50,9 @@ pub(crate) fn root(name: &str, image: &Path, guest: &Path) -> Result<PathBuf> {
         .arg(&root)
         .arg("--guest-dir")
         .arg(guest);
+    if probes {
+        build.arg("--probes");
+    }
     process::inherit(&mut build)?;
     Ok(root)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Built {
 
 /// Sets up and builds all parts: packages, kernel, host programs, guest files, images.
 pub(crate) fn everything(flavour: Flavour) -> Result<Built> {
-    debian::packages(false)?;
+    debian::packages(debian::Purpose::Build)?;
     let kernel = Kernel::ensure(flavour)?;
     host::programs()?;
     let guest = guest::files(&kernel)?;

@@ -3,14 +3,14 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use nexus_socket_model::call::Call::{
+use crate::call::Call::{
     Accept, Bind, Connect, Disconnect, Get, Listen, LocalName, PeerName, Poll, Readable, Receive,
     Send, SendTo, Shutdown, Socket,
 };
-use nexus_socket_model::call::Family::{V4, V6};
-use nexus_socket_model::call::Host::{Any, Loopback};
-use nexus_socket_model::call::Kind::Datagram;
-use nexus_socket_model::call::Port::{Nobody, Of, Zero};
+use crate::call::Family::{V4, V6};
+use crate::call::Host::{Any, Loopback};
+use crate::call::Kind::Datagram;
+use crate::call::Port::{Nobody, Of, Zero};
 
 use super::{Named, datagrams};
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Connecting, and names of both ends.
 
-use nexus_socket_model::call::Call::{
+use crate::call::Call::{
     Accept, Bind, Connect, Disconnect, Get, Listen, LocalName, PeerName, Poll, Receive, Send,
     Shutdown, Socket, Wait, Watch,
 };
-use nexus_socket_model::call::Family::V4;
-use nexus_socket_model::call::Host::{Any, Loopback, Other};
-use nexus_socket_model::call::Kind::Stream;
-use nexus_socket_model::call::Port::{Nobody, Of, Zero};
+use crate::call::Family::V4;
+use crate::call::Host::{Any, Loopback, Other};
+use crate::call::Kind::Stream;
+use crate::call::Port::{Nobody, Of, Zero};
 
 use super::{ET, Named, connected};
 

@@ -3,16 +3,14 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use nexus_socket_model::call::Call::{
+use crate::call::Call::{
     Bind, Close, Connect, Get, Group, Poll, Receive, Send, SendTo, Set, Socket,
 };
-use nexus_socket_model::call::Family::{V4, V6};
-use nexus_socket_model::call::Host::{self, Any, Loopback};
-use nexus_socket_model::call::Kind::{Datagram, Stream};
-use nexus_socket_model::call::Membership::{
-    Block, Join, JoinSource, Leave, LeaveSource, SendBy, Unblock,
-};
-use nexus_socket_model::call::Port::{Nobody, Of, Zero};
+use crate::call::Family::{V4, V6};
+use crate::call::Host::{self, Any, Loopback};
+use crate::call::Kind::{Datagram, Stream};
+use crate::call::Membership::{Block, Join, JoinSource, Leave, LeaveSource, SendBy, Unblock};
+use crate::call::Port::{Nobody, Of, Zero};
 
 use super::{Named, connected, datagrams};
 

@@ -3,7 +3,7 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use nexus_socket_model::call::Call::{
+use crate::call::Call::{
     Close, Duplicate, Linger, PeerName, Poll, Readable, Receive, Send, Set, Shutdown, Wait, Watch,
 };
 

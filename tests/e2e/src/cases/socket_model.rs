@@ -5,15 +5,13 @@
 //! thought of. `NEXUS_MODEL_SCRIPTS` asks for more random ones; a failure prints the shortest script that still differs.
 
 use anyhow::{Context, Result, ensure};
-use nexus_socket_model::{Call, Outcome, play, random};
+use nexus_socket_model::{Call, Outcome, play, random, scripts};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use serde_json::{Value, json};
 
 use super::Case;
 use crate::bed::Bed;
-
-mod scripts;
 
 pub(crate) const CASE: Case = Case {
     name: "socket_model",

@@ -3,9 +3,11 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use nexus_socket_model::call::Call::{Get, Set, Socket};
-use nexus_socket_model::call::Family::{V4, V6};
-use nexus_socket_model::call::Kind::{Datagram, Stream};
+use crate::call::Call::{Accept, Connect, Get, Set, Socket};
+use crate::call::Family::{V4, V6};
+use crate::call::Host::Loopback;
+use crate::call::Kind::{Datagram, Stream};
+use crate::call::Port::Of;
 
 use super::{Named, connected};
 
@@ -56,6 +58,28 @@ pub(super) fn scripts() -> Vec<Named> {
         calls
     };
     vec![
+        (
+            "TCP_MAXSEG of a connection is what both sides agree on",
+            connected(&[
+                Get(1, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Get(2, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Get(0, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Set(0, libc::IPPROTO_TCP, libc::TCP_MAXSEG, 873),
+                Get(0, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Socket(3, V4, Stream),
+                Connect(3, Loopback, Of(0)),
+                Accept(0, 4),
+                Get(3, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Get(4, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Socket(5, V4, Stream),
+                Set(5, libc::IPPROTO_TCP, libc::TCP_MAXSEG, 700),
+                Get(5, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Connect(5, Loopback, Of(0)),
+                Accept(0, 6),
+                Get(5, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+                Get(6, libc::IPPROTO_TCP, libc::TCP_MAXSEG),
+            ]),
+        ),
         (
             "TCP_INFO says the state, and IP_MTU the largest packet to a peer",
             connected(&[

@@ -3,14 +3,14 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use nexus_socket_model::call::Call::{
+use crate::call::Call::{
     Accept, Bind, Close, Connect, Listen, LocalName, PeerName, Poll, Receive, Send, Set, Shutdown,
     Socket,
 };
-use nexus_socket_model::call::Family::{V4, V6};
-use nexus_socket_model::call::Host::{Any, Foreign, Loopback, Mapped, Other};
-use nexus_socket_model::call::Kind::Stream;
-use nexus_socket_model::call::Port::{Of, Zero};
+use crate::call::Family::{V4, V6};
+use crate::call::Host::{Any, Foreign, Loopback, Mapped, Other};
+use crate::call::Kind::Stream;
+use crate::call::Port::{Of, Zero};
 
 use super::{Named, connected};
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Scripts that name a behaviour. T and S numbers are those of the compatibility requirements (docs/testing.md).
 
-use nexus_socket_model::Call;
-use nexus_socket_model::call::Call::{Accept, Bind, Connect, Listen, Socket};
-use nexus_socket_model::call::Family::V4;
-use nexus_socket_model::call::Host::Loopback;
-use nexus_socket_model::call::Kind::{Datagram, Stream};
-use nexus_socket_model::call::Port::{Of, Zero};
+use crate::Call;
+use crate::call::Call::{Accept, Bind, Connect, Listen, Socket};
+use crate::call::Family::V4;
+use crate::call::Host::Loopback;
+use crate::call::Kind::{Datagram, Stream};
+use crate::call::Port::{Of, Zero};
 
 mod connecting;
 mod datagram;
@@ -16,7 +16,7 @@ mod options;
 mod streaming;
 
 /// A script and its name.
-type Named = (&'static str, Vec<Call>);
+pub type Named = (&'static str, Vec<Call>);
 
 const ET: u32 = libc::EPOLLET.cast_unsigned();
 
@@ -46,7 +46,7 @@ fn datagrams(rest: &[Call]) -> Vec<Call> {
 }
 
 /// All scripts.
-pub(super) fn all() -> Vec<Named> {
+pub fn all() -> Vec<Named> {
     [
         listening::scripts(),
         connecting::scripts(),
