@@ -3,8 +3,8 @@
 """Builds the images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
 
 Functions have three layers: Debian with Python, the packages of requirements.txt, the function's code. Test suites of others
-have one: Debian with the suite's packages. There is nothing of Nexus in them. All but code is cached; the same inputs give the
-same image.
+have Debian with the suite's packages, and the tests of Rust crates, Go's library or Python packages. There is nothing of Nexus
+in them. All but code is cached; the same inputs give the same image.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import crates
 import debian
+import golang
 import oci
+import wheels
 
 HERE = pathlib.Path(__file__).resolve().parent
 FUNCTIONS = HERE / "functions"
@@ -66,8 +69,15 @@ def suite(cache: pathlib.Path, name: str) -> tuple[dict[str, Callable[[], oci.La
     """The layers of a test suite, and its configuration, whose command is the suite's first."""
     described = json.loads((SUITES / name / "suite.json").read_text())
     packages = tuple(described["packages"])
-    command = next(iter(described["runs"].values()))
+    # One without words stands for probes, which are no part of the image.
+    command = next(iter(described["runs"].values())) or ["true"]
     steps = {"Debian with the suite": lambda: debian.layer(cache, packages)}
+    if crate := described.get("crate"):
+        steps["test programs"] = lambda: crates.layer(cache, crate)
+    if go := described.get("go"):
+        steps["Go's test programs"] = lambda: golang.layer(cache, go)
+    if python := described.get("python"):
+        steps["Python packages"] = lambda: wheels.layer(cache, python)
     return steps, {**SUITE_CONFIG, "Entrypoint": command}
 
 

@@ -92,7 +92,7 @@ impl Cli {
             Command::Check => check::run(),
             Command::Build => build::everything(Flavour::Plain).map(drop),
             Command::Lab { folder, program } => {
-                setup::debian::packages(false)?;
+                setup::debian::packages(setup::debian::Purpose::Build)?;
                 build::host::programs()?;
                 let folder = folder.unwrap_or_else(|| paths::runs().join("lab"));
                 lab::Place::find()?.run(&lab::Job {

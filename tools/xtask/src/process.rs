@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::process::{Command, Stdio};
-use std::thread::sleep;
+use std::thread::{available_parallelism, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +12,12 @@ use crate::step::Step;
 
 /// Lines of a failed command's output that its error repeats.
 const TAIL_LINES: usize = 25;
+
+/// The argument by which make and ninja use all processors.
+pub(crate) fn jobs() -> String {
+    let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("-j{jobs}")
+}
 
 /// Runs a command as part of a step.
 pub(crate) fn run(step: &Step, command: &mut Command) -> Result<()> {

@@ -17,7 +17,7 @@ const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);
 
 /// Runs all tests.
 pub(crate) fn run(host_only: bool, only: Option<&str>, flavour: Flavour) -> Result<()> {
-    setup::debian::packages(false)?;
+    setup::debian::packages(setup::debian::Purpose::Build)?;
     if only.is_none() {
         workspace()?;
         images()?;

@@ -66,7 +66,7 @@ impl Place {
         step::note(&format!(
             "running in the lab, an emulated machine with a complete KVM ({said})"
         ));
-        setup::debian::packages(true)?;
+        setup::debian::packages(setup::debian::Purpose::Lab)?;
         Ok(Self::Lab(setup::lab::ensure()?))
     }
 

@@ -56,6 +56,9 @@ const LAB: &[&str] = &[
     "zlib1g-dev",
 ];
 
+/// For test suites: Go, whose sources have their tests.
+const SUITES: &[&str] = &["golang-1.19-go", "golang-1.19-src"];
+
 /// Which packages apt is asked about.
 #[derive(Clone, Copy)]
 pub(crate) enum Suite {
@@ -122,18 +125,31 @@ impl Suite {
     }
 }
 
-/// Installs what building needs, and with `lab` what the lab needs.
-pub(crate) fn packages(lab: bool) -> Result<()> {
+/// What packages are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Building.
+    Build,
+    /// Building, and the lab.
+    Lab,
+    /// Building, and making images of other people's test suites.
+    Suites,
+}
+
+/// Installs what a purpose needs.
+pub(crate) fn packages(purpose: Purpose) -> Result<()> {
     let mut wanted = BUILD.to_vec();
-    if lab {
-        wanted.extend(LAB);
+    match purpose {
+        Purpose::Build => {}
+        Purpose::Lab => wanted.extend(LAB),
+        Purpose::Suites => wanted.extend(SUITES),
     }
     let installed = installed()?;
     let missing: Vec<_> = wanted
         .into_iter()
         .filter(|name| !installed.contains(*name))
         .collect();
-    let qemu = lab && !qemu_is_recent();
+    let qemu = purpose == Purpose::Lab && !qemu_is_recent();
     if missing.is_empty() && !qemu {
         step::cached("Debian packages");
         return Ok(());

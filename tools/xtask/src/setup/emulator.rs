@@ -6,7 +6,6 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 
@@ -97,8 +96,7 @@ fn compile(tree: &Path, tools: &Path, step: &Step) -> Result<()> {
     configure.current_dir(&build).env("PATH", &path);
     configure.arg(format!("--python={}", tools.join("python3").display()));
     process::run(step, configure.args(OPTIONS))?;
-    let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
     let mut ninja = Command::new("ninja");
     ninja.current_dir(&build).env("PATH", &path);
-    process::run(step, ninja.arg(format!("-j{jobs}")).arg(PROGRAM))
+    process::run(step, ninja.arg(process::jobs()).arg(PROGRAM))
 }

@@ -7,7 +7,6 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 
@@ -108,10 +107,9 @@ impl Kernel {
     /// `make` in the kernel's tree, with the same compilers always.
     pub(crate) fn make(&self) -> Command {
         let path = env::var("PATH").unwrap_or_default();
-        let jobs = available_parallelism().map_or(1, std::num::NonZero::get);
         let mut make = Command::new("make");
         make.current_dir(&self.tree)
-            .args(["LLVM=-19", &format!("-j{jobs}")])
+            .args(["LLVM=-19", &process::jobs()])
             .env("PATH", format!("{}:{path}", self.bindgen.display()))
             .env("LIBCLANG_PATH", "/usr/lib/llvm-19/lib")
             .env("RUST_LIB_SRC", &self.library)
