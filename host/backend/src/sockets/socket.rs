@@ -234,12 +234,8 @@ impl Socket {
         limit: u32,
         io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
     ) -> Moved {
-        let mut state = self.lock();
-        let moved = state.transmit(limit, io);
-        if let Ok(bytes) = moved {
-            self.outbox.sent(bytes);
-        }
-        moved.map_or_else(|moved| moved, |_| Moved::Bytes)
+        let moved = self.lock().transmit(limit, io);
+        counted(moved, |bytes| self.outbox.sent(bytes), Moved::Bytes)
     }
 
     /// Has `io` put bytes into the rx ring, at most `limit`. No bytes mean end of file.
@@ -248,12 +244,8 @@ impl Socket {
         limit: u32,
         io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
     ) -> Moved {
-        let mut state = self.lock();
-        let moved = state.receive(limit, io);
-        if let Ok(bytes) = moved {
-            self.outbox.received(bytes);
-        }
-        moved.map_or_else(|moved| moved, |_| Moved::Bytes)
+        let moved = self.lock().receive(limit, io);
+        counted(moved, |bytes| self.outbox.received(bytes), Moved::Bytes)
     }
 
     /// Has `send` take the next datagram of the tx ring, whatever becomes of it, unless it would block.
@@ -262,10 +254,7 @@ impl Socket {
         send: impl FnOnce(&Record, [VolatileSlice<'_>; 2]) -> io::Result<()>,
     ) -> Step {
         let moved = self.lock().send_record(send);
-        if let Ok(bytes) = moved {
-            self.outbox.sent(bytes);
-        }
-        moved.map_or_else(|step| step, |_| Step::Done)
+        counted(moved, |bytes| self.outbox.sent(bytes), Step::Done)
     }
 
     /// Has `fill` put up to `length` bytes of a datagram into the rx ring, or drop it by giving none.
@@ -275,10 +264,7 @@ impl Socket {
         fill: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<Option<Record>>,
     ) -> Step {
         let moved = self.lock().receive_record(length, fill);
-        if let Ok(bytes) = moved {
-            self.outbox.received(bytes);
-        }
-        moved.map_or_else(|step| step, |_| Step::Done)
+        counted(moved, |bytes| self.outbox.received(bytes), Step::Done)
     }
 
     /// The guest broke the protocol with what it wrote into a ring.
@@ -316,6 +302,17 @@ impl Socket {
     fn stir(&self, state: &mut State) {
         self.wake.notify_one();
         state.wake();
+    }
+}
+
+/// Counts the bytes that moved, if any did, and says what became of the attempt.
+fn counted<T>(moved: Result<u64, T>, count: impl FnOnce(u64), done: T) -> T {
+    match moved {
+        Ok(bytes) => {
+            count(bytes);
+            done
+        }
+        Err(otherwise) => otherwise,
     }
 }
 

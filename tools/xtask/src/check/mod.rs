@@ -75,6 +75,9 @@ fn is_source(path: &Path) -> bool {
     })
 }
 
+/// The program of the case `local`, from the folder of the other Python parts.
+const LOCAL_PROGRAM: &str = "../e2e/src/cases/local/program.py";
+
 /// Lints, format and types of the Python parts.
 fn python() -> Result<()> {
     let packages = ["ruff==0.13.3", "mypy==1.18.2"];
@@ -84,8 +87,10 @@ fn python() -> Result<()> {
         let mut command = Command::new(tools.join(name));
         process::inherit(command.current_dir(&images).args(arguments))
     };
-    tool("ruff", &["check", "--quiet", "."])?;
-    tool("ruff", &["format", "--check", "--quiet", "."])?;
+    let ruff = ["--quiet", "--config", "pyproject.toml", ".", LOCAL_PROGRAM];
+    tool("ruff", &[&["check"][..], &ruff].concat())?;
+    tool("ruff", &[&["format", "--check"][..], &ruff].concat())?;
+    tool("mypy", &["--no-error-summary", LOCAL_PROGRAM])?;
     // Each function is a program of its own, whose module is called `app`.
     tool(
         "mypy",
