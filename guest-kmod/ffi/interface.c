@@ -155,7 +155,7 @@ static const struct rtnl_msg_handler nexus_handlers[] = {
 
 #ifndef CONFIG_INET
 /* Writes the IPv4 address of a device for SIOCGIFCONF, or says how much room that takes; see inet_gifconf(). */
-static int nexus_gifconf(struct net_device *dev, char __user *buf, int len, int size)
+static int __maybe_unused nexus_gifconf(struct net_device *dev, char __user *buf, int len, int size)
 {
 	struct nexus_address address;
 	struct ifreq request = {};
@@ -178,7 +178,7 @@ static int nexus_gifconf(struct net_device *dev, char __user *buf, int len, int 
 #endif
 
 /* /proc/net/if_inet6, as in net/ipv6/addrconf.c: Java looks for scopes there. */
-static int nexus_show_if_inet6(struct seq_file *to, void *unused)
+static int __maybe_unused nexus_show_if_inet6(struct seq_file *to, void *unused)
 {
 	struct nexus_address address;
 	unsigned int index = 0;
@@ -192,7 +192,7 @@ static int nexus_show_if_inet6(struct seq_file *to, void *unused)
 }
 
 /* /proc/net/route, as in net/ipv4/fib_trie.c: the way out. */
-static int nexus_show_route(struct seq_file *to, void *unused)
+static int __maybe_unused nexus_show_route(struct seq_file *to, void *unused)
 {
 	seq_puts(to, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
 	rtnl_lock();
@@ -223,8 +223,13 @@ static void nexus_netdev_setup(struct net_device *dev)
 /* Shows lo, and brings it up. Files that cannot be made are missing; sockets work all the same. */
 int nexus_interfaces_init(void)
 {
-	int err = rtnl_register_many(nexus_handlers);
+	int err;
 
+#ifdef CONFIG_INET
+	/* The kernel's own answers would tell of addresses that no socket has. */
+	rtnl_unregister_many(nexus_handlers);
+#endif
+	err = rtnl_register_many(nexus_handlers);
 	if (err)
 		return err;
 	rtnl_lock();
@@ -238,16 +243,18 @@ int nexus_interfaces_init(void)
 		rtnl_unregister_many(nexus_handlers);
 		return err;
 	}
+#ifndef CONFIG_INET
 	proc_create_single("if_inet6", 0444, init_net.proc_net, nexus_show_if_inet6);
 	proc_create_single("route", 0444, init_net.proc_net, nexus_show_route);
+#endif
 	return 0;
 }
 
 void nexus_interfaces_exit(void)
 {
+#ifndef CONFIG_INET
 	remove_proc_entry("route", init_net.proc_net);
 	remove_proc_entry("if_inet6", init_net.proc_net);
-#ifndef CONFIG_INET
 	rtnl_lock();
 	inet_gifconf_hook = NULL;
 	rtnl_unlock();

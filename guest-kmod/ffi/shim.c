@@ -75,16 +75,31 @@ static const struct net_proto_family nexus_inet6_family = {
 	.owner = THIS_MODULE,
 };
 
+/*
+ * Registers a family, in the place of the kernel's own if it has one: the guest has no other way out than the device, so sockets of
+ * that one would reach nobody. Those that exist already stay what they are.
+ */
+static int nexus_family_register(const struct net_proto_family *family)
+{
+	int err = sock_register(family);
+
+	if (err != -EEXIST)
+		return err;
+	pr_info("takes the place of the kernel's own sockets of family %d\n", family->family);
+	sock_unregister(family->family);
+	return sock_register(family);
+}
+
 int nexus_families_register(void)
 {
 	int err = proto_register(&nexus_proto, 1);
 
 	if (err)
 		return err;
-	err = sock_register(&nexus_inet_family);
+	err = nexus_family_register(&nexus_inet_family);
 	if (err)
 		goto no_inet;
-	err = sock_register(&nexus_inet6_family);
+	err = nexus_family_register(&nexus_inet6_family);
 	if (err)
 		goto no_inet6;
 	return 0;

@@ -30,12 +30,15 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
         /// Run the guests on a kernel with KASAN, lockdep and kmemleak, and fail for what these find. Slow.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "stock_kernel")]
         checked_kernel: bool,
+        /// Run the guests on a kernel with Linux' own network stack, whose place nexus.ko takes.
+        #[arg(long)]
+        stock_kernel: bool,
     },
     /// Run other people's test suites on a guest with Linux' own network stack and on a Nexus guest, and write docs/compatibility.md.
     Compat {
-        /// Run only the suites whose names or runs contain this, and write nothing.
+        /// Run only the suites whose names or runs contain this; the page has the others' last results.
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
     },
@@ -78,11 +81,12 @@ impl Cli {
                 host_only,
                 only,
                 checked_kernel,
+                stock_kernel,
             } => {
-                let flavour = if checked_kernel {
-                    Flavour::Checked
-                } else {
-                    Flavour::Plain
+                let flavour = match (checked_kernel, stock_kernel) {
+                    (true, _) => Flavour::Checked,
+                    (false, true) => Flavour::Stock,
+                    (false, false) => Flavour::Plain,
                 };
                 test::run(host_only, only.as_deref(), flavour)
             }

@@ -321,14 +321,18 @@ impl Connection {
     }
 
     /// Bytes in a segment, of which a packet to the peer could carry `largest`: less the room for a time stamp, which
-    /// every segment has.
+    /// every segment has, and at most half of the window that the peer opens with. On loopback, whose packets are large, that
+    /// window is one of them (`tcp_bound_to_half_wnd()`).
     pub(crate) fn segment_size(&self, largest: u32) -> u32 {
         const TIME_STAMP: u32 = 12;
+        const WINDOW: u32 = 65535;
         let most = match self.segment_limit {
             0 => largest,
             limit => limit.min(largest),
         };
-        most.saturating_sub(TIME_STAMP)
+        let carried = largest.saturating_sub(TIME_STAMP);
+        let window = WINDOW / carried.max(1) * carried;
+        most.saturating_sub(TIME_STAMP).min(window / 2)
     }
 
     /// Takes in how much this side's buffer may hold now (`SO_SNDBUF`).

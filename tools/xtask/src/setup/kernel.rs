@@ -28,7 +28,7 @@ pub(crate) enum Flavour {
     Plain,
     /// To find faults of the driver: KASAN, lockdep, kmemleak.
     Checked,
-    /// To compare with: Linux' own network stack.
+    /// To compare with, and as distributions have it: Linux' own network stack.
     Stock,
 }
 
