@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! nexus-vmm: the virtual machine monitor of Nexus. One process runs one virtual machine.
 //!
-//! The machine is as small as a Linux guest allows: memory, one or more vCPUs with KVM's in-kernel local APICs,
+//! The machine is as small as a Linux guest allows: memory, one or more vCPUs with KVM's in-kernel interrupt controllers,
 //! a serial console, a reset line, an exit port, and virtio-mmio devices (read-only disks and virtio-nexus). It boots an
 //! uncompressed `vmlinux` by the PVH protocol.
 //!

@@ -63,8 +63,8 @@ const CALLS: [i64; 38] = [
 ];
 
 /// Requests of ioctl that a running machine makes (linux/kvm.h): `KVM_RUN`, `KVM_GET_REGS`, `KVM_SET_SIGNAL_MASK`,
-/// `KVM_KVMCLOCK_CTRL`, `KVM_SET_GSI_ROUTING`.
-const IOCTLS: [u64; 5] = [0xae80, 0x8090_ae81, 0x4004_ae8b, 0xaead, 0x4008_ae6a];
+/// `KVM_KVMCLOCK_CTRL`.
+const IOCTLS: [u64; 4] = [0xae80, 0x8090_ae81, 0x4004_ae8b, 0xaead];
 
 /// Forbids core dumps.
 ///

@@ -2,9 +2,7 @@
 //! The devices of the machine.
 
 pub(crate) mod block;
-pub(crate) mod io_apic;
 pub(crate) mod nexus;
-pub(crate) mod pic;
 pub mod serial;
 pub(crate) mod transport;
 

@@ -13,11 +13,10 @@ use vm_memory::{GuestMemoryBackend, GuestMemoryRegion};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
 use super::bus::Bus;
-use super::{Inherited, layout, routing};
+use super::{Inherited, layout};
 use crate::boot::{cmdline, mptable, pvh};
 use crate::cli::MachineConfig;
 use crate::device::block::{Disk, DiskWorker};
-use crate::device::io_apic::IoApic;
 use crate::device::nexus::{NexusDevice, QUEUES};
 use crate::device::serial::SerialPort;
 use crate::device::transport::{RegisterPages, Transport, register};
@@ -28,12 +27,11 @@ use crate::vcpu::counters::Counters;
 use crate::vcpu::{cpuid, registers};
 
 /// What KVM must be able to do.
-const NEEDED: [(Cap, &str); 9] = [
+const NEEDED: [(Cap, &str); 8] = [
     (
-        Cap::SplitIrqchip,
-        "in-kernel local APICs (KVM_CAP_SPLIT_IRQCHIP)",
+        Cap::Irqchip,
+        "in-kernel interrupt controllers (KVM_CAP_IRQCHIP)",
     ),
-    (Cap::IrqRouting, "interrupt routing (KVM_CAP_IRQ_ROUTING)"),
     (Cap::Ioeventfd, "ioeventfd (KVM_CAP_IOEVENTFD)"),
     (Cap::Irqfd, "irqfd (KVM_CAP_IRQFD)"),
     (Cap::UserMemory, "memory slots (KVM_CAP_USER_MEMORY)"),
@@ -52,7 +50,7 @@ const NEEDED: [(Cap, &str); 9] = [
 /// A machine that is ready to run.
 pub(crate) struct Built {
     /// Keeps the virtual machine; the vCPUs would do so as well.
-    pub(crate) vm: Arc<VmFd>,
+    pub(crate) vm: VmFd,
     pub(crate) vcpus: Vec<VcpuFd>,
     pub(crate) ram: GuestRam,
     pub(crate) bus: Arc<Bus>,
@@ -110,14 +108,12 @@ pub(crate) fn build(config: &MachineConfig, inherited: Inherited) -> Result<Buil
     let tss = usize::try_from(layout::KVM_TSS).unwrap_or(0);
     vm.set_tss_address(tss)
         .map_err(VmmError::kvm("place the task state segment"))?;
-    routing::split_irqchip(&vm)?;
+    vm.create_irq_chip()
+        .map_err(VmmError::kvm("create the interrupt controllers"))?;
     let vcpus = create_vcpus(&kvm, &vm, config.cpus, entry)?;
     let serial_interrupt = wire(&vm, &lines)?;
 
-    let vm = Arc::new(vm);
     let bus = Arc::new(Bus {
-        io_apic: Mutex::new(IoApic::new(routing::router(Arc::clone(&vm)))),
-        pic: Mutex::default(),
         serial: Mutex::new(SerialPort::new(serial_interrupt, inherited.serial)),
         virtio: transports,
         counters: Arc::new(Counters::new(names)),

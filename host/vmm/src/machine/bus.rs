@@ -4,8 +4,6 @@
 use std::sync::{Arc, Mutex};
 
 use super::layout;
-use crate::device::io_apic::IoApic;
-use crate::device::pic::Pic;
 use crate::device::serial::SerialPort;
 use crate::device::transport::Transport;
 use crate::exit::ExitReason;
@@ -21,8 +19,6 @@ const RESET_STATUS: u8 = 1;
 
 /// The devices behind the machine's ports and pages.
 pub(crate) struct Bus {
-    pub(crate) io_apic: Mutex<IoApic>,
-    pub(crate) pic: Mutex<Pic>,
     pub(crate) serial: Mutex<SerialPort>,
     pub(crate) virtio: Vec<Mutex<Transport>>,
     pub(crate) counters: Arc<Counters>,
@@ -46,10 +42,6 @@ impl Bus {
                 }
                 Ok(())
             }
-            (port, [value, ..]) if Pic::has(port) => {
-                lock(&self.pic).write(port, *value);
-                Ok(())
-            }
             _ => Ok(()),
         }
     }
@@ -63,16 +55,12 @@ impl Bus {
                 let mut serial = lock(&self.serial);
                 data.fill_with(|| serial.read(port - layout::PORT_SERIAL));
             }
-            _ if Pic::has(port) => data.fill(lock(&self.pic).read(port)),
             _ => data.fill(0xff),
         }
     }
 
     /// A guest's write to an address without writable memory. An error is the machine's end.
     pub(crate) fn mmio_write(&self, address: u64, data: &[u8]) -> Result<(), ExitReason> {
-        if let Some(offset) = io_apic_offset(address) {
-            return self.io_apic_write(offset, data);
-        }
         let device = address
             .checked_sub(layout::VIRTIO_BASE)
             .map(|offset| {
@@ -96,37 +84,9 @@ impl Bus {
         }
     }
 
-    /// A guest's read of an address without memory. A virtio device's registers are memory, so it is the I/O APIC or a stray
-    /// access.
-    pub(crate) fn mmio_read(&self, address: u64, data: &mut [u8]) {
-        let Some(offset) = io_apic_offset(address) else {
-            self.counters.count(Kind::MmioRead);
-            return data.fill(0xff);
-        };
-        self.counters.count(Kind::IoApic);
-        let value = lock(&self.io_apic).read(offset).to_le_bytes();
-        for (place, byte) in data.iter_mut().zip(value) {
-            *place = byte;
-        }
+    /// A guest's read of an address without memory. Device registers are memory, so it is always a stray access.
+    pub(crate) fn mmio_read(&self, data: &mut [u8]) {
+        self.counters.count(Kind::MmioRead);
+        data.fill(0xff);
     }
-
-    fn io_apic_write(&self, offset: u64, data: &[u8]) -> Result<(), ExitReason> {
-        self.counters.count(Kind::IoApic);
-        let Ok(bytes) = data.try_into() else {
-            // Its registers are 32 bits wide.
-            return Ok(());
-        };
-        lock(&self.io_apic)
-            .write(offset, u32::from_le_bytes(bytes))
-            .map_err(|error| {
-                ExitReason::Internal(format!("KVM takes no interrupt routing: {error}"))
-            })
-    }
-}
-
-/// The offset into the I/O APIC's page of an address that lies in it.
-fn io_apic_offset(address: u64) -> Option<u64> {
-    address
-        .checked_sub(layout::IO_APIC.into())
-        .filter(|offset| *offset < layout::IO_APIC_SIZE)
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! 0x0000_6000   hvm_start_info        0xd000_0000 + n * 4 KiB   virtio-mmio device n, GSI 5 + n
-//! 0x0000_7000   PVH memory map        0xfec0_0000               I/O APIC
+//! 0x0000_7000   PVH memory map        0xfec0_0000               I/O APIC (in KVM)
 //! 0x0002_0000   command line          0xfee0_0000               local APIC (in KVM)
 //! 0x0009_fc00   MP table              0xfffb_c000               pages that KVM needs on Intel
 //! 0x0010_0000   memory, to 3 GiB at most; the rest from 4 GiB on
@@ -41,8 +41,6 @@ pub const VIRTIO_MAX: usize = 16;
 pub const IO_APIC_PINS: u8 = 24;
 /// I/O APIC registers.
 pub const IO_APIC: u32 = 0xfec0_0000;
-/// Room for the I/O APIC's registers.
-pub const IO_APIC_SIZE: u64 = 0x1000;
 /// Local APIC registers.
 pub const LOCAL_APIC: u32 = 0xfee0_0000;
 /// Page for KVM's identity map (Intel without unrestricted guest).

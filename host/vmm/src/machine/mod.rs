@@ -6,7 +6,6 @@ pub(crate) mod bus;
 mod events;
 mod inherited;
 pub mod layout;
-mod routing;
 
 pub(crate) use builder::open_kvm;
 
@@ -102,7 +101,7 @@ pub(crate) struct Machine {
     backend: Option<UnixStream>,
     ram: crate::memory::GuestRam,
     _lines: Vec<crate::device::Lines>,
-    _vm: Arc<kvm_ioctls::VmFd>,
+    _vm: kvm_ioctls::VmFd,
 }
 
 impl Machine {

@@ -28,10 +28,8 @@ pub enum Kind {
     OtherRead,
     /// Write to a port that nobody owns.
     OtherWrite,
-    /// MMIO read outside every device. The registers of virtio devices are memory for the guest.
+    /// MMIO read. Device registers are memory for the guest, so this is always a stray access.
     MmioRead,
-    /// I/O APIC, which a guest sets up when it boots.
-    IoApic,
     /// MMIO write outside every device.
     MmioStray,
     /// HLT that KVM did not handle itself.
@@ -42,7 +40,7 @@ pub enum Kind {
     Unknown,
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 11] = [
     "pio.serial.read",
     "pio.serial.write",
     "pio.reset",
@@ -50,7 +48,6 @@ const NAMES: [&str; 12] = [
     "pio.other.read",
     "pio.other.write",
     "mmio.read",
-    "mmio.io-apic",
     "mmio.stray.write",
     "halt",
     "kick",

@@ -169,7 +169,7 @@ impl Runner {
             Ok(VcpuExit::IoOut(port, data)) => bus.port_write(port, data)?,
             Ok(VcpuExit::IoIn(port, data)) => bus.port_read(port, data),
             Ok(VcpuExit::MmioWrite(address, data)) => bus.mmio_write(address, data)?,
-            Ok(VcpuExit::MmioRead(address, data)) => bus.mmio_read(address, data),
+            Ok(VcpuExit::MmioRead(_, data)) => bus.mmio_read(data),
             Ok(VcpuExit::Hlt) => bus.counters().count(Kind::Halt),
             Ok(VcpuExit::Intr) => bus.counters().count(Kind::Kick),
             Ok(VcpuExit::Shutdown) => return Err(ExitReason::TripleFault),

@@ -46,7 +46,7 @@ fn guest(_arguments: &Value) -> Result<Value> {
         address_by_ioctl("lo")? == Ipv4Addr::LOCALHOST,
         "lo by ioctl"
     );
-    // With a network stack of its own, the kernel tells of that one here, which nobody uses (decision 0010).
+    // With a network stack of its own, the kernel tells of that one here, which nobody uses (decision 0009).
     if !Path::new("/proc/net/tcp").exists() {
         check_lists(own)?;
     }
