@@ -2,8 +2,7 @@
 //! One VM's connection: virtio-nexus as a vhost-user backend.
 //!
 //! - [`Session`]: starts, watches and stops one.
-//! - `control`: the vhost-user connection.
-//! - `serving`: the tasks that serve the queues.
+//! - `control`: the vhost-user connection; one task that sleeps while the VM is quiet.
 //! - `transport`: the vhost-user requests: features, memory table, queue setup.
 //! - `memory`: the memory table.
 //! - `device`: requests in, events out, the table of sockets, reset.
@@ -16,7 +15,6 @@
 mod control;
 mod device;
 mod memory;
-mod serving;
 mod statistics;
 mod transport;
 mod virtqueue;
