@@ -275,30 +275,22 @@ impl Socket {
         }
     }
 
-    /// `TCP_CONGESTION`: the algorithm by its name. What is in force outside the guest is the host's matter.
+    /// An option of TCP whose value is a name: `TCP_CONGESTION`, the algorithm, though what is in force outside the guest is the
+    /// host's matter; or `TCP_ULP`, a protocol over the stream within the kernel, of which there are none here.
     ///
     /// # Errors
     ///
-    /// `ENOENT` for one that the kernel does not have, `ENOPROTOOPT` for what is no stream.
-    fn set_congestion(&self, name: &[u8]) -> Result {
+    /// `EINVAL` for no name at all, `ENOENT` for one that the kernel does not have, `ENOPROTOOPT` for what is no stream.
+    fn set_name(&self, option: c_int, name: &[u8]) -> Result {
         match self {
-            Self::Stream(stream) => stream.set_congestion(Congestion::from_name(name)?),
             Self::Datagram(_) => return Err(ENOPROTOOPT),
+            Self::Stream(_) if name.is_empty() => return Err(EINVAL),
+            Self::Stream(stream) if option == TCP_CONGESTION => {
+                stream.set_congestion(Congestion::from_name(name)?);
+            }
+            Self::Stream(_) => return Err(ENOENT),
         }
         Ok(())
-    }
-
-    /// `TCP_ULP`: a protocol over the stream, within the kernel, by its name. There are none here.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` for no name at all, `ENOENT` for any, `ENOPROTOOPT` for what is no stream.
-    fn set_protocol_above(&self, name: &[u8]) -> Result {
-        match self {
-            Self::Datagram(_) => Err(ENOPROTOOPT),
-            Self::Stream(_) if name.is_empty() => Err(EINVAL),
-            Self::Stream(_) => Err(ENOENT),
-        }
     }
 
     fn family(&self) -> Family {
@@ -332,16 +324,28 @@ impl Socket {
                 Ok(mtu(peer.ip))
             }
             Self::Stream(_) if (level, name) == (SOL_TCP, TCP_ULP) => return Ok(Value::Nothing),
-            Self::Stream(stream) => match stream.segment_size(largest_segment) {
-                // At most what a packet can carry.
-                Some(size) if (level, name) == (SOL_TCP, TCP_MAXSEG) => Ok(size as c_int),
-                _ => stream.with_options(|options| options.get(stream.kind(), level, name)),
-            },
+            Self::Stream(stream) if (level, name) == (SOL_TCP, TCP_MAXSEG) => {
+                match stream.segment_size(largest_segment) {
+                    // At most what a packet can carry.
+                    Some(size) => Ok(size as c_int),
+                    None => self.stored_option(level, name),
+                }
+            }
+            _ => self.stored_option(level, name),
+        };
+        number.map(Value::Number)
+    }
+
+    /// The value of an option that is what it was set to.
+    fn stored_option(&self, level: c_int, name: c_int) -> Result<c_int> {
+        match self {
+            Self::Stream(stream) => {
+                stream.with_options(|options| options.get(stream.kind(), level, name))
+            }
             Self::Datagram(datagram) => {
                 datagram.with_options(|options| options.get(datagram.kind(), level, name))
             }
-        };
-        number.map(Value::Number)
+        }
     }
 }
 

@@ -332,17 +332,11 @@ unsafe extern "C" fn nexus_setsockopt(
         let membership = unsafe { read_membership(level, name, value, length) };
         return errno(membership.and_then(|membership| socket.change_membership(&membership)));
     }
-    if (level, name) == (SOL_TCP, TCP_CONGESTION) {
+    if level == SOL_TCP && matches!(name, TCP_CONGESTION | TCP_ULP) {
         let mut bytes = [0; NAME_MAX];
         // SAFETY: The value's address is checked.
         let given = unsafe { copy_option(value, length, &mut bytes) };
-        return errno(given.and_then(|given| socket.set_congestion(given)));
-    }
-    if (level, name) == (SOL_TCP, TCP_ULP) {
-        let mut bytes = [0; NAME_MAX];
-        // SAFETY: The value's address is checked.
-        let given = unsafe { copy_option(value, length, &mut bytes) };
-        return errno(given.and_then(|given| socket.set_protocol_above(given)));
+        return errno(given.and_then(|given| socket.set_name(name, given)));
     }
     // An option that is not known comes before a value that cannot be read.
     if !socket.has_option(level, name) {

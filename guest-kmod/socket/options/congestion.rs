@@ -23,11 +23,8 @@ impl Congestion {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for no name at all, `ENOENT` if there is none of this name.
+    /// `ENOENT` if there is none of this name.
     pub(in crate::socket) fn from_name(name: &[u8]) -> Result<Self> {
-        if name.is_empty() {
-            return Err(EINVAL);
-        }
         let name = name.split(|byte| *byte == 0).next().unwrap_or(name);
         let found = Self::ALL.iter().find(|(_, known)| *known == name);
         found.map(|(congestion, _)| *congestion).ok_or(ENOENT)

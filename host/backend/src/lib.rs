@@ -15,6 +15,7 @@
 
 pub mod boot;
 pub mod dns;
+mod file;
 pub mod gateway;
 pub mod local;
 pub mod runtime_api;

@@ -13,7 +13,6 @@ use std::time::Duration;
 use nexus_proto::local::{REQUEST_SIZE, Reply, Request, RequestMessage};
 use nexus_proto::wire::{Family, Kind};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, accept4, bind,
     recv, sendmsg, setsockopt, socket, sockopt,
@@ -21,6 +20,8 @@ use nix::sys::socket::{
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinSet;
 
+use super::PAUSE;
+use crate::file;
 use crate::sockets::{self, EndpointPolicy};
 
 /// Requests under way at once; more wait to be accepted.
@@ -28,9 +29,6 @@ const REQUESTS: usize = 64;
 
 /// How long a connection may take to bring its request.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Pause after a failed accept: its usual cause, too many open files, does not go away at once.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listening socket of a namespace, where requests come in.
 #[derive(Debug)]
@@ -142,15 +140,9 @@ fn reply(connection: &AsyncFd<OwnedFd>, outcome: Result<&OwnedFd, &u16>) -> io::
 
 /// A descriptor that does not block, watched by the runtime.
 fn watch(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    set_nonblocking(&descriptor)?;
+    file::set_nonblocking(&descriptor)?;
     // SAFETY: an OwnedFd names one open descriptor for as long as it lives, and AsyncFd keeps it until it has deregistered.
     Ok(unsafe { AsyncFd::register(descriptor) }?)
-}
-
-fn set_nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(descriptor, FcntlArg::F_GETFL)?);
-    fcntl(descriptor, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 /// Makes a call as soon as the descriptor is readable.

@@ -13,16 +13,21 @@ mod services;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use nix::sys::socket::{SockType, getsockopt, sockopt};
+use nix::sys::socket::{SockType, SockaddrStorage, getsockname, getsockopt, sockopt};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
 use self::connector::Connector;
+use crate::file;
 use crate::service::Services;
 use crate::sockets::EndpointPolicy;
+
+/// Pause after a failed accept or receive: its usual cause, too many open files, does not go away at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The sockets that a namespace needs: these, in this order, and the listener at [`nexus_proto::local::SOCKET`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -127,38 +132,35 @@ impl Namespace {
 
 fn listener(socket: OwnedFd, address: SocketAddr) -> Result<tokio::net::TcpListener, LocalError> {
     let what = || format!("streams at {address}");
-    expect(&socket, SockType::Stream, what)?;
-    let socket = TcpListener::from(socket);
-    let bound = socket.local_addr();
-    socket.set_nonblocking(true).map_err(failed(what()))?;
-    if !bound.is_ok_and(|bound| bound == address) {
-        return Err(LocalError::Unfit { what: what() });
-    }
+    let socket = TcpListener::from(planned(socket, SockType::Stream, address, what)?);
     tokio::net::TcpListener::from_std(socket).map_err(failed(what()))
 }
 
 fn datagrams(socket: OwnedFd, address: SocketAddr) -> Result<tokio::net::UdpSocket, LocalError> {
     let what = || format!("datagrams at {address}");
-    expect(&socket, SockType::Datagram, what)?;
-    let socket = UdpSocket::from(socket);
-    let bound = socket.local_addr();
-    socket.set_nonblocking(true).map_err(failed(what()))?;
-    if !bound.is_ok_and(|bound| bound == address) {
-        return Err(LocalError::Unfit { what: what() });
-    }
+    let socket = UdpSocket::from(planned(socket, SockType::Datagram, address, what)?);
     tokio::net::UdpSocket::from_std(socket).map_err(failed(what()))
 }
 
-fn expect(
-    socket: &impl AsFd,
-    wanted: SockType,
+/// The socket, which does not block any more, if it is of the kind and at the address that were planned.
+fn planned(
+    socket: OwnedFd,
+    kind: SockType,
+    address: SocketAddr,
     what: impl Fn() -> String,
-) -> Result<(), LocalError> {
-    match getsockopt(socket, sockopt::SockType) {
-        Ok(found) if found == wanted => Ok(()),
-        Ok(_) => Err(LocalError::Unfit { what: what() }),
-        Err(error) => Err(failed(what())(error.into())),
+) -> Result<OwnedFd, LocalError> {
+    match getsockopt(&socket, sockopt::SockType) {
+        Ok(found) if found == kind => {}
+        Ok(_) => return Err(LocalError::Unfit { what: what() }),
+        Err(error) => return Err(failed(what())(error.into())),
     }
+    // A socket of another family has no address of this one's form.
+    let bound = getsockname::<SockaddrStorage>(socket.as_raw_fd());
+    if !bound.is_ok_and(|bound| bound == SockaddrStorage::from(address)) {
+        return Err(LocalError::Unfit { what: what() });
+    }
+    file::set_nonblocking(&socket).map_err(failed(what()))?;
+    Ok(socket)
 }
 
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> LocalError {

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
+use super::PAUSE;
 use crate::service::{Responder, Service};
 
 /// Connections to a service at once; more wait to be accepted. As many as a guest may have sockets.
@@ -18,9 +18,6 @@ const QUESTIONS: usize = 64;
 
 /// Longest datagram (RFC 768).
 const DATAGRAM_MAX: usize = 65_507;
-
-/// Pause after a failure: its usual cause, too many open files, does not go away at once.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Has `service` answer all connections.
 pub(super) async fn accept(listener: TcpListener, service: Arc<dyn Service>) {

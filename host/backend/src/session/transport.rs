@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use nexus_proto::wire::config::{CONFIG_SIZE, QUEUE_COUNT, QUEUE_EVENT, QUEUE_REQUEST, feature};
 use nexus_proto::wire::limits;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::unix::AsyncFd;
 use vhost::vhost_user::message::{
     VhostTransferStateDirection, VhostTransferStatePhase, VhostUserConfigFlags, VhostUserInflight,
@@ -26,6 +25,7 @@ use virtio_queue::{Queue, QueueT};
 use super::device::{Device, Violation};
 use super::memory::MemoryTable;
 use super::virtqueue::Virtqueue;
+use crate::file;
 
 const FEATURES: u64 = feature::SUPPORTED
     | 1 << VIRTIO_F_VERSION_1
@@ -190,10 +190,7 @@ fn clone(eventfd: Option<&File>) -> Result<Option<File>> {
 
 /// Takes an eventfd from the VMM such that neither reading nor writing it ever blocks, whatever it really is.
 fn nonblocking(file: File) -> Result<File> {
-    let flags =
-        fcntl(&file, FcntlArg::F_GETFL).map_err(|error| Error::ReqHandlerError(error.into()))?;
-    let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
-    fcntl(&file, FcntlArg::F_SETFL(flags)).map_err(|error| Error::ReqHandlerError(error.into()))?;
+    file::set_nonblocking(&file).map_err(Error::ReqHandlerError)?;
     Ok(file)
 }
 
