@@ -6,7 +6,7 @@
 //! - `socket/`: the families PF_INET and PF_INET6, system call by system call.
 //! - `local/`: the guest's own network: ports, and connections that never leave the guest.
 //! - `virtio/`: the driver, its virtqueues and the device.
-//! - `table.rs`: socket ids; `ring_memory.rs`: memory shared with the device; `error.rs`: error numbers.
+//! - `table.rs`: socket ids; `ring_memory.rs`: memory shared with the device, `ring_size.rs`: how much; `error.rs`: error numbers.
 //! - `proto.rs`: the wire format, shared with the host.
 //! - `ffi/`: what the kernel crate does not wrap; `field.rs`: C structures as bytes.
 //!
@@ -21,6 +21,7 @@ mod interfaces;
 mod local;
 mod proto;
 mod ring_memory;
+mod ring_size;
 mod socket;
 mod table;
 mod virtio;
@@ -33,12 +34,12 @@ module! {
     license: "GPL v2",
     params: {
         tx_ring: u32 {
-            default: 65536,
-            description: "Bytes in a socket's ring to the peer: rounded down to a power of two, 4096 to 1048576",
+            default: 262144,
+            description: "Most bytes in a socket's ring to the peer: rounded down to a power of two, 4096 to 1048576",
         },
         rx_ring: u32 {
-            default: 65536,
-            description: "Bytes in a socket's ring from the peer: as tx_ring",
+            default: 262144,
+            description: "Most bytes in a socket's ring from the peer: as tx_ring",
         },
     },
 }

@@ -10,10 +10,15 @@ use kernel::{
     ffi::c_void,
     iov::{IovIterDest, IovIterSource},
     prelude::*,
+    sync::atomic::{Atomic, Relaxed},
 };
 
 use crate::ffi::raw;
 use crate::proto::{limits, Ring};
+use crate::ring_size;
+
+/// Bytes of all rings.
+static IN_USE: Atomic<i64> = Atomic::new(0);
 
 /// A run of pages that holds a ring.
 ///
@@ -32,13 +37,17 @@ unsafe impl Send for RingMemory {}
 unsafe impl Sync for RingMemory {}
 
 impl RingMemory {
-    /// Allocates a ring of `size` bytes, a power of two, or a smaller one if memory is short or fragmented.
+    /// Allocates a ring of at most `most` bytes: as many as is fair, or fewer if memory is short or fragmented.
     ///
     /// # Errors
     ///
     /// `ENOBUFS` if not even the smallest ring can be had.
-    pub(crate) fn new(size: u32) -> Result<Self> {
-        let mut size = size;
+    pub(crate) fn new(most: u32) -> Result<Self> {
+        // SAFETY: No requirements.
+        let memory = unsafe { raw::nexus_memory() };
+        // Never negative: what is taken away was added before.
+        let in_use = IN_USE.load(Relaxed) as u64;
+        let mut size = ring_size::fair(memory, in_use, most).max(limits::RING_MIN);
         loop {
             // SAFETY: No requirements; sizes are at least a page.
             let start = unsafe { raw::nexus_ring_alloc(size, size == limits::RING_MIN) };
@@ -57,7 +66,10 @@ impl RingMemory {
         let address = unsafe { raw::nexus_ring_address(start.as_ptr()) };
         match Ring::new(address, size) {
             // INVARIANT: The pages are given over to the new value.
-            Ok(ring) => Ok(Self { start, ring }),
+            Ok(ring) => {
+                IN_USE.fetch_add(i64::from(size), Relaxed);
+                Ok(Self { start, ring })
+            }
             Err(_) => {
                 // SAFETY: `start` was allocated with this size and is not used any more.
                 unsafe { raw::nexus_ring_free(start.as_ptr(), size) };
@@ -140,6 +152,7 @@ impl RingMemory {
 
 impl Drop for RingMemory {
     fn drop(&mut self) {
+        IN_USE.fetch_add(-i64::from(self.ring.size()), Relaxed);
         // SAFETY: The type invariants say that the pages are ours. The device has released them: an endpoint stays in the
         // device's table, and so keeps its rings, until RELEASED or the device's reset.
         unsafe { raw::nexus_ring_free(self.start.as_ptr(), self.ring.size()) }

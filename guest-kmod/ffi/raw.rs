@@ -105,6 +105,7 @@ extern "C" {
 
     pub(crate) fn nexus_ring_alloc(size: c_uint, last_try: bool) -> *mut c_void;
     pub(crate) fn nexus_ring_free(start: *mut c_void, size: c_uint);
+    pub(crate) fn nexus_memory() -> u64;
     pub(crate) fn nexus_ring_address(start: *mut c_void) -> u64;
 
     pub(crate) fn nexus_driver_register() -> c_int;

@@ -3,6 +3,7 @@
  * Sockets, as far as Rust cannot reach them: static inline functions, macros, and structures that are missing in the
  * kernel's bindings. No decisions are taken here.
  */
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/net_tstamp.h>
@@ -410,6 +411,11 @@ void *nexus_ring_alloc(unsigned int size, bool last_try)
 void nexus_ring_free(void *start, unsigned int size)
 {
 	free_pages((unsigned long)start, get_order(size));
+}
+
+u64 nexus_memory(void)
+{
+	return (u64)totalram_pages() << PAGE_SHIFT;
 }
 
 u64 nexus_ring_address(void *start)

@@ -54,6 +54,7 @@ int nexus_interface_ioctl(unsigned int command, unsigned long argument);
 /* Memory that the device may reach. */
 void *nexus_ring_alloc(unsigned int size, bool last_try);
 void nexus_ring_free(void *start, unsigned int size);
+u64 nexus_memory(void);
 u64 nexus_ring_address(void *start);
 
 /* The virtio device and its queues. */

@@ -111,15 +111,12 @@ impl Device {
         }
     }
 
-    /// Rings for a new socket, as large as the module's parameters and the device allow.
+    /// Rings for a new socket: as large as its share, the module's parameters and the device allow.
     pub(crate) fn new_rings(&self) -> Result<(RingMemory, RingMemory)> {
-        let size = |wanted: u32| {
-            let size = wanted.clamp(limits::RING_MIN, self.config.max_ring.min(limits::RING_MAX));
-            // The largest power of two that is not above it.
-            1 << size.ilog2()
-        };
-        let tx = RingMemory::new(size(module_parameters::tx_ring.value()))?;
-        let rx = RingMemory::new(size(module_parameters::rx_ring.value()))?;
+        let most =
+            |wanted: u32| wanted.clamp(limits::RING_MIN, self.config.max_ring.min(limits::RING_MAX));
+        let tx = RingMemory::new(most(module_parameters::tx_ring.value()))?;
+        let rx = RingMemory::new(most(module_parameters::rx_ring.value()))?;
         Ok((tx, rx))
     }
 
