@@ -5,10 +5,10 @@
 //! buffer, and only while there is room for its reply, so that a VMM that stalls in the middle of a message or takes no
 //! reply holds up nobody, without a thread for each VM.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use vhost::vhost_user::{BackendReqHandler, Error};
 
 use super::SessionEnd;
 use super::device::Device;
-use super::transport::{Kick, Transport};
+use super::transport::Transport;
 
 /// Size of the header of a vhost-user message: request, flags, size of the payload, each a u32.
 const HEADER: usize = 12;
@@ -37,7 +37,6 @@ enum Waiting {
 
 pub(super) struct Control {
     device: Arc<Device>,
-    transport: Arc<Mutex<Transport>>,
     handler: BackendReqHandler<Mutex<Transport>>,
     stream: AsyncFd<UnixStream>,
 }
@@ -51,8 +50,7 @@ impl Control {
         let watched = unsafe { AsyncFd::register(watched)? };
         Ok(Self {
             device,
-            handler: BackendReqHandler::from_stream(stream, Arc::clone(&transport)),
-            transport,
+            handler: BackendReqHandler::from_stream(stream, transport),
             stream: watched,
         })
     }
@@ -74,12 +72,7 @@ impl Control {
 
     async fn run(&mut self, stop: &CancellationToken) -> SessionEnd {
         let device = Arc::clone(&self.device);
-        let mut more = false;
         loop {
-            let (requests, events) = {
-                let transport = self.transport();
-                (transport.request_kick(), transport.event_kick())
-            };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return SessionEnd::Stopped,
@@ -89,30 +82,9 @@ impl Control {
                         // A queue that cannot start is the guest's doing.
                         return self.device.violation().map_or(end, SessionEnd::Violation);
                     }
-                    // A queue may have started with something in it.
-                    more = true;
-                    device.send_events();
-                    continue;
                 }
-                () = kicked(requests) => device.kicked(),
-                () = kicked(events) => {
-                    device.kicked();
-                    device.send_events();
-                    continue;
-                }
-                () = tokio::task::yield_now(), if more => {}
-            }
-            match device.handle_requests() {
-                Ok(left) => more = left,
-                Err(violation) => device.violate(&violation),
             }
         }
-    }
-
-    fn transport(&self) -> MutexGuard<'_, Transport> {
-        self.transport
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when a whole message can be read.
@@ -153,23 +125,6 @@ struct Cleanup(Arc<Device>);
 impl Drop for Cleanup {
     fn drop(&mut self) {
         self.0.end();
-    }
-}
-
-/// Resolves with the guest's next notification; never without a queue.
-async fn kicked(kick: Option<Kick>) {
-    let Some(kick) = kick else {
-        return std::future::pending().await;
-    };
-    loop {
-        match kick.readable().await {
-            Ok(mut ready) => match ready.try_io(|fd| fd.get_ref().read(&mut [0; 8])) {
-                Ok(_) => return,
-                Err(_would_block) => {}
-            },
-            // Only when the runtime shuts down.
-            Err(_) => return std::future::pending().await,
-        }
     }
 }
 

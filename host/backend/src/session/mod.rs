@@ -2,7 +2,8 @@
 //! One VM's connection: virtio-nexus as a vhost-user backend.
 //!
 //! - [`Session`]: starts, watches and stops one.
-//! - `control`: the vhost-user connection; one task that sleeps while the VM is quiet.
+//! - `control`: the vhost-user connection.
+//! - `serving`: the tasks that serve the queues.
 //! - `transport`: the vhost-user requests: features, memory table, queue setup.
 //! - `memory`: the memory table.
 //! - `device`: requests in, events out, the table of sockets, reset.
@@ -15,6 +16,7 @@
 mod control;
 mod device;
 mod memory;
+mod serving;
 mod statistics;
 mod transport;
 mod virtqueue;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-use nexus_proto::wire::config::{CONFIG_SIZE, QUEUE_COUNT, QUEUE_EVENT, QUEUE_REQUEST, feature};
+use nexus_proto::wire::config::{CONFIG_SIZE, QUEUE_COUNT, QUEUE_REQUEST, feature};
 use nexus_proto::wire::limits;
 use tokio::io::unix::AsyncFd;
 use vhost::vhost_user::message::{
@@ -24,6 +24,7 @@ use virtio_queue::{Queue, QueueT};
 
 use super::device::{Device, Violation};
 use super::memory::MemoryTable;
+use super::serving::{Kick, Serving};
 use super::virtqueue::Virtqueue;
 use crate::file;
 
@@ -31,9 +32,6 @@ const FEATURES: u64 = feature::SUPPORTED
     | 1 << VIRTIO_F_VERSION_1
     | 1 << VIRTIO_RING_F_EVENT_IDX
     | VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits();
-
-/// A file through which the guest notifies the device, watched.
-pub(super) type Kick = Arc<AsyncFd<File>>;
 
 /// What the VMM said about one queue.
 #[derive(Debug, Default)]
@@ -45,7 +43,14 @@ struct Vring {
     kick: Option<Kick>,
     call: Option<File>,
     enabled: bool,
-    running: bool,
+    /// There while the queue runs.
+    serving: Option<Serving>,
+}
+
+impl Vring {
+    fn is_running(&self) -> bool {
+        self.serving.is_some()
+    }
 }
 
 /// The vhost-user side of one device.
@@ -67,21 +72,6 @@ impl Transport {
         }
     }
 
-    /// What announces requests, once that queue runs.
-    pub(super) fn request_kick(&self) -> Option<Kick> {
-        self.kick(QUEUE_REQUEST)
-    }
-
-    /// What announces buffers for events, once that queue runs.
-    pub(super) fn event_kick(&self) -> Option<Kick> {
-        self.kick(QUEUE_EVENT)
-    }
-
-    fn kick(&self, index: u16) -> Option<Kick> {
-        let vring = &self.vrings[usize::from(index)];
-        vring.kick.clone().filter(|_| vring.running)
-    }
-
     fn vring(&mut self, index: u32) -> Result<&mut Vring> {
         usize::try_from(index)
             .ok()
@@ -96,7 +86,7 @@ impl Transport {
     fn stop(&mut self) {
         self.device.reset();
         for vring in &mut self.vrings {
-            vring.running = false;
+            vring.serving = None;
         }
     }
 
@@ -129,9 +119,12 @@ impl Transport {
         let Some(addresses) = vring.addresses else {
             return Ok(());
         };
-        if vring.running || vring.kick.is_none() || !(vring.enabled || always_enabled) {
+        if vring.is_running() || !(vring.enabled || always_enabled) {
             return Ok(());
         }
+        let Some(kick) = vring.kick.clone() else {
+            return Ok(());
+        };
         let mut queue =
             Queue::new(limits::QUEUE_SIZE).map_err(|error| failed(error.to_string()))?;
         let [table, avail, used] = addresses;
@@ -146,7 +139,7 @@ impl Transport {
         }
         queue.set_next_avail(vring.base);
         queue.set_event_idx(event_idx);
-        self.run(index, queue, memory)
+        self.run(index, queue, memory, kick)
     }
 
     fn run(
@@ -154,6 +147,7 @@ impl Transport {
         index: u32,
         queue: Queue,
         memory: Arc<crate::sockets::GuestMemory>,
+        kick: Kick,
     ) -> Result<()> {
         let device = Arc::clone(&self.device);
         let vring = self.vring(index)?;
@@ -168,12 +162,13 @@ impl Transport {
             device.violate(&violation);
             failed(violation.to_string())
         })?;
-        if is_requests {
+        vring.serving = Some(if is_requests {
             *device.requests() = Some(queue);
+            Serving::requests(device, kick)
         } else {
             *device.events() = Some(queue);
-        }
-        vring.running = true;
+            Serving::events(device, kick)
+        });
         Ok(())
     }
 }
@@ -341,7 +336,7 @@ impl VhostUserBackendReqHandlerMut for Transport {
         if enable {
             return self.start_if_complete(index);
         }
-        if vring.running {
+        if vring.is_running() {
             self.stop();
         }
         Ok(())

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexus_proto::wire::{Address, Event, Family, Progress, Record, SocketId, SocketOption};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
@@ -112,7 +113,13 @@ impl Socket {
     pub(crate) fn update(&self, progress: Progress) -> Result<(), SocketViolation> {
         let mut state = self.lock();
         state.update(progress)?;
-        self.stir(&mut state);
+        let sent = state.transmit_at_once();
+        if sent > 0 {
+            self.outbox.sent(sent);
+        }
+        if state.concerns_mover() {
+            self.stir(&mut state);
+        }
         Ok(())
     }
 
@@ -187,6 +194,11 @@ impl Socket {
     /// `mover` takes charge of the socket.
     pub(super) fn attach(&self, mover: Mover) {
         self.lock().attach(mover);
+    }
+
+    /// Where small writes of the guest go at once; nowhere any more, if it is none.
+    pub(super) fn set_shortcut(&self, shortcut: Option<Arc<TcpStream>>) {
+        self.lock().set_shortcut(shortcut);
     }
 
     /// Options that were set since the last call, each with its last value.

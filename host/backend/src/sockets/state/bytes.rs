@@ -6,6 +6,10 @@ use std::io;
 use vm_memory::VolatileSlice;
 
 use super::{Moved, State};
+use crate::sockets::tcp::transfer;
+
+/// Largest write that goes out where the request queue is read, in bytes: many of those must not keep other VMs waiting.
+const AT_ONCE_MAX: u32 = 16 << 10;
 
 impl State {
     /// See [`Socket::transmit`](crate::sockets::Socket::transmit); `Ok` says how many bytes moved.
@@ -14,6 +18,9 @@ impl State {
         limit: u32,
         io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
     ) -> Result<u64, Moved> {
+        if let Some(error) = self.broken.take() {
+            return Err(Moved::Failed(error));
+        }
         let rings = match &self.rings {
             Some(rings) if self.close != Some(true) => rings,
             // Only a service outlives the release, and has taken every byte then.
@@ -39,6 +46,22 @@ impl State {
         Ok(bytes)
     }
 
+    /// Sends a small write by the shortcut, if there is one; says how many bytes. What is left is the mover's.
+    pub(in crate::sockets) fn transmit_at_once(&mut self) -> u64 {
+        let small = (1..=u64::from(AT_ONCE_MAX)).contains(&self.pending());
+        let Some(stream) = self.shortcut.clone().filter(|_| small) else {
+            return 0;
+        };
+        match self.transmit(AT_ONCE_MAX, |runs| transfer::send(&stream, &runs)) {
+            Ok(bytes) => bytes,
+            Err(Moved::Failed(error)) => {
+                self.broken = Some(error);
+                0
+            }
+            Err(_) => 0,
+        }
+    }
+
     /// See [`Socket::receive`](crate::sockets::Socket::receive); `Ok` says how many bytes moved.
     pub(in crate::sockets) fn receive(
         &mut self,
@@ -60,6 +83,7 @@ impl State {
             .credit(self.rx_produced, self.rx_consumed)
             .unwrap_or(0);
         if credit == 0 {
+            self.starved = true;
             return Err(Moved::Idle);
         }
         let length = credit.min(limit);

@@ -5,11 +5,13 @@ mod bytes;
 mod records;
 
 use std::io;
+use std::sync::Arc;
 use std::task::Waker;
 
 use nexus_proto::wire::{
     Address, DecodeError, Event, Family, Progress, SocketId, SocketOption, Status,
 };
+use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 pub(super) use self::records::Step;
@@ -107,6 +109,12 @@ pub(super) struct State {
     /// `Some(abort)` once the guest closed.
     close: Option<bool>,
     released: bool,
+    /// The connection that the mover serves, for small writes: they need no turn of the mover.
+    shortcut: Option<Arc<TcpStream>>,
+    /// The error that such a write has met, for the mover to find.
+    broken: Option<io::Error>,
+    /// The mover waits for room in the rx ring.
+    starved: bool,
     /// Options that the host's socket has yet to get: at most one value for each.
     options: Vec<(SocketOption, i32)>,
     /// Whether it carries datagrams.
@@ -140,6 +148,9 @@ impl State {
             shut_rd: false,
             close: None,
             released: false,
+            shortcut: None,
+            broken: None,
+            starved: false,
             options: Vec::new(),
             is_datagram: false,
             published: None,
@@ -331,6 +342,18 @@ impl State {
             Some(abort) => abort || self.pending() == 0,
             None => false,
         }
+    }
+
+    pub(super) fn set_shortcut(&mut self, shortcut: Option<Arc<TcpStream>>) {
+        self.shortcut = shortcut;
+    }
+
+    /// Whether the mover has something to do after an update.
+    pub(super) fn concerns_mover(&mut self) -> bool {
+        let room_for_starved = self.starved && self.writable();
+        self.starved &= !room_for_starved;
+        let served = self.shortcut.is_some() && self.pending() == 0 && self.broken.is_none();
+        !served || room_for_starved || self.shut_wr || self.shut_rd
     }
 
     /// Whether the device is gone, as opposed to the socket released.

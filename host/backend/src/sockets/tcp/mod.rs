@@ -3,6 +3,10 @@
 //!
 //! One task for each connection, bounded work for each turn, no call that blocks. A task holds no buffer: a peer that
 //! reads slowly fills the guest's tx ring, a guest that reads slowly fills its rx ring and then the peer's window.
+//!
+//! - `transfer`: the system calls.
+
+pub(super) mod transfer;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,10 +17,9 @@ use std::time::Duration;
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream};
-use vm_memory::VolatileSlice;
 
 use super::connect::local_address;
-use super::raw::{self, errno, retry, vectors};
+use super::raw::{self, errno};
 use super::socket::Socket;
 use super::state::Moved;
 
@@ -58,6 +61,23 @@ enum Turn {
     Failed(u16),
 }
 
+/// Lets small writes of the guest go to the connection at once, where they are found in the request queue, until it is
+/// dropped.
+struct Shortcut<'a>(&'a Socket);
+
+impl<'a> Shortcut<'a> {
+    fn open(socket: &'a Socket, stream: &Arc<TcpStream>) -> Self {
+        socket.set_shortcut(Some(Arc::clone(stream)));
+        Self(socket)
+    }
+}
+
+impl Drop for Shortcut<'_> {
+    fn drop(&mut self) {
+        self.0.set_shortcut(None);
+    }
+}
+
 /// Connects `socket` to `peer` and moves its bytes until the connection ends. A source port of zero is any.
 pub(super) async fn run(
     socket: Arc<Socket>,
@@ -66,7 +86,7 @@ pub(super) async fn run(
     connect_timeout: Duration,
 ) {
     let error = match connect(&socket, peer, source_port, connect_timeout).await {
-        Ok(Some(stream)) => pump(&socket, stream).await,
+        Ok(Some(stream)) => pump(&socket, stream, peer).await,
         Ok(None) => None,
         Err(error) => Some(errno_of(&error)),
     };
@@ -76,7 +96,11 @@ pub(super) async fn run(
 
 /// Moves the bytes of a connection that the guest has accepted, until it ends.
 pub(super) async fn serve(socket: Arc<Socket>, stream: TcpStream) {
-    let error = pump(&socket, stream).await;
+    let error = match stream.peer_addr() {
+        Ok(peer) => pump(&socket, stream, peer).await,
+        // The peer is gone already.
+        Err(error) => Some(errno_of(&error)),
+    };
     socket.finish(error);
 }
 
@@ -130,7 +154,7 @@ pub(super) fn prepare(tcp: BorrowedFd<'_>) -> io::Result<()> {
     setsockopt(&tcp, sockopt::TcpKeepInterval, &KEEPALIVE_INTERVAL)?;
     setsockopt(&tcp, sockopt::TcpKeepCount, &KEEPALIVE_PROBES)?;
     setsockopt(&tcp, sockopt::KeepAlive, &true)?;
-    Ok(())
+    transfer::prepare(tcp)
 }
 
 /// Has the connection reset when it is dropped.
@@ -162,12 +186,12 @@ fn apply_options(socket: &Socket, fd: BorrowedFd<'_>, peer: SocketAddr) {
 }
 
 /// Moves bytes both ways until the connection ends; the error with which it broke, if it did.
-async fn pump(socket: &Arc<Socket>, stream: TcpStream) -> Option<u16> {
+async fn pump(socket: &Arc<Socket>, stream: TcpStream, peer: SocketAddr) -> Option<u16> {
+    let stream = Arc::new(stream);
+    let _shortcut = Shortcut::open(socket, &stream);
     let mut fin_sent = false;
     loop {
-        if let Ok(peer) = stream.peer_addr() {
-            apply_options(socket, stream.as_fd(), peer);
-        }
+        apply_options(socket, stream.as_fd(), peer);
         let turn = turn(socket, &stream, &mut fin_sent);
         socket.flush();
         match turn {
@@ -246,21 +270,17 @@ fn broken(stream: &TcpStream) -> Option<io::Error> {
 }
 
 fn transmit(socket: &Socket, stream: &TcpStream) -> Moved {
-    socket.transmit(CHUNK, |runs| {
-        stream.try_io(Interest::WRITABLE, || send(stream.as_fd(), &runs))
-    })
+    socket.transmit(CHUNK, |runs| transfer::send(stream, &runs))
 }
 
 fn receive(socket: &Socket, stream: &TcpStream) -> Moved {
-    let moved = socket.receive(CHUNK, |runs| {
-        stream.try_io(Interest::READABLE, || read(stream.as_fd(), &runs))
-    });
+    let moved = socket.receive(CHUNK, |runs| transfer::receive(stream, &runs));
     if !matches!(moved, Moved::Discard) {
         return moved;
     }
     // Left in the host's socket, these bytes would turn the FIN of a later close into a RST that destroys what the
     // peer has yet to read.
-    match stream.try_io(Interest::READABLE, || discard(stream.as_fd())) {
+    match transfer::discard(stream, CHUNK) {
         Ok(0) => {
             socket.eof();
             Moved::Finished
@@ -269,45 +289,6 @@ fn receive(socket: &Socket, stream: &TcpStream) -> Moved {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Moved::Blocked,
         Err(error) => Moved::Failed(error),
     }
-}
-
-/// sendmsg(2) straight out of guest memory, without SIGPIPE.
-fn send(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> {
-    let mut vectors = vectors(runs);
-    // SAFETY: msghdr is plain data, for which zeroes mean no address, no vectors and no control data.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = vectors.as_mut_ptr();
-    message.msg_iovlen = vectors.len();
-    retry(|| {
-        // SAFETY: `message` refers to `vectors`, which refer to mappings that `runs` borrows; the kernel only reads
-        // them, and copes with a guest that writes there meanwhile.
-        unsafe {
-            libc::sendmsg(
-                fd.as_raw_fd(),
-                &raw const message,
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
-            )
-        }
-    })
-}
-
-/// readv(2) straight into guest memory.
-fn read(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> {
-    let vectors = vectors(runs);
-    retry(|| {
-        // SAFETY: the two vectors refer to mappings that `runs` borrows and that hold nothing but the guest's bytes: no
-        // reference to them exists in this process. The socket is non-blocking.
-        unsafe { libc::readv(fd.as_raw_fd(), vectors.as_ptr(), 2) }
-    })
-}
-
-/// Drops received bytes. With MSG_TRUNC the kernel copies none of them (tcp(7)).
-fn discard(fd: BorrowedFd<'_>) -> io::Result<usize> {
-    let flags = libc::MSG_TRUNC | libc::MSG_DONTWAIT;
-    retry(|| {
-        // SAFETY: with MSG_TRUNC a TCP socket writes nothing to the buffer, so none is needed.
-        unsafe { libc::recv(fd.as_raw_fd(), std::ptr::null_mut(), CHUNK as usize, flags) }
-    })
 }
 
 fn errno_of(error: &io::Error) -> u16 {
