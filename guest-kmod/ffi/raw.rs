@@ -58,6 +58,8 @@ extern "C" {
     pub(crate) fn nexus_sk_rcvbuf(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_receive_room(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_urginline(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_peek_offset(sk: *mut bindings::sock) -> c_uint;
+    pub(crate) fn nexus_sk_move_peek_offset(sk: *mut bindings::sock, peek: bool, bytes: c_uint);
     pub(crate) fn nexus_sk_send_sigurg(sk: *mut bindings::sock);
     pub(crate) fn nexus_sk_set_listening(sk: *mut bindings::sock, listening: bool);
     pub(crate) fn nexus_sk_wake(sk: *mut bindings::sock, events: c_uint);

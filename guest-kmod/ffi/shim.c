@@ -39,6 +39,12 @@ static int nexus_accept_op(struct socket *sock, struct socket *newsock, struct p
 	return err;
 }
 
+/* SO_PEEK_OFF, of streams only. */
+static int nexus_set_peek_off(struct sock *sk, int offset)
+{
+	return sk->sk_protocol == IPPROTO_TCP ? sk_set_peek_off(sk, offset) : -EOPNOTSUPP;
+}
+
 #define NEXUS_PROTO_OPS(number)                      \
 	{                                            \
 		.family = number,                    \
@@ -51,6 +57,8 @@ static int nexus_accept_op(struct socket *sock, struct socket *newsock, struct p
 		.getname = nexus_getname,            \
 		.poll = nexus_poll,                  \
 		.ioctl = nexus_ioctl,                \
+		.gettstamp = sock_gettstamp,         \
+		.set_peek_off = nexus_set_peek_off,  \
 		.listen = nexus_listen,              \
 		.shutdown = nexus_shutdown,          \
 		.setsockopt = nexus_setsockopt,      \
@@ -273,6 +281,21 @@ bool nexus_sk_urginline(struct sock *sk)
 	return sock_flag(sk, SOCK_URGINLINE);
 }
 
+/* Bytes that a receive with MSG_PEEK passes over. */
+unsigned int nexus_sk_peek_offset(struct sock *sk)
+{
+	return max(READ_ONCE(sk->sk_peek_off), 0);
+}
+
+/* Bytes were received, or peeked at. */
+void nexus_sk_move_peek_offset(struct sock *sk, bool peek, unsigned int bytes)
+{
+	if (peek)
+		sk_peek_offset_fwd(sk, bytes);
+	else
+		sk_peek_offset_bwd(sk, bytes);
+}
+
 void nexus_sk_send_sigurg(struct sock *sk)
 {
 	sk_send_sigurg(sk);
@@ -356,6 +379,9 @@ void nexus_sk_put_timestamp(struct sock *sk, struct msghdr *message, s64 nanosec
 
 		put_cmsg(message, SOL_SOCKET, new ? SO_TIMESTAMPING_NEW : SO_TIMESTAMPING_OLD, sizeof(told), told);
 	}
+	/* For SIOCGSTAMP, which in its first call asks for times from then on, and so gets that of the call. */
+	if (!sock_flag(sk, SOCK_RCVTSTAMP))
+		sock_write_timestamp(sk, sock_flag(sk, SOCK_TIMESTAMP) ? nanoseconds : 0);
 }
 
 /* As sock_recv_drops(). */

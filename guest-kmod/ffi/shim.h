@@ -32,6 +32,8 @@ int nexus_sk_sndbuf(struct sock *sk);
 int nexus_sk_rcvbuf(struct sock *sk);
 int nexus_sk_receive_room(struct sock *sk);
 bool nexus_sk_urginline(struct sock *sk);
+unsigned int nexus_sk_peek_offset(struct sock *sk);
+void nexus_sk_move_peek_offset(struct sock *sk, bool peek, unsigned int bytes);
 void nexus_sk_send_sigurg(struct sock *sk);
 void nexus_sk_set_listening(struct sock *sk, bool listening);
 void nexus_sk_wake(struct sock *sk, __poll_t events);

@@ -108,6 +108,18 @@ impl Sock {
         unsafe { raw::nexus_sk_urginline(self.as_raw()) }
     }
 
+    /// Bytes that a receive with `MSG_PEEK` passes over (`SO_PEEK_OFF`).
+    pub(crate) fn peek_offset(&self) -> u32 {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_peek_offset(self.as_raw()) }
+    }
+
+    /// Bytes were received or peeked at, which moves the offset of the next peek.
+    pub(crate) fn move_peek_offset(&self, peek: bool, bytes: u32) {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_move_peek_offset(self.as_raw(), peek, bytes) }
+    }
+
     /// Tells the receiver of a datagram when it arrived, if it wants to know (`SO_TIMESTAMP` and its kin): in
     /// nanoseconds since 1970.
     pub(crate) fn put_timestamp(&self, message: &mut Message, nanoseconds: i64) {

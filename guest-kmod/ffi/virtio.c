@@ -16,6 +16,7 @@
 #define NEXUS_F_OPTIONS 3
 #define NEXUS_F_INTERFACE 6
 #define NEXUS_F_BIND 7
+#define NEXUS_F_URGENT 8
 
 static const struct virtio_device_id nexus_ids[] = {
 	{ NEXUS_DEVICE_ID, VIRTIO_DEV_ANY_ID },
@@ -29,6 +30,7 @@ static const unsigned int nexus_features[] = {
 	NEXUS_F_OPTIONS,
 	NEXUS_F_INTERFACE,
 	NEXUS_F_BIND,
+	NEXUS_F_URGENT,
 };
 
 /* Takes back what the transport would accept and version 1 of the protocol does not have. */

@@ -189,6 +189,10 @@ impl Link for Pair {
         }
     }
 
+    fn carries_urgent(&self) -> bool {
+        true
+    }
+
     fn delivers_at_once(&self) -> bool {
         true
     }

@@ -7,12 +7,15 @@ use super::Socket;
 use crate::ffi::raw;
 use crate::proto::Family;
 
+const PF_INET: c_int = 2;
 const PF_INET6: c_int = 10;
 const SOCK_STREAM: c_int = 1;
 const SOCK_DGRAM: c_int = 2;
 const IPPROTO_IP: c_int = 0;
+const IPPROTO_ICMP: c_int = 1;
 const IPPROTO_TCP: c_int = 6;
 const IPPROTO_UDP: c_int = 17;
+const IPPROTO_ICMPV6: c_int = 58;
 
 /// The registration of both families. Possible since a kernel without INET leaves them to nobody.
 pub(crate) struct Families(());
@@ -52,6 +55,13 @@ pub(super) unsafe fn create(
         SOCK_DGRAM => IPPROTO_UDP,
         _ => return Err(ESOCKTNOSUPPORT),
     };
+    if let (PF_INET, SOCK_DGRAM, IPPROTO_ICMP) | (PF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6) =
+        (family, kind, protocol)
+    {
+        // Ping sockets are for the groups of `net.ipv4.ping_group_range`, which unless somebody sets it are none
+        // (`ping_init_sock()`).
+        return Err(EACCES);
+    }
     if protocol != IPPROTO_IP && protocol != own_protocol {
         return Err(EPROTONOSUPPORT);
     }

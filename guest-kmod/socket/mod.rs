@@ -196,7 +196,7 @@ impl Socket {
             Self::Stream(stream) => {
                 let flags = Flags {
                     nonblock: has(bindings::MSG_DONTWAIT),
-                    peek: has(bindings::MSG_PEEK),
+                    peek: has(bindings::MSG_PEEK).then(|| sk.peek_offset()),
                     all: has(bindings::MSG_WAITALL),
                     discard: has(bindings::MSG_TRUNC),
                     inline: sk.urgent_inline(),
@@ -206,7 +206,10 @@ impl Socket {
                     message.add_flags(bindings::MSG_OOB);
                     return Ok(received);
                 }
-                stream.receive(sk, message.target(), length, flags)
+                let received = stream.receive(sk, message.target(), length, flags)?;
+                // As in `tcp_recvmsg_locked()`, which knows no longer messages either.
+                sk.move_peek_offset(flags.peek.is_some(), received as u32);
+                Ok(received)
             }
             Self::Datagram(datagram) => datagram.receive(sk, message, length, flags),
         }

@@ -190,6 +190,10 @@ impl Link for Device {
         false
     }
 
+    fn carries_urgent(&self) -> bool {
+        self.has(feature::URGENT)
+    }
+
     fn takes_options(&self) -> bool {
         self.has(feature::OPTIONS)
     }

@@ -39,6 +39,9 @@ pub(crate) trait Link: Send + Sync {
     /// Whether the other side has what was written as soon as it is written.
     fn delivers_at_once(&self) -> bool;
 
+    /// Whether urgent bytes reach the other side as such.
+    fn carries_urgent(&self) -> bool;
+
     /// Whether the other side takes socket options.
     fn takes_options(&self) -> bool;
 }
@@ -110,7 +113,7 @@ impl Endpoint {
 
     /// Whether urgent bytes reach the other side.
     pub(crate) fn carries_urgent(&self) -> bool {
-        self.link.delivers_at_once()
+        self.link.carries_urgent()
     }
 
     /// Sets an option of the host's socket, if there is one.

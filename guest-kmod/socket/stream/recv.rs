@@ -14,8 +14,8 @@ use crate::virtio::News as _;
 pub(in crate::socket) struct Flags {
     /// `MSG_DONTWAIT`, or the descriptor's `O_NONBLOCK`.
     pub(in crate::socket) nonblock: bool,
-    /// `MSG_PEEK`: leave the bytes where they are.
-    pub(in crate::socket) peek: bool,
+    /// `MSG_PEEK`: leave the bytes where they are, and pass over so many (`SO_PEEK_OFF`).
+    pub(in crate::socket) peek: Option<u32>,
     /// `MSG_WAITALL`: wait for all bytes.
     pub(in crate::socket) all: bool,
     /// `MSG_TRUNC`: drop the bytes instead of copying them, as TCP does.
@@ -47,7 +47,7 @@ impl Stream {
         };
         let mut timeout = sk.receive_timeout(flags.nonblock);
         let mut wanted = sk.low_water(flags.all, length);
-        if flags.peek {
+        if flags.peek.is_some() {
             // Peeked bytes stay in the ring, so more than this might never come.
             wanted = wanted.min(endpoint.rx.ring().size() as usize / 2);
         }
@@ -129,7 +129,7 @@ impl Stream {
         if state.conn.is_closed() && !state.conn.has_eof() {
             return Err(ENOTCONN);
         }
-        if !flags.peek {
+        if flags.peek.is_none() {
             state.conn.read_urgent();
         }
         drop(state);
@@ -180,7 +180,7 @@ fn await_bytes(
     sk.wait_until(timeout, || {
         let state = endpoint.state.lock();
         let span = Span::new(&state.conn, usize::MAX, received, flags);
-        span.length > 0 || (span.hole > 0 && !flags.peek) || state.conn.read_ended()
+        span.length > 0 || (span.hole > 0 && flags.peek.is_none()) || state.conn.read_ended()
     })
 }
 
@@ -197,9 +197,9 @@ struct Span {
 
 impl Span {
     /// Up to `length` bytes, no further than to the next urgent one (`tcp_recvmsg_locked()`). The `received` ones are still in
-    /// the ring if they were peeked.
+    /// the ring if they were peeked at, behind those that the peek passes over.
     fn new(conn: &Connection, length: usize, received: usize, flags: Flags) -> Self {
-        let skip = if flags.peek { received } else { 0 };
+        let skip = flags.peek.map_or(0, |over| over as usize + received);
         let from = conn.rx_position() + skip as u64;
         let readable = (conn.readable() as usize).saturating_sub(skip) as u32;
         let mark = conn.urgent().map(|urgent| urgent.at);
@@ -246,7 +246,7 @@ impl Endpoint {
             return Ok((0, true));
         }
         if span.length == 0 {
-            let steps_over = span.hole > 0 && !flags.peek;
+            let steps_over = span.hole > 0 && flags.peek.is_none();
             if steps_over {
                 self.consume(span.hole);
             }
@@ -257,7 +257,7 @@ impl Endpoint {
         } else {
             self.rx.drain(span.from, span.length, target)?
         };
-        if !flags.peek {
+        if flags.peek.is_none() {
             self.rx.release(span.from - u64::from(span.hole), span.hole + copied);
             self.consume(span.hole + copied);
         }

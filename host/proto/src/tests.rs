@@ -72,19 +72,21 @@ fn any_request() -> impl Strategy<Value = Request> {
             any::<u64>(),
             any::<u64>(),
             any::<bool>(),
-            any::<bool>()
+            any::<bool>(),
+            any::<Option<u64>>()
         )
-            .prop_map(|(socket, tx_produced, rx_consumed, shut_wr, shut_rd)| {
-                Request::Update {
+            .prop_map(
+                |(socket, tx_produced, rx_consumed, shut_wr, shut_rd, urgent)| Request::Update {
                     socket,
                     progress: Progress {
                         tx_produced,
                         rx_consumed,
                         shut_wr,
                         shut_rd,
+                        urgent,
                     },
                 }
-            }),
+            ),
         (any::<u32>(), 0..option::OPTIONS.len(), any::<i32>()).prop_map(
             |(socket, index, value)| Request::Option {
                 socket,

@@ -78,6 +78,8 @@ pub enum Port {
 pub enum Call {
     /// `socket()`, non-blocking. What the slot held is closed.
     Socket(Slot, Family, Kind),
+    /// `socket()` for a protocol by its number, which is closed at once.
+    Protocol(Family, Kind, i32),
     /// `bind()`
     Bind(Slot, Host, Port),
     /// `listen()` with a backlog.
@@ -116,6 +118,8 @@ pub enum Call {
     Linger(Slot, i32),
     /// `ioctl(FIONREAD)`
     Readable(Slot),
+    /// `ioctl(SIOCGSTAMP)`: whether there is a time, whichever it is.
+    Stamped(Slot),
     /// `epoll_ctl(EPOLL_CTL_ADD)` to the script's one epoll, for all events and these flags.
     Watch(Slot, u32),
     /// `epoll_wait()` without waiting.

@@ -207,6 +207,7 @@ fn call(kind: Kind) -> BoxedStrategy<Call> {
         2 => set,
         2 => get,
         2 => slot().prop_map(Call::Readable),
+        1 => slot().prop_map(Call::Stamped),
         1 => slot().prop_map(Call::Disconnect),
         1 => socket,
         1 => (2..SLOTS, 2..SLOTS).prop_map(|(slot, into)| Call::Duplicate(slot, into)),

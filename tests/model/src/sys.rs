@@ -108,9 +108,10 @@ impl Name {
     }
 }
 
-pub(crate) fn socket(family: i32, kind: i32) -> Result<OwnedFd> {
+pub(crate) fn socket(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd> {
+    let kind = kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     // SAFETY: no memory is involved.
-    owned(unsafe { libc::socket(family, kind | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC, 0) })
+    owned(unsafe { libc::socket(family, kind, protocol) })
 }
 
 pub(crate) fn bind(fd: &OwnedFd, name: &Name) -> Result<i64> {
@@ -295,6 +296,15 @@ pub(crate) fn readable(fd: &OwnedFd) -> Result<i64> {
     // SAFETY: FIONREAD writes one int, which the pointer is to.
     checked(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &raw mut count) }.into())?;
     Ok(count.into())
+}
+
+/// `SIOCGSTAMP` (linux/sockios.h), which libc does not know.
+const SIOCGSTAMP: libc::Ioctl = 0x8906;
+
+pub(crate) fn stamped(fd: &OwnedFd) -> Result<i64> {
+    let mut time = [0i64; 2];
+    // SAFETY: SIOCGSTAMP writes a timeval, two numbers of 64 bits, which the pointer is to.
+    checked(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCGSTAMP, time.as_mut_ptr()) }.into())
 }
 
 pub(crate) fn epoll() -> Result<OwnedFd> {

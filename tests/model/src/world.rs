@@ -42,8 +42,12 @@ impl World {
     fn attempt(&mut self, call: &Call) -> sys::Result<Outcome> {
         match *call {
             Call::Socket(slot, family, kind) => {
-                let fd = sys::socket(family_code(family), kind_code(kind))?;
+                let fd = sys::socket(family_code(family), kind_code(kind), 0)?;
                 self.sockets.insert(slot, Held { fd, family });
+                Ok(Outcome::Done(0))
+            }
+            Call::Protocol(family, kind, protocol) => {
+                sys::socket(family_code(family), kind_code(kind), protocol)?;
                 Ok(Outcome::Done(0))
             }
             Call::Accept(slot, into) => {
@@ -108,6 +112,7 @@ impl World {
                 self.simple(slot, |fd| sys::set(fd, libc::IPPROTO_IP, name, &value))
             }
             Call::Readable(slot) => self.simple(slot, sys::readable),
+            Call::Stamped(slot) => self.simple(slot, sys::stamped),
             Call::Linger(slot, seconds) => {
                 let linger = libc::linger {
                     l_onoff: 1,

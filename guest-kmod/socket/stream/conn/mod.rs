@@ -97,7 +97,7 @@ pub(crate) struct Connection {
     tx_limit: u32,
     /// The most that either side wants in a segment (`TCP_MAXSEG`), or zero. What is sent has no segments; it is for who asks.
     segment_limit: u32,
-    /// Position of an urgent byte that was written, for the other side to be told.
+    /// Position of the last urgent byte that was written, for the other side to be told.
     tx_urgent: Option<u64>,
     rx_urgent: Option<Urgent>,
 }
@@ -138,6 +138,7 @@ impl Connection {
             rx_consumed: self.rx_consumed,
             shut_wr: self.shut_wr,
             shut_rd: self.shut_rd,
+            urgent: self.tx_urgent.filter(|at| *at >= self.tx_consumed),
         }
     }
 
@@ -389,7 +390,7 @@ impl Connection {
             .unwrap_or(0)
     }
 
-    /// Takes out the position of an urgent byte that the other side has yet to be told of.
+    /// Takes out the position of an urgent byte, of which another socket of the guest has yet to be told.
     pub(crate) fn take_tx_urgent(&mut self) -> Option<u64> {
         self.tx_urgent.take()
     }

@@ -49,6 +49,10 @@ impl News for Connection {
             });
         }
         if let Some(abort) = self.news.close.filter(|_| !self.news.connect) {
+            if self.tx_urgent.is_some() && core::mem::take(&mut self.news.update) {
+                // CLOSE does not say which byte is urgent.
+                return Some(self.update(socket));
+            }
             self.news = Marks::default();
             return Some(Request::Close {
                 socket,

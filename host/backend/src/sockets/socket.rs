@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use vm_memory::VolatileSlice;
 
 use super::rings::Rings;
-use super::state::{Moved, Mover, SocketViolation, State, Step};
+use super::state::{Moved, Mover, SocketViolation, State, Step, Urgency};
 
 /// Whoever has news for the guest.
 pub(crate) trait Speaker: Send + Sync + std::fmt::Debug {
@@ -228,11 +228,11 @@ impl Socket {
         self.flush();
     }
 
-    /// Has `io` take bytes from the tx ring, at most `limit`.
+    /// Has `io` take bytes from the tx ring, at most `limit`, all of them urgent or none.
     pub(super) fn transmit(
         &self,
         limit: u32,
-        io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
+        io: impl FnOnce([VolatileSlice<'_>; 2], Urgency) -> io::Result<usize>,
     ) -> Moved {
         let moved = self.lock().transmit(limit, io);
         counted(moved, |bytes| self.outbox.sent(bytes), Moved::Bytes)

@@ -37,7 +37,7 @@ impl AsyncRead for RingStream {
         if room == 0 {
             return Poll::Ready(Ok(()));
         }
-        let moved = self.socket.transmit(room, |runs| {
+        let moved = self.socket.transmit(room, |runs, _| {
             let mut taken = 0;
             for run in runs {
                 let part = run.len().min(buf.remaining());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nexus_proto::wire::Event;
-use nix::sys::socket::{MsgFlags, send};
+use nix::sys::socket::{MsgFlags, recv, send};
 
 use super::guest::{Guest, Setup};
 use super::peer::{Pattern, echo, pattern, server};
@@ -105,6 +105,30 @@ fn bytes_behind_an_urgent_one_arrive() {
     let mut guest = Guest::new();
     guest.connect(0, address, 4096).unwrap();
     assert_eq!(guest.read_exact(0, 12), b"beforebehind");
+    guest.close(0, false);
+    guest.released(0);
+    peer.join().unwrap();
+}
+
+#[test]
+fn an_urgent_byte_goes_out_as_one() {
+    let (address, peer) = server(1, |mut stream| {
+        let mut bytes = [0; 6];
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"before");
+        // Announced at once, it may come a little later.
+        let mut urgent = [0; 1];
+        while recv(stream.as_raw_fd(), &mut urgent, MsgFlags::MSG_OOB).is_err() {
+            std::thread::yield_now();
+        }
+        assert_eq!(&urgent, b"!");
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"behind");
+    });
+    let mut guest = Guest::new();
+    guest.connect(0, address, 4096).unwrap();
+    guest.sockets.get_mut(&0).unwrap().progress.urgent = Some(6);
+    guest.write_all(0, b"before!behind");
     guest.close(0, false);
     guest.released(0);
     peer.join().unwrap();

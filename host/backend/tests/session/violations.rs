@@ -47,6 +47,7 @@ fn update(guest: &mut Guest, id: u32, tx_produced: u64, rx_consumed: u64) {
         rx_consumed,
         shut_wr: false,
         shut_rd: false,
+        urgent: None,
     };
     guest.request(&Request::Update {
         socket: id,
@@ -118,6 +119,10 @@ fn positions() {
     violation("tx_produced went back from 5 to 4", |guest| {
         update(guest, 0, 5, 0);
         update(guest, 0, 4, 0);
+    });
+    violation("byte 5 is urgent", |guest| {
+        guest.sockets.get_mut(&0).unwrap().progress.urgent = Some(5);
+        guest.write_all(0, b"five!");
     });
     violation("exceeds rx_produced", |guest| update(guest, 0, 0, u64::MAX));
     violation("rx_consumed went back", |guest| {

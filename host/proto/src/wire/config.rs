@@ -35,8 +35,10 @@ pub mod feature {
     pub const INTERFACE: u64 = 1 << 6;
     /// CONNECT says which port to come from.
     pub const BIND: u64 = 1 << 7;
+    /// UPDATE says which byte is urgent.
+    pub const URGENT: u64 = 1 << 8;
     /// What version 1 of the protocol defines.
-    pub const SUPPORTED: u64 = STREAM | DATAGRAM | LISTEN | OPTIONS | INTERFACE | BIND;
+    pub const SUPPORTED: u64 = STREAM | DATAGRAM | LISTEN | OPTIONS | INTERFACE | BIND | URGENT;
 }
 
 /// Size of the configuration space in bytes. What lies behind the defined fields is zero and reserved.

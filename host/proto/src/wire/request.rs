@@ -26,6 +26,8 @@ pub mod flag {
     pub const SHUT_WR: u16 = 1 << 0;
     /// UPDATE: what is received from now on is dropped.
     pub const SHUT_RD: u16 = 1 << 1;
+    /// UPDATE: a byte of the tx ring is urgent ([`feature::URGENT`](super::super::config::feature::URGENT)).
+    pub const URGENT: u16 = 1 << 2;
     /// CLOSE: drop what is not sent yet and reset the connection.
     pub const ABORT: u16 = 1 << 0;
     /// LISTEN: an IPv6 socket that takes no IPv4 (`IPV6_V6ONLY`).
@@ -105,6 +107,9 @@ pub struct Progress {
     pub shut_wr: bool,
     /// The driver reads no more ([`flag::SHUT_RD`]).
     pub shut_rd: bool,
+    /// Position of the last urgent byte in the tx ring, if there is one that the device has not reported as taken
+    /// ([`flag::URGENT`]).
+    pub urgent: Option<u64>,
 }
 
 /// A request: what the driver wants done with one socket.
@@ -207,9 +212,11 @@ impl Request {
             Self::Update { socket, progress } => {
                 let wr = if progress.shut_wr { flag::SHUT_WR } else { 0 };
                 let rd = if progress.shut_rd { flag::SHUT_RD } else { 0 };
-                header(&mut writer, op::UPDATE, wr | rd, socket);
+                let urgent = progress.urgent.map_or(0, |_| flag::URGENT);
+                header(&mut writer, op::UPDATE, wr | rd | urgent, socket);
                 writer.u64(progress.tx_produced);
                 writer.u64(progress.rx_consumed);
+                writer.u64(progress.urgent.unwrap_or(0));
             }
             Self::Close {
                 socket,
@@ -259,7 +266,7 @@ impl Request {
         let flags = reader.u16();
         let socket = reader.u32();
         let allowed = match code {
-            op::UPDATE => flag::SHUT_WR | flag::SHUT_RD,
+            op::UPDATE => flag::SHUT_WR | flag::SHUT_RD | flag::URGENT,
             op::CLOSE => flag::ABORT,
             op::LISTEN => flag::ONLY_V6,
             _ => 0,
@@ -289,11 +296,14 @@ impl Request {
                 source_port: reader.u16(),
             }),
             op::UPDATE => {
+                let (tx_produced, rx_consumed) = (reader.u64(), reader.u64());
+                let urgent = reader.u64();
                 let progress = Progress {
-                    tx_produced: reader.u64(),
-                    rx_consumed: reader.u64(),
+                    tx_produced,
+                    rx_consumed,
                     shut_wr: flags & flag::SHUT_WR != 0,
                     shut_rd: flags & flag::SHUT_RD != 0,
+                    urgent: (flags & flag::URGENT != 0).then_some(urgent),
                 };
                 Ok(Self::Update { socket, progress })
             }

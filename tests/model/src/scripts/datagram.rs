@@ -5,7 +5,7 @@
 
 use crate::call::Call::{
     Accept, Bind, Connect, Disconnect, Get, Listen, LocalName, PeerName, Poll, Readable, Receive,
-    Send, SendTo, Shutdown, Socket,
+    Send, SendTo, Shutdown, Socket, Stamped,
 };
 use crate::call::Family::{V4, V6};
 use crate::call::Host::{Any, Loopback};
@@ -36,6 +36,19 @@ pub(super) fn scripts() -> Vec<Named> {
                 Poll(1),
                 Send(1, 5, 0),
                 Poll(0),
+            ]),
+        ),
+        (
+            "SIOCGSTAMP tells when the last datagram came",
+            datagrams(&[
+                Stamped(0),
+                SendTo(1, 10, 0, Loopback, Of(0)),
+                Stamped(0),
+                Receive(0, 10, 0),
+                Stamped(0),
+                SendTo(1, 10, 0, Loopback, Of(0)),
+                Receive(0, 10, 0),
+                Stamped(0),
             ]),
         ),
         (

@@ -3,7 +3,7 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use crate::call::Call::{Accept, Connect, Get, Set, Socket};
+use crate::call::Call::{Accept, Connect, Get, Protocol, Set, Socket};
 use crate::call::Family::{V4, V6};
 use crate::call::Host::Loopback;
 use crate::call::Kind::{Datagram, Stream};
@@ -131,6 +131,21 @@ pub(super) fn scripts() -> Vec<Named> {
                 Set(2, libc::IPPROTO_IP, libc::IP_TOS, 16),
                 Get(2, libc::IPPROTO_IP, libc::IP_TOS),
             ]),
+        ),
+        (
+            "protocols that there are, and ping, which is for nobody",
+            vec![
+                Protocol(V4, Stream, libc::IPPROTO_TCP),
+                Protocol(V4, Stream, libc::IPPROTO_UDP),
+                Protocol(V6, Datagram, libc::IPPROTO_UDP),
+                Protocol(V6, Datagram, libc::IPPROTO_TCP),
+                Protocol(V4, Datagram, libc::IPPROTO_ICMP),
+                Protocol(V6, Datagram, libc::IPPROTO_ICMPV6),
+                Protocol(V4, Datagram, libc::IPPROTO_ICMPV6),
+                Protocol(V6, Datagram, libc::IPPROTO_ICMP),
+                Protocol(V4, Stream, libc::IPPROTO_ICMP),
+                Protocol(V4, Stream, 200),
+            ],
         ),
         (
             "S9 what a socket says it is",

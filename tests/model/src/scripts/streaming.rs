@@ -4,7 +4,8 @@
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
 use crate::call::Call::{
-    Close, Duplicate, Linger, PeerName, Poll, Readable, Receive, Send, Set, Shutdown, Wait, Watch,
+    Close, Duplicate, Get, Linger, PeerName, Poll, Readable, Receive, Send, Set, Shutdown, Stamped,
+    Wait, Watch,
 };
 
 use super::{ET, Named, connected};
@@ -19,6 +20,29 @@ pub(super) fn scripts() -> Vec<Named> {
                 Receive(2, 40, 0),
                 Readable(2),
                 Readable(0),
+            ]),
+        ),
+        (
+            "SO_PEEK_OFF passes over what was peeked at",
+            connected(&[
+                Get(2, libc::SOL_SOCKET, libc::SO_PEEK_OFF),
+                Send(1, 100, 0),
+                Set(2, libc::SOL_SOCKET, libc::SO_PEEK_OFF, 10),
+                Receive(2, 30, libc::MSG_PEEK),
+                Get(2, libc::SOL_SOCKET, libc::SO_PEEK_OFF),
+                Receive(2, 30, libc::MSG_PEEK),
+                Receive(2, 20, 0),
+                Get(2, libc::SOL_SOCKET, libc::SO_PEEK_OFF),
+                Receive(2, 100, libc::MSG_PEEK),
+                Receive(2, 100, libc::MSG_PEEK),
+                Send(1, 5, 0),
+                Receive(2, 100, libc::MSG_PEEK),
+                Receive(2, 200, libc::MSG_TRUNC),
+                Get(2, libc::SOL_SOCKET, libc::SO_PEEK_OFF),
+                Set(2, libc::SOL_SOCKET, libc::SO_PEEK_OFF, -1),
+                Close(1),
+                Receive(2, 100, libc::MSG_PEEK),
+                Stamped(2),
             ]),
         ),
         (

@@ -121,8 +121,9 @@ fn run_in_lab(parts: &setup::lab::Parts, job: &Job<'_>) -> Result<()> {
             status.trim()
         ),
         Err(_) => bail!(
-            "the lab's machine ended before the program did: see {}",
-            files.console.display()
+            "the lab's machine ended before the program did: see {} and {}",
+            files.console.display(),
+            files.kernel.display()
         ),
     }
 }
@@ -172,9 +173,12 @@ fn start(parts: &setup::lab::Parts, job: &Job<'_>, files: &Exchange) -> Result<C
         .arg(format!("--rwdir={}", job.folder.display()))
         .arg(format!("--qemu={}", parts.emulator.display()))
         .arg(format!(
-            "--qemu-opts={FIRMWARE} -cpu EPYC-v4,+svm,+npt {accelerator} -pidfile {}",
-            files.machine.display()
+            "--qemu-opts={FIRMWARE} -cpu EPYC-v4,+svm,+npt {accelerator} -pidfile {} -set chardev.console.path={}",
+            files.machine.display(),
+            files.kernel.display()
         ))
+        // Its kernel's last words, should it have any.
+        .args(["--append", "ignore_loglevel"])
         .arg("--")
         .arg(format!("sh {}", files.script.display()))
         .stdin(Stdio::null())
@@ -189,6 +193,8 @@ struct Exchange {
     output: PathBuf,
     status: PathBuf,
     console: PathBuf,
+    /// What the machine's kernel says.
+    kernel: PathBuf,
     /// Process id of the emulator.
     machine: PathBuf,
 }
@@ -201,6 +207,7 @@ impl Exchange {
             output: file("lab-output.txt"),
             status: file("lab-status.txt"),
             console: file("lab-console.txt"),
+            kernel: file("lab-kernel.txt"),
             machine: file("lab-machine.pid"),
         };
         File::create(&files.output)?;

@@ -11,12 +11,21 @@ use crate::sockets::tcp::transfer;
 /// Largest write that goes out where the request queue is read, in bytes: many of those must not keep other VMs waiting.
 const AT_ONCE_MAX: u32 = 16 << 10;
 
+/// What kind of bytes go to the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sockets) enum Urgency {
+    /// Bytes like others.
+    Regular,
+    /// One byte, which is urgent.
+    Urgent,
+}
+
 impl State {
     /// See [`Socket::transmit`](crate::sockets::Socket::transmit); `Ok` says how many bytes moved.
     pub(in crate::sockets) fn transmit(
         &mut self,
         limit: u32,
-        io: impl FnOnce([VolatileSlice<'_>; 2]) -> io::Result<usize>,
+        io: impl FnOnce([VolatileSlice<'_>; 2], Urgency) -> io::Result<usize>,
     ) -> Result<u64, Moved> {
         if let Some(error) = self.broken.take() {
             return Err(Moved::Failed(error));
@@ -38,12 +47,28 @@ impl State {
                 Moved::Idle
             });
         }
-        let length = used.min(limit);
-        let bytes = classify(io(rings.tx_runs(self.tx_consumed, length)))?.min(u64::from(length));
+        let (length, urgency) = self.until_urgent(used.min(limit));
+        let runs = rings.tx_runs(self.tx_consumed, length);
+        let bytes = classify(io(runs, urgency))?.min(u64::from(length));
         self.tx_consumed += bytes;
         self.news |= rings.tx.report_due(self.tx_consumed, self.tx_reported);
         self.release_if_over();
         Ok(bytes)
+    }
+
+    /// How many of the next `length` bytes are alike: those before an urgent one, that one, or those behind it.
+    fn until_urgent(&self, length: u32) -> (u32, Urgency) {
+        let ahead = self
+            .tx_urgent
+            .and_then(|at| at.checked_sub(self.tx_consumed));
+        match ahead {
+            Some(0) => (length.min(1), Urgency::Urgent),
+            Some(ahead) => {
+                let before = u32::try_from(ahead).unwrap_or(u32::MAX);
+                (length.min(before), Urgency::Regular)
+            }
+            None => (length, Urgency::Regular),
+        }
     }
 
     /// Sends a small write by the shortcut, if there is one; says how many bytes. What is left is the mover's.
@@ -52,7 +77,8 @@ impl State {
         let Some(stream) = self.shortcut.clone().filter(|_| small) else {
             return 0;
         };
-        match self.transmit(AT_ONCE_MAX, |runs| transfer::send(&stream, &runs)) {
+        let send = |runs: [VolatileSlice<'_>; 2], urgency| transfer::send(&stream, &runs, urgency);
+        match self.transmit(AT_ONCE_MAX, send) {
             Ok(bytes) => bytes,
             Err(Moved::Failed(error)) => {
                 self.broken = Some(error);

@@ -14,6 +14,7 @@ use nexus_proto::wire::{
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
+pub(super) use self::bytes::Urgency;
 pub(super) use self::records::Step;
 use super::raw::errno;
 use super::rings::Rings;
@@ -39,6 +40,8 @@ pub(crate) enum SocketViolation {
     TxBack { from: u64, to: u64 },
     #[error("tx_produced moved from {from} to {to} after the shutdown that made it final")]
     TxAfterShutdown { from: u64, to: u64 },
+    #[error("byte {at} is urgent, but tx_produced is {produced}")]
+    Urgent { at: u64, produced: u64 },
     #[error("rx_consumed {consumed} exceeds rx_produced {produced}")]
     RxOverrun { consumed: u64, produced: u64 },
     #[error("rx_consumed went back from {from} to {to}")]
@@ -101,6 +104,8 @@ pub(super) struct State {
     tx_produced: u64,
     tx_consumed: u64,
     tx_reported: u64,
+    /// Position of the last urgent byte of the tx ring.
+    tx_urgent: Option<u64>,
     rx_produced: u64,
     rx_consumed: u64,
     rx_eof: bool,
@@ -141,6 +146,7 @@ impl State {
             tx_produced: 0,
             tx_consumed: 0,
             tx_reported: 0,
+            tx_urgent: None,
             rx_produced: 0,
             rx_consumed: 0,
             rx_eof: false,
@@ -203,6 +209,13 @@ impl State {
         }
         self.produce(progress.tx_produced)?;
         self.consume(progress.rx_consumed)?;
+        if let Some(at) = progress.urgent {
+            let produced = progress.tx_produced;
+            if at >= produced {
+                return Err(SocketViolation::Urgent { at, produced });
+            }
+            self.tx_urgent = Some(at);
+        }
         self.shut_wr |= progress.shut_wr;
         self.shut_rd |= progress.shut_rd;
         Ok(())

@@ -270,7 +270,9 @@ fn broken(stream: &TcpStream) -> Option<io::Error> {
 }
 
 fn transmit(socket: &Socket, stream: &TcpStream) -> Moved {
-    socket.transmit(CHUNK, |runs| transfer::send(stream, &runs))
+    socket.transmit(CHUNK, |runs, urgency| {
+        transfer::send(stream, &runs, urgency)
+    })
 }
 
 fn receive(socket: &Socket, stream: &TcpStream) -> Moved {

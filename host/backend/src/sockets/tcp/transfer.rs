@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use vm_memory::VolatileSlice;
 
 use crate::sockets::raw::{self, retry, vectors};
+use crate::sockets::state::Urgency;
 
 /// Level of TCP's options.
 const SOL_TCP: u32 = 6;
@@ -26,8 +27,13 @@ pub(super) fn prepare(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub(in crate::sockets) fn send(
     stream: &TcpStream,
     runs: &[VolatileSlice<'_>; 2],
+    urgency: Urgency,
 ) -> io::Result<usize> {
-    stream.try_io(Interest::WRITABLE, || sendmsg(stream.as_fd(), runs))
+    let flags = match urgency {
+        Urgency::Regular => 0,
+        Urgency::Urgent => libc::MSG_OOB,
+    };
+    stream.try_io(Interest::WRITABLE, || sendmsg(stream.as_fd(), runs, flags))
 }
 
 /// Receives into guest memory. Having emptied the connection counts for the runtime as having found it empty, which saves
@@ -61,7 +67,11 @@ pub(super) fn discard(stream: &TcpStream, limit: u32) -> io::Result<usize> {
 }
 
 /// sendmsg(2) straight out of guest memory, without SIGPIPE.
-fn sendmsg(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usize> {
+fn sendmsg(
+    fd: BorrowedFd<'_>,
+    runs: &[VolatileSlice<'_>; 2],
+    flags: libc::c_int,
+) -> io::Result<usize> {
     let mut vectors = vectors(runs);
     // SAFETY: msghdr is plain data, for which zeroes mean no address, no vectors and no control data.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
@@ -74,7 +84,7 @@ fn sendmsg(fd: BorrowedFd<'_>, runs: &[VolatileSlice<'_>; 2]) -> io::Result<usiz
             libc::sendmsg(
                 fd.as_raw_fd(),
                 &raw const message,
-                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | flags,
             )
         }
     })

@@ -40,6 +40,8 @@ mod script {
     pub(crate) const RESET: u8 = b'r';
     /// Reads up to the end, then sends how much it was.
     pub(crate) const COUNT: u8 = b'n';
+    /// Reads up to an urgent byte, that byte, and up to the end, and sends all of it in this order.
+    pub(crate) const URGENT: u8 = b'u';
 }
 
 fn guest(arguments: &Value) -> Result<Value> {
@@ -102,8 +104,22 @@ fn play(mut stream: TcpStream) -> std::io::Result<()> {
             let count = std::io::copy(&mut stream, &mut std::io::sink())?;
             stream.write_all(&count.to_le_bytes())
         }
+        script::URGENT => urgent(&stream),
         _ => Ok(()),
     }
+}
+
+/// See [`script::URGENT`].
+fn urgent(mut stream: &TcpStream) -> std::io::Result<()> {
+    let mut urgent = [0];
+    // It is announced as soon as it is sent, and taken out of the stream.
+    while calls::recv(stream.as_raw_fd(), &mut urgent, libc::MSG_OOB).is_err() {
+        sleep(Duration::from_millis(1));
+    }
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all)?;
+    stream.write_all(&urgent)?;
+    stream.write_all(&all)
 }
 
 /// A connection on which the server plays a role.

@@ -17,6 +17,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("MSG_WAITALL", wait_all),
     ("MSG_DONTWAIT", do_not_wait),
     ("MSG_TRUNC", truncate),
+    ("MSG_OOB", urgent),
     ("vectors", vectors),
     ("half-close", half_close),
     ("end of stream", end),
@@ -51,6 +52,19 @@ fn wait_all(server: SocketAddr) -> Result<()> {
         count == 10 && &all == b"helloworld",
         "{count} bytes: {all:?}"
     );
+    Ok(())
+}
+
+fn urgent(server: SocketAddr) -> Result<()> {
+    let mut stream = connect(server, script::URGENT)?;
+    stream.write_all(b"before")?;
+    let sent = calls::send(stream.as_raw_fd(), b"+!", libc::MSG_OOB)?;
+    ensure!(sent == 2, "sent {sent} bytes");
+    stream.write_all(b"behind")?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all)?;
+    ensure!(all == b"!before+behind", "the peer received {all:?}");
     Ok(())
 }
 
