@@ -54,6 +54,7 @@ extern "C" {
     pub(crate) fn nexus_sk_broadcast(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_reuse(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_reuseport(sk: *mut bindings::sock) -> bool;
+    pub(crate) fn nexus_sk_stays_within(sk: *mut bindings::sock) -> bool;
     pub(crate) fn nexus_sk_sndbuf(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_rcvbuf(sk: *mut bindings::sock) -> c_int;
     pub(crate) fn nexus_sk_receive_room(sk: *mut bindings::sock) -> c_int;

@@ -260,6 +260,12 @@ bool nexus_sk_reuseport(struct sock *sk)
 	return sk->sk_reuseport;
 }
 
+/* SO_BINDTODEVICE to lo. */
+bool nexus_sk_stays_within(struct sock *sk)
+{
+	return READ_ONCE(sk->sk_bound_dev_if) == LOOPBACK_IFINDEX;
+}
+
 /* What the user set, or -1 if that was not done. */
 int nexus_sk_sndbuf(struct sock *sk)
 {

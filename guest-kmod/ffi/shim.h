@@ -28,6 +28,7 @@ bool nexus_sk_zerocopy(struct sock *sk);
 bool nexus_sk_broadcast(struct sock *sk);
 bool nexus_sk_reuse(struct sock *sk);
 bool nexus_sk_reuseport(struct sock *sk);
+bool nexus_sk_stays_within(struct sock *sk);
 int nexus_sk_sndbuf(struct sock *sk);
 int nexus_sk_rcvbuf(struct sock *sk);
 int nexus_sk_receive_room(struct sock *sk);

@@ -102,6 +102,12 @@ impl Sock {
         unsafe { raw::nexus_sk_reuseport(self.as_raw()) }
     }
 
+    /// Whether the socket is bound to `lo` (`SO_BINDTODEVICE`), behind which nobody outside is.
+    pub(crate) fn stays_within(&self) -> bool {
+        // SAFETY: As above.
+        unsafe { raw::nexus_sk_stays_within(self.as_raw()) }
+    }
+
     /// `SO_OOBINLINE`
     pub(crate) fn urgent_inline(&self) -> bool {
         // SAFETY: As above.

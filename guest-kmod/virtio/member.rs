@@ -24,6 +24,32 @@ pub(crate) struct Waits {
     pub(crate) now: bool,
 }
 
+/// A member's place in the table: its id, and whether its news wait.
+#[derive(Default)]
+pub(crate) struct Place {
+    pub(crate) id: SocketId,
+    waits: bool,
+}
+
+impl Place {
+    /// Queues the member's news, as far as there is room.
+    pub(crate) fn tell(&mut self, news: &mut impl News, requests: &mut RequestQueue) -> Waits {
+        let now = requests.push_news(self.id, news);
+        let before = core::mem::replace(&mut self.waits, now);
+        Waits { before, now }
+    }
+
+    /// Whether its news wait for room.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Its news wait no more. Returns whether they did.
+    pub(crate) fn stop_waiting(&mut self) -> bool {
+        core::mem::take(&mut self.waits)
+    }
+}
+
 /// Somebody with an id of the device. Everything here is called under the device's lock, most of it in interrupts.
 pub(crate) trait Member: Send + Sync {
     /// Says the id that it has from here on.

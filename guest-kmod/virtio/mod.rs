@@ -20,7 +20,7 @@ use crate::proto::config::{self, feature};
 use crate::proto::{Config, Family, Ip};
 
 pub(crate) use device::Device;
-pub(crate) use member::{Member, News, Waits};
+pub(crate) use member::{Member, News, Place, Waits};
 pub(crate) use queue::RequestQueue;
 use device::Queues;
 

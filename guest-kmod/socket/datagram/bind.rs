@@ -40,7 +40,7 @@ impl Datagram {
     /// Receives from outside the guest as well, where peers there can reach it. Without memory for that, the guest's own can.
     fn listen_outside(&self, sk: &Sock, spot: Spot) {
         let reachable = virtio::current().is_some_and(|device| device.may_reach(spot.port));
-        if route::is_loopback(spot.ip) || !reachable {
+        if route::is_loopback(spot.ip) || sk.stays_within() || !reachable {
             return;
         }
         match self.open_outside_within(sk) {
@@ -122,8 +122,11 @@ impl Datagram {
     ///
     /// # Errors
     ///
-    /// As [`Outside::open`].
+    /// As [`Outside::open`], and `ENETUNREACH` for a socket that is bound to `lo`.
     pub(super) fn open_outside(&self, sk: &Sock) -> Result<Outside> {
+        if sk.stays_within() {
+            return Err(ENETUNREACH);
+        }
         let _turn = self.setup_turn.lock();
         self.open_outside_within(sk)
     }

@@ -13,7 +13,7 @@ use kernel::{
 use crate::ffi::Waker;
 use crate::proto::{Address, Request, SocketId, Status};
 use crate::socket::events;
-use crate::virtio::{Device, Member, News, RequestQueue, Waits};
+use crate::virtio::{Device, Member, News, Place, RequestQueue, Waits};
 
 /// More than any device has wait: an honest one keeps to the backlog, which generic code limits.
 const WAITING_MAX: usize = 8192;
@@ -61,8 +61,7 @@ impl News for Listen {
 }
 
 struct State {
-    id: SocketId,
-    waits: bool,
+    place: Place,
     listen: Listen,
     waiting: KVec<Arrival>,
     /// Whom to wake. `None` when the socket listens no more.
@@ -91,8 +90,7 @@ impl Arrivals {
         waker: Waker,
     ) -> Result<Arc<Self>> {
         let state = State {
-            id: 0,
-            waits: false,
+            place: Place::default(),
             listen: Listen {
                 local,
                 only_v6,
@@ -163,27 +161,24 @@ impl Arrivals {
 
 impl Member for Arrivals {
     fn set_id(&self, id: SocketId) {
-        self.state.lock().id = id;
+        self.state.lock().place.id = id;
     }
 
     fn tell(&self, requests: &mut RequestQueue) -> Waits {
-        let mut state = self.state.lock();
-        let id = state.id;
-        let now = requests.push_news(id, &mut state.listen);
-        let before = core::mem::replace(&mut state.waits, now);
-        Waits { before, now }
+        let State { place, listen, .. } = &mut *self.state.lock();
+        place.tell(listen, requests)
     }
 
     fn waits(&self) -> bool {
-        self.state.lock().waits
+        self.state.lock().place.waits()
     }
 
     fn stop_waiting(&self) -> bool {
-        core::mem::take(&mut self.state.lock().waits)
+        self.state.lock().place.stop_waiting()
     }
 
     fn on_status(&self, _status: &Status) -> Result {
-        let id = self.state.lock().id;
+        let id = self.state.lock().place.id;
         pr_err!("socket {id}: device violates the protocol: a status of a listener\n");
         Err(EPROTO)
     }
@@ -195,7 +190,7 @@ impl Member for Arrivals {
             return Ok(());
         };
         if peer.family() != state.listen.local.family() || state.waiting.len() >= WAITING_MAX {
-            let id = state.id;
+            let id = state.place.id;
             pr_err!("socket {id}: device violates the protocol: {connection} is no connection of its\n");
             return Err(EPROTO);
         }
@@ -222,7 +217,7 @@ impl Member for Arrivals {
 
     fn on_reset(&self) {
         let mut state = self.state.lock();
-        state.waits = false;
+        state.place.stop_waiting();
         state.listen.is_news = false;
         state.listen.close = false;
         // What waited is gone with the device. No allocation, so this may happen in interrupts.

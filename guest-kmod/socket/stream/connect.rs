@@ -80,6 +80,7 @@ impl Stream {
         let _ = sk.take_error();
         let endpoint = match route::within_guest(to) {
             Some((to, from)) => self.start_within(sk, peer, to, from)?,
+            None if sk.stays_within() => return Err(ENETUNREACH),
             None => self.start_without(sk, peer)?,
         };
         if endpoint.phase() != Phase::Connecting {

@@ -29,7 +29,7 @@ use crate::error;
 use crate::ffi::Waker;
 use crate::proto::{Address, SocketId, SocketOption, Status};
 use crate::socket::events;
-use crate::virtio::{Member, RequestQueue, Waits};
+use crate::virtio::{Member, Place, RequestQueue, Waits};
 
 /// What carries an endpoint's news to the other side, and the other side's to it.
 pub(crate) trait Link: Send + Sync {
@@ -49,10 +49,7 @@ pub(crate) trait Link: Send + Sync {
 /// What changes under the endpoint's lock.
 pub(crate) struct State {
     pub(crate) conn: Connection,
-    /// Set once, when the table has given it.
-    id: SocketId,
-    /// The request queue was full when there was news.
-    waits: bool,
+    place: Place,
     /// Whom to wake. `None` before the connection is accepted, and when the socket is gone.
     waker: Option<Waker>,
     /// An error from before there was somebody to tell.
@@ -88,8 +85,7 @@ impl Endpoint {
     ) -> Result<Arc<Self>> {
         let state = State {
             conn,
-            id: 0,
-            waits: false,
+            place: Place::default(),
             waker,
             unheard: None,
         };
@@ -185,23 +181,20 @@ impl Endpoint {
 
 impl Member for Endpoint {
     fn set_id(&self, id: SocketId) {
-        self.state.lock().id = id;
+        self.state.lock().place.id = id;
     }
 
     fn tell(&self, requests: &mut RequestQueue) -> Waits {
-        let mut state = self.state.lock();
-        let id = state.id;
-        let now = requests.push_news(id, &mut state.conn);
-        let before = core::mem::replace(&mut state.waits, now);
-        Waits { before, now }
+        let State { place, conn, .. } = &mut *self.state.lock();
+        place.tell(conn, requests)
     }
 
     fn waits(&self) -> bool {
-        self.state.lock().waits
+        self.state.lock().place.waits()
     }
 
     fn stop_waiting(&self) -> bool {
-        core::mem::take(&mut self.state.lock().waits)
+        self.state.lock().place.stop_waiting()
     }
 
     fn on_status(&self, status: &Status) -> Result {
@@ -214,7 +207,7 @@ impl Member for Endpoint {
             Err(violation) => {
                 pr_err!(
                     "socket {}: device violates the protocol: {violation:?}\n",
-                    state.id
+                    state.place.id
                 );
                 state.fail(EPROTO);
                 Err(EPROTO)
@@ -226,7 +219,7 @@ impl Member for Endpoint {
         let mut state = self.state.lock();
         pr_err!(
             "socket {}: device violates the protocol: a connection for what is no listener\n",
-            state.id
+            state.place.id
         );
         state.fail(EPROTO);
         Err(EPROTO)
@@ -252,7 +245,7 @@ impl Member for Endpoint {
             state.set_error(ECONNRESET);
         }
         state.conn.reset();
-        state.waits = false;
+        state.place.stop_waiting();
         state.wake(0);
     }
 }

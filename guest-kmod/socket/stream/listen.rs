@@ -78,7 +78,8 @@ impl Stream {
         let Some(device) = virtio::current() else {
             return;
         };
-        if route::is_loopback(spot.ip) || !device.may_reach(spot.port) {
+        let is_within = route::is_loopback(spot.ip) || sk.stays_within();
+        if is_within || !device.may_reach(spot.port) {
             return;
         }
         let local = spot.shown_to(self.family);

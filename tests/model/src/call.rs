@@ -62,6 +62,17 @@ pub enum Membership {
     Unblock,
 }
 
+/// What a socket may be bound to (`SO_BINDTODEVICE`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Device {
+    /// The loopback interface.
+    Loopback,
+    /// One that there is not.
+    Missing,
+    /// None in particular.
+    Any,
+}
+
 /// A port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Port {
@@ -112,6 +123,8 @@ pub enum Call {
     Set(Slot, i32, i32, i32),
     /// `getsockopt()` of an int: level, name.
     Get(Slot, i32, i32),
+    /// `setsockopt(SO_BINDTODEVICE)`
+    BindToDevice(Slot, Device),
     /// `setsockopt()` about a multicast group.
     Group(Slot, Membership),
     /// `setsockopt(SO_LINGER)`, on with so many seconds.

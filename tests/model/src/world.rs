@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
-use crate::call::{Call, Family, Host, Kind, Membership, Outcome, Port, Slot};
+use crate::call::{Call, Device, Family, Host, Kind, Membership, Outcome, Port, Slot};
 use crate::sys::{self, Name};
 
 /// The multicast group of scripts.
@@ -107,6 +107,15 @@ impl World {
                 self.simple(slot, |fd| sys::set(fd, level, name, &value))
             }
             Call::Get(slot, level, name) => self.simple(slot, |fd| sys::get(fd, level, name)),
+            Call::BindToDevice(slot, device) => {
+                let name: &[u8; 8] = match device {
+                    Device::Loopback => b"lo\0\0\0\0\0\0",
+                    Device::Missing => b"missing\0",
+                    Device::Any => &[0; 8],
+                };
+                let (level, option) = (libc::SOL_SOCKET, libc::SO_BINDTODEVICE);
+                self.simple(slot, |fd| sys::set(fd, level, option, name))
+            }
             Call::Group(slot, membership) => {
                 let (name, value) = membership_option(membership);
                 self.simple(slot, |fd| sys::set(fd, libc::IPPROTO_IP, name, &value))

@@ -3,7 +3,8 @@
 
 #![expect(clippy::too_many_lines, reason = "one list of data")]
 
-use crate::call::Call::{Accept, Connect, Get, Protocol, Set, Socket};
+use crate::call::Call::{Accept, BindToDevice, Connect, Get, Protocol, Receive, Send, Set, Socket};
+use crate::call::Device;
 use crate::call::Family::{V4, V6};
 use crate::call::Host::Loopback;
 use crate::call::Kind::{Datagram, Stream};
@@ -146,6 +147,21 @@ pub(super) fn scripts() -> Vec<Named> {
                 Protocol(V4, Stream, libc::IPPROTO_ICMP),
                 Protocol(V4, Stream, 200),
             ],
+        ),
+        (
+            "SO_BINDTODEVICE to the loopback interface",
+            connected(&[
+                Socket(3, V4, Stream),
+                BindToDevice(3, Device::Missing),
+                BindToDevice(3, Device::Loopback),
+                Get(3, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX),
+                Connect(3, Loopback, Of(0)),
+                Accept(0, 4),
+                Send(4, 10, 0),
+                Receive(3, 10, 0),
+                BindToDevice(3, Device::Any),
+                Get(3, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX),
+            ]),
         ),
         (
             "S9 what a socket says it is",

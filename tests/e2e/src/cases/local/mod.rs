@@ -90,10 +90,11 @@ fn status(bed: &Bed) -> Result<()> {
         aborted.code() == Some(128 + libc::SIGABRT),
         "SIGABRT became {aborted}"
     );
-    let script = "import signal, sys\n\
+    // No pause(2), which would wait for ever if the signal came just before it.
+    let script = "import signal, sys, time\n\
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n\
         print('ready', flush=True)\n\
-        signal.pause()";
+        while True: time.sleep(0.1)";
     let mut child = python(bed, &[FUNCTION], script)
         .stdout(Stdio::piped())
         .spawn()?;

@@ -6,6 +6,7 @@
 //! guest, host kernel, backend. The other two systems run on QEMU and the guest's kernel with Linux' own network stack.
 
 mod counts;
+mod plot;
 mod report;
 mod server;
 mod systems;
@@ -103,7 +104,9 @@ pub(crate) fn job(inputs: &Inputs) -> Result<()> {
     report::print(&costs);
     let path = inputs.folder.join("network.json");
     fs::write(&path, format!("{:#}\n", json!(costs)))?;
-    println!("\nwritten to {}", path.display());
+    let picture = inputs.folder.join("network.svg");
+    plot::draw(&costs, &picture)?;
+    println!("\nwritten to {} and {}", path.display(), picture.display());
     Ok(())
 }
 

@@ -4,9 +4,9 @@
 use super::{Cost, Costs};
 
 /// What is compared: its name, how it is found, and the most that it may be of virtio-net's.
-type Figure = (&'static str, fn(&Costs) -> &Cost, f64);
+pub(super) type Figure = (&'static str, fn(&Costs) -> &Cost, f64);
 
-const FIGURES: [Figure; 3] = [
+pub(super) const FIGURES: [Figure; 3] = [
     ("out, per byte", |costs| &costs.out_of_guest, 1.0 / 2.0),
     ("in, per byte", |costs| &costs.into_guest, 1.0 / 2.0),
     ("round trip", |costs| &costs.round_trip, 1.0 / 3.0),
