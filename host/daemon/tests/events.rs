@@ -78,13 +78,7 @@ async fn an_events_record_begins_when_it_arrives() {
     host.deploy("f", json!({ "timeout_s": 60 })).await;
     let slow = host.invoke("f", json!({ "sleep": 1 }));
     let event = async {
-        eventually("the instance runs", async || {
-            host.instances()
-                .await
-                .iter()
-                .any(|instance| instance["state"] == "running")
-        })
-        .await;
+        host.until_running().await;
         host.call("f", EVENT, br#"{"print": "later"}"#).await
     };
     let (slow, queued) = tokio::join!(slow, event);

@@ -198,13 +198,7 @@ async fn the_pool_is_bounded() {
     host.deploy("g", json!({})).await;
     let slow = host.invoke("f", json!({ "sleep": 2 }));
     let other = async {
-        eventually("the instance runs", async || {
-            host.instances()
-                .await
-                .iter()
-                .any(|instance| instance["state"] == "running")
-        })
-        .await;
+        host.until_running().await;
         let throttled = host.invoke("f", json!({})).await;
         let queued = host
             .call(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the host's halves stand on: a network namespace of their own, and a Nexus in it.
 
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,6 +64,21 @@ impl Bed {
             folder: self.testbed.folder().to_path_buf(),
             checked_kernel: self.checked_kernel,
         }
+    }
+
+    /// How many files nexusd has open.
+    pub(crate) fn open_files(&self) -> Result<usize> {
+        let folder = format!("/proc/{}/fd", self.testbed.daemon_pid());
+        Ok(fs::read_dir(folder)?.count())
+    }
+
+    /// nexusd's own memory in KiB, without what it shares with guests (`RssAnon`, proc_pid_status(5)).
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.testbed.daemon_pid()))?;
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("RssAnon:"));
+        let number = line.context("no RssAnon")?.trim().trim_end_matches(" kB");
+        Ok(number.parse()?)
     }
 
     /// Root file system of a test image.
@@ -143,11 +159,11 @@ pub(crate) fn enter_network() -> Result<()> {
     }
     name_server()?;
     // Two retransmissions of a SYN, about seven seconds, instead of two minutes.
-    std::fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "2")
+    fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "2")
         .context("cannot shorten the connect timeout")?;
     // Linux is the model of guests, which are told of every refused datagram.
     for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
-        std::fs::write(format!("/proc/sys/net/{limit}"), "0")
+        fs::write(format!("/proc/sys/net/{limit}"), "0")
             .with_context(|| format!("cannot lift the limit {limit}"))?;
     }
     Ok(())
@@ -156,7 +172,7 @@ pub(crate) fn enter_network() -> Result<()> {
 /// Gives [`SERVER`] its name, for this mount namespace only.
 fn name_server() -> Result<()> {
     let hosts = std::env::temp_dir().join(format!("nexus-e2e-hosts-{}", std::process::id()));
-    std::fs::write(&hosts, format!("127.0.0.1 localhost\n{SERVER} {NAME}\n"))?;
+    fs::write(&hosts, format!("127.0.0.1 localhost\n{SERVER} {NAME}\n"))?;
     let mount = |arguments: &[&str]| -> Result<()> {
         let status = Command::new("mount")
             .args(arguments)
@@ -168,6 +184,6 @@ fn name_server() -> Result<()> {
     mount(&["--make-rprivate", "/"])?;
     mount(&["--bind", &hosts.to_string_lossy(), "/etc/hosts"])?;
     // The mount holds the file; its name is not needed any more.
-    std::fs::remove_file(&hosts)?;
+    fs::remove_file(&hosts)?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,12 +14,15 @@ use serde::Deserialize;
 use crate::build;
 use crate::setup::debian;
 use crate::setup::kernel::{Flavour, Kernel};
-use crate::{lab, paths, step};
+use crate::{lab, paths, process, step};
 
 /// The longest that one guest may take for one run.
 const TIMEOUT: Duration = Duration::from_secs(1800);
 /// Time for starting both guests.
 const STARTS: Duration = Duration::from_secs(300);
+
+/// File beside a report: of which revision it is.
+const REVISION: &str = "revision.txt";
 
 /// `suite.json`
 #[derive(Debug, Deserialize)]
@@ -54,6 +58,7 @@ struct Difference {
 /// Runs the suites, or those whose name or run contains `only`, and makes the page of their reports and of the last reports of the
 /// others.
 pub(crate) fn run(only: Option<&str>) -> Result<()> {
+    let revision = revision()?;
     debian::packages(debian::Purpose::Suites)?;
     let built = build::everything(Flavour::Plain)?;
     let stock = Kernel::ensure(Flavour::Stock)?;
@@ -91,9 +96,10 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
                     program: &program,
                 };
                 place.run(&job)?;
+                fs::write(folder.join(REVISION), &revision)?;
             }
             match report(&folder) {
-                Ok(report) => page.add(&name, run, &suite, &report),
+                Ok((report, revision)) => page.add(&name, run, &suite, &report, &revision),
                 Err(error) if only.is_some() => missing.push(error),
                 Err(error) => return Err(error),
             }
@@ -110,16 +116,29 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
     page.check()
 }
 
-/// What the last run left in its folder.
-fn report(folder: &Path) -> Result<Report> {
-    let path = folder.join("report.json");
-    let text = fs::read(&path).with_context(|| {
-        format!(
-            "no report in {}; run `cargo xtask compat` without --only",
-            path.display()
-        )
-    })?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is no report", path.display()))
+/// What the last run left in its folder, and the revision that it was a run of.
+fn report(folder: &Path) -> Result<(Report, String)> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read_to_string(&path).with_context(|| {
+            format!(
+                "no {} of an earlier run; run `cargo xtask compat` without --only",
+                path.display()
+            )
+        })
+    };
+    let report = serde_json::from_str(&read("report.json")?)
+        .with_context(|| format!("{}: report.json is no report", folder.display()))?;
+    Ok((report, read(REVISION)?.trim().to_owned()))
+}
+
+/// What the checkout is a state of.
+fn revision() -> Result<String> {
+    let mut git = Command::new("git");
+    process::output(
+        git.current_dir(paths::repository())
+            .args(["describe", "--always", "--dirty"]),
+    )
 }
 
 fn suites() -> Result<Vec<String>> {
@@ -190,7 +209,7 @@ struct Page {
 }
 
 impl Page {
-    fn add(&mut self, name: &str, run: &str, suite: &Suite, report: &Report) {
+    fn add(&mut self, name: &str, run: &str, suite: &Suite, report: &Report, revision: &str) {
         let Report {
             stock,
             nexus,
@@ -199,7 +218,7 @@ impl Page {
         let counts =
             |summary: &Summary| format!("{} / {} / {}", summary.pass, summary.skip, summary.fail);
         self.rows.push(format!(
-            "| {name} | {run} | {} | {} | {} |\n",
+            "| {name} | {run} | {} | {} | {} | {revision} |\n",
             counts(stock),
             counts(nexus),
             differences.len()
@@ -240,7 +259,7 @@ impl Page {
             "# Compatibility\n\n\
              Made by `cargo xtask compat`, which runs other people's test suites unmodified on two guests of the same kernel: *stock* has Linux'\n\
              own network stack, *nexus* has none and nexus.ko instead. Counts are passed / skipped / failed.\n\n\
-             | suite | about | stock | nexus | differ |\n|---|---|---|---|---|\n",
+             | suite | about | stock | nexus | differ | of revision |\n|---|---|---|---|---|---|\n",
         );
         text.push_str(&self.rows.concat());
         text.push_str("\n## What differs, and why\n\n");

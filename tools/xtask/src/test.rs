@@ -15,6 +15,9 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The same with a kernel that looks for faults; they take ten.
 const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);
 
+/// Environment variables that ask cases for more.
+const SETTINGS: [&str; 2] = ["NEXUS_MODEL_SCRIPTS", "NEXUS_CHURN_ROUNDS"];
+
 /// Runs all tests.
 pub(crate) fn run(host_only: bool, only: Option<&str>, flavour: Flavour) -> Result<()> {
     setup::debian::packages(setup::debian::Purpose::Build)?;
@@ -49,6 +52,14 @@ fn images() -> Result<()> {
     )
 }
 
+/// The beginning of a command with the environment variables that cases look at, which the lab's machine does not get by itself.
+fn settings() -> Vec<String> {
+    let set = SETTINGS
+        .iter()
+        .filter_map(|name| Some(format!("{name}={}", env::var(name).ok()?)));
+    std::iter::once("env".to_owned()).chain(set).collect()
+}
+
 /// Tests in real guests.
 fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     let built = build::everything(flavour)?;
@@ -56,7 +67,8 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     step::note("end-to-end tests in real guests");
     let runner = paths::host_programs().join("nexus-e2e");
     let folder = paths::runs().join("e2e");
-    let mut program = vec![runner.display().to_string(), "run".to_owned()];
+    let mut program = settings();
+    program.extend([runner.display().to_string(), "run".to_owned()]);
     for (flag, value) in [
         ("--programs", paths::host_programs()),
         ("--kernel", built.kernel.clone()),

@@ -146,15 +146,21 @@ mod tests {
     use std::fs::File;
     use std::io::Write;
 
+    use std::path::Path;
+
     use super::super::Logs;
-    use super::{Console, LINE_MAX};
+    use super::{Arc, Console, FunctionLog, LINE_MAX};
+
+    fn log(folder: &Path) -> Arc<FunctionLog> {
+        Logs::open(folder.to_owned())
+            .expect("opens")
+            .of(&"f".parse().expect("a name"))
+    }
 
     #[tokio::test]
     async fn an_invocation_gets_its_own_lines() {
         let folder = tempfile::tempdir().expect("a folder");
-        let log = Logs::open(folder.path().to_owned())
-            .expect("opens")
-            .of(&"f".parse().expect("a name"));
+        let log = log(folder.path());
         let (console, end) = Console::open(log.clone()).expect("a pipe");
         let mut guest = File::from(end);
 
@@ -173,9 +179,7 @@ mod tests {
     #[tokio::test]
     async fn an_endless_line_is_cut() {
         let folder = tempfile::tempdir().expect("a folder");
-        let log = Logs::open(folder.path().to_owned())
-            .expect("opens")
-            .of(&"f".parse().expect("a name"));
+        let log = log(folder.path());
         let (console, end) = Console::open(log.clone()).expect("a pipe");
         let mut guest = File::from(end);
         guest

@@ -97,6 +97,17 @@ impl Host {
             .clone()
     }
 
+    /// Waits until an instance runs an invocation.
+    pub(crate) async fn until_running(&self) {
+        super::eventually("an instance runs", async || {
+            let instances = self.instances().await;
+            instances
+                .iter()
+                .any(|instance| instance["state"] == "running")
+        })
+        .await;
+    }
+
     pub(crate) async fn end(self) {
         self.stop.cancel();
         self.daemon.await.expect("ended in order");

@@ -50,21 +50,17 @@ fn host(bed: &Bed) -> Result<()> {
         let right = pattern::expect(&stream, number + CONNECTIONS, LENGTH).is_ok();
         stream.write_all(&[u8::from(right)])
     })?;
-    let before = open_files(bed)?;
+    let before = bed.open_files()?;
     ensure!(
         bed.guest(&CASE, &json!({ "port": port }))? == json!(CONNECTIONS),
         "not all connections were made"
     );
     // The next invocation's answer comes after the device has released what the guest closed before it.
     bed.guest(&super::connect_errors::CASE, &json!({ "addresses": [] }))?;
-    let after = open_files(bed)?;
+    let after = bed.open_files()?;
     ensure!(
         after < before + 20,
         "nexusd had {before} open files before and has {after} after {CONNECTIONS} connections"
     );
     Ok(())
-}
-
-fn open_files(bed: &Bed) -> Result<usize> {
-    Ok(std::fs::read_dir(format!("/proc/{}/fd", bed.testbed.daemon_pid()))?.count())
 }
