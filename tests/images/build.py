@@ -3,13 +3,14 @@
 """Builds the images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
 
 Functions have three layers: Debian with Python, the packages of requirements.txt, the function's code. Test suites of others
-have Debian with the suite's packages, and the tests of Rust crates, Go's library or Python packages. There is nothing of Nexus
-in them. All but code is cached; the same inputs give the same image.
+have Debian with the suite's packages, and the tests of something else that were built for them. There is nothing of Nexus in
+them. All but code is cached; the same inputs give the same image.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -24,6 +25,7 @@ from typing import Any
 import crates
 import debian
 import golang
+import libuv
 import oci
 import wheels
 
@@ -55,6 +57,14 @@ SUITE_CONFIG: dict[str, Any] = {
     "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"],
 }
 
+# What a suite may have beside Debian packages: the key in its description, and what makes a layer of it.
+MATERIALS: dict[str, tuple[str, Callable[[pathlib.Path, dict[str, Any]], oci.Layer]]] = {
+    "crate": ("test programs", crates.layer),
+    "go": ("Go's test programs", golang.layer),
+    "libuv": ("libuv's test program", libuv.layer),
+    "python": ("Python packages", wheels.layer),
+}
+
 
 def function_steps(cache: pathlib.Path, name: str) -> dict[str, Callable[[], oci.Layer]]:
     """The layers of a function."""
@@ -72,12 +82,9 @@ def suite(cache: pathlib.Path, name: str) -> tuple[dict[str, Callable[[], oci.La
     # One without words stands for probes, which are no part of the image.
     command = next(iter(described["runs"].values())) or ["true"]
     steps = {"Debian with the suite": lambda: debian.layer(cache, packages)}
-    if crate := described.get("crate"):
-        steps["test programs"] = lambda: crates.layer(cache, crate)
-    if go := described.get("go"):
-        steps["Go's test programs"] = lambda: golang.layer(cache, go)
-    if python := described.get("python"):
-        steps["Python packages"] = lambda: wheels.layer(cache, python)
+    for material, (label, make) in MATERIALS.items():
+        if material in described:
+            steps[label] = functools.partial(make, cache, described[material])
     return steps, {**SUITE_CONFIG, "Entrypoint": command}
 
 

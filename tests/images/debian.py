@@ -107,3 +107,30 @@ def one_line_sources(text: str) -> Iterator[str]:
         if line.startswith("deb ") and len(tail) > 2 and tail[1] in SUITES and "main" in tail[2:]:
             options = words[0].removeprefix("deb ") + "] " if words[1] else ""
             yield f"deb {options}{tail[0]} {tail[1]} main"
+
+
+def upstream_source(package: str, folder: pathlib.Path) -> pathlib.Path:
+    """Unpacks the upstream release that a package is made of, without Debian's changes, into `folder`; returns where it is.
+
+    apt checks it by signed package lists, which it keeps in `folder` too. Debian's changes would be of no use here: they skip
+    tests that Debian's own build machines cannot run.
+    """
+    apt = ["apt-get", "-qq"]
+    for option in (
+        f"Dir::Etc::SourceList={folder}/sources.list",
+        "Dir::Etc::SourceParts=/dev/null",
+        f"Dir::State::Lists={folder}/lists",
+        "APT::Sandbox::User=root",
+        "Acquire::Retries=3",
+    ):
+        apt += ["-o", option]
+    (folder / "lists/partial").mkdir(parents=True)
+    (folder / "sources.list").write_text("".join(f"deb-src{line.removeprefix('deb')}\n" for line in sources()))
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "source", "--download-only", "--tar-only", package], cwd=folder, check=True)
+    (archive,) = folder.glob("*.orig.tar.*")
+    unpacked = folder / "upstream"
+    with tarfile.open(archive) as tar:
+        tar.extractall(unpacked, filter="data")
+    (source,) = unpacked.iterdir()
+    return source
