@@ -26,6 +26,7 @@ import crates
 import debian
 import golang
 import libuv
+import node
 import oci
 import wheels
 
@@ -62,6 +63,7 @@ MATERIALS: dict[str, tuple[str, Callable[[pathlib.Path, dict[str, Any]], oci.Lay
     "crate": ("test programs", crates.layer),
     "go": ("Go's test programs", golang.layer),
     "libuv": ("libuv's test program", libuv.layer),
+    "node": ("Node's tests", node.layer),
     "python": ("Python packages", wheels.layer),
 }
 
