@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 import crates
+import curl
 import debian
 import golang
 import libuv
@@ -61,6 +62,7 @@ SUITE_CONFIG: dict[str, Any] = {
 # What a suite may have beside Debian packages: the key in its description, and what makes a layer of it.
 MATERIALS: dict[str, tuple[str, Callable[[pathlib.Path, dict[str, Any]], oci.Layer]]] = {
     "crate": ("test programs", crates.layer),
+    "curl": ("curl and its tests", curl.layer),
     "go": ("Go's test programs", golang.layer),
     "libuv": ("libuv's test program", libuv.layer),
     "node": ("Node's tests", node.layer),

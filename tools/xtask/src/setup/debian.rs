@@ -56,8 +56,14 @@ const LAB: &[&str] = &[
     "zlib1g-dev",
 ];
 
-/// For test suites: Go, whose sources have their tests, and what builds libuv's.
-const SUITES: &[&str] = &["cmake", "golang-1.19-go", "golang-1.19-src"];
+/// For test suites: Go, whose sources have their tests, and what builds libuv's and curl's.
+const SUITES: &[&str] = &[
+    "cmake",
+    "golang-1.19-go",
+    "golang-1.19-src",
+    "perl",
+    "zlib1g-dev",
+];
 
 /// Which packages apt is asked about.
 #[derive(Clone, Copy)]
