@@ -21,6 +21,9 @@ const TIMEOUT: Duration = Duration::from_secs(1800);
 /// Time for starting both guests.
 const STARTS: Duration = Duration::from_secs(300);
 
+/// What is made of the reports.
+const PAGE: &str = "docs/compatibility.md";
+
 /// File beside a report: of which revision it is.
 const REVISION: &str = "revision.txt";
 
@@ -110,7 +113,7 @@ pub(crate) fn run(only: Option<&str>) -> Result<()> {
         print!("{}", page.text());
         return page.check();
     }
-    let path = paths::repository().join("docs/compatibility.md");
+    let path = paths::repository().join(PAGE);
     fs::write(&path, page.text())?;
     step::note(&format!("written to {}", path.display()));
     page.check()
@@ -132,13 +135,17 @@ fn report(folder: &Path) -> Result<(Report, String)> {
     Ok((report, read(REVISION)?.trim().to_owned()))
 }
 
-/// What the checkout is a state of.
+/// What the checkout is a state of. The page itself is no part of it.
 fn revision() -> Result<String> {
-    let mut git = Command::new("git");
-    process::output(
-        git.current_dir(paths::repository())
-            .args(["describe", "--always", "--dirty"]),
-    )
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        process::output(git.current_dir(paths::repository()).args(arguments))
+    };
+    let head = git(&["rev-parse", "--short", "HEAD"])?;
+    let page = format!(":(exclude){PAGE}");
+    let changes = git(&["status", "--porcelain", "--untracked-files=no", ".", &page])?;
+    let dirty = if changes.is_empty() { "" } else { "-dirty" };
+    Ok(format!("{}{dirty}", head.trim()))
 }
 
 fn suites() -> Result<Vec<String>> {
