@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A layer with Node's own tests and their runner, of the upstream release that Debian's package is made of.
 
-Starting Node costs seconds in emulation, so not all tests are run: those of TLS and HTTPS say more of OpenSSL than of sockets.
+Starting Node costs seconds in emulation, so not all tests are run. Those of TLS and HTTPS say more of OpenSSL than of sockets;
+HTTP's are those that are named after a client or a server.
 """
 
 from __future__ import annotations
