@@ -119,16 +119,18 @@ impl Stream {
             local.port,
             reuse(sk),
         );
-        let keeps_ip = self.state.lock().keeps_ip;
-        let state = State {
-            progress: Progress::Connected,
-            endpoint: Some(endpoint.clone()),
-            binding: binding.ok(),
-            keeps_ip: keeps_ip.map(|_| route::canonical(local.ip)),
-            options: self.with_options(|options| options.clone()),
-            told: self.state.lock().told,
-            congestion: self.congestion(),
-            ..State::default()
+        let state = {
+            let own = self.state.lock();
+            State {
+                progress: Progress::Connected,
+                endpoint: Some(endpoint.clone()),
+                binding: binding.ok(),
+                keeps_ip: own.keeps_ip.map(|_| route::canonical(local.ip)),
+                options: own.options.clone(),
+                told: own.told,
+                congestion: own.congestion,
+                ..State::default()
+            }
         };
         let family = self.family;
         let stream = KBox::pin_init(Stream::with(family, state), GFP_KERNEL);
