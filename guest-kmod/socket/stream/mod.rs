@@ -151,9 +151,12 @@ impl Stream {
     /// no connection.
     pub(super) fn segment_size(&self, largest: impl FnOnce(Ip) -> u32) -> Option<u32> {
         let endpoint = self.endpoint()?;
+        let peer = endpoint.state.lock().conn.peer();
+        // It takes locks that are none for interrupts, as the endpoint's is.
+        let largest = largest(peer.ip);
         let state = endpoint.state.lock();
         let conn = &state.conn;
-        (conn.phase() == Phase::Connected).then(|| conn.segment_size(largest(conn.peer().ip)))
+        (conn.phase() == Phase::Connected).then(|| conn.segment_size(largest))
     }
 
     /// `TCP_CONGESTION`
