@@ -12,8 +12,7 @@ import tempfile
 from typing import Any
 
 import oci
-
-FOLDER = "suite"
+import suite
 
 # Tests of different programs may have one name, so each gets its program's before it.
 RUN = """#!/bin/sh
@@ -44,10 +43,7 @@ def build(tar: tarfile.TarFile, cache: pathlib.Path, crate: dict[str, Any]) -> N
         programs.mkdir(parents=True)
         for name, path in compile_tests(source, work / "target", crate):
             subprocess.run(["strip", "-o", str(programs / name), str(path)], check=True)
-        run = root / "run"
-        run.write_text(RUN)
-        run.chmod(0o755)
-        oci.add_tree(tar, root, FOLDER)
+        suite.add(tar, root, RUN)
 
 
 def fetch(work: pathlib.Path, crate: dict[str, Any]) -> pathlib.Path:

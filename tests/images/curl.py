@@ -13,8 +13,8 @@ from typing import Any
 
 import debian
 import oci
+import suite
 
-FOLDER = "suite"
 # With TLS, and without what would need further packages.
 CONFIGURE = (
     "--disable-shared",
@@ -63,10 +63,7 @@ def build(tar: tarfile.TarFile, cache: pathlib.Path, curl: dict[str, Any]) -> No
         strip(root)
         left_out = (f"{what}:{why}\n" for what, why in curl["left_out"].items())
         (root / "tests/left_out").write_text("".join(left_out))
-        run = root / "run"
-        run.write_text(RUN)
-        run.chmod(0o755)
-        oci.add_tree(tar, root, FOLDER)
+        suite.add(tar, root, RUN)
 
 
 def strip(root: pathlib.Path) -> None:

@@ -12,8 +12,8 @@ import tempfile
 from typing import Any
 
 import oci
+import suite
 
-FOLDER = "suite"
 # Debian 12's Go (packages golang-1.19-go and golang-1.19-src).
 GO = pathlib.Path("/usr/lib/go-1.19/bin/go")
 SOURCES = pathlib.Path("/usr/share/go-1.19/src")
@@ -45,7 +45,4 @@ def build(tar: tarfile.TarFile, cache: pathlib.Path, go: dict[str, Any]) -> None
             data = SOURCES / package / "testdata"
             if data.exists():
                 shutil.copytree(data, target / "testdata")
-        run = root / "run"
-        run.write_text(RUN)
-        run.chmod(0o755)
-        oci.add_tree(tar, root, FOLDER)
+        suite.add(tar, root, RUN)

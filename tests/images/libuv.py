@@ -13,8 +13,8 @@ from typing import Any
 
 import debian
 import oci
+import suite
 
-FOLDER = "suite"
 PROGRAM = "uv_run_tests_a"
 
 # The tests write beside themselves, and their program refuses to be root. Emulation is slow: a test gets a minute, not 5 s.
@@ -44,7 +44,4 @@ def build(tar: tarfile.TarFile, cache: pathlib.Path, libuv: dict[str, Any]) -> N
         root = work / "root"
         shutil.copytree(source / "test/fixtures", root / "test/fixtures")
         subprocess.run(["strip", "-o", root / PROGRAM, target / PROGRAM], check=True)
-        run = root / "run"
-        run.write_text(RUN)
-        run.chmod(0o755)
-        oci.add_tree(tar, root, FOLDER)
+        suite.add(tar, root, RUN)

@@ -15,8 +15,8 @@ from typing import Any
 
 import debian
 import oci
+import suite
 
-FOLDER = "suite"
 # The runner, what it imports, and what tests load and read.
 PARTS = ("tools/test.py", "tools/utils.py", "test/root.status", "test/testpy", "test/common", "test/fixtures")
 # Tests come in these folders, some in one, some in the other.
@@ -55,10 +55,7 @@ def collect(tar: tarfile.TarFile, cache: pathlib.Path, node: dict[str, Any]) -> 
             for pattern in (f"{name}.status", "testcfg.py", *(f"test-{subject}-*" for subject in node["subjects"])):
                 for path in (source / "test" / name).glob(pattern):
                     copy(path, root / "test" / name / path.name)
-        run = root / "run"
-        run.write_text(RUN)
-        run.chmod(0o755)
-        oci.add_tree(tar, root, FOLDER)
+        suite.add(tar, root, RUN)
 
 
 def copy(source: pathlib.Path, target: pathlib.Path) -> None:

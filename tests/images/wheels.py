@@ -11,8 +11,7 @@ import tempfile
 from typing import Any
 
 import oci
-
-FOLDER = "suite"
+import suite
 
 
 def layer(cache: pathlib.Path, python: dict[str, Any]) -> oci.Layer:
@@ -38,4 +37,4 @@ def collect(tar: tarfile.TarFile, python: dict[str, Any]) -> None:
             archive.unlink()
             (found,) = unpacked.glob(f"*/{tests}")
             found.rename(target / found.name)
-        oci.add_tree(tar, target, FOLDER)
+        oci.add_tree(tar, target, suite.FOLDER)
