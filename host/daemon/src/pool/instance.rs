@@ -145,8 +145,8 @@ impl Instance {
     }
 
     /// Pauses the machine as soon as the function waits for an event, unless it has published ports. False if it has not come
-    /// to wait within `limit`, or the machine cannot be paused.
-    pub async fn settle(&self, limit: Duration) -> bool {
+    /// to wait within `limit`, the machine cannot be paused, or `rest`, what [`Self::rest`] returned, is over.
+    pub async fn settle(&self, rest: &CancellationToken, limit: Duration) -> bool {
         if tokio::time::timeout(limit, self.runtime.wait_until_waiting())
             .await
             .is_err()
@@ -161,6 +161,11 @@ impl Instance {
             return true;
         }
         let mut paused = self.paused.lock().await;
+        // Who leases the instance ends its rest, and wakes it only then. So a rest that goes on here will be followed by a
+        // wake that waits for the lock; one that is over may have had its wake already, and nobody would undo the pause.
+        if rest.is_cancelled() {
+            return false;
+        }
         // Before it is done: who is cancelled here must not leave a paused machine that counts as running.
         *paused = true;
         let result = self.machine.pause().await;
@@ -213,5 +218,104 @@ impl Instance {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::{Duration, Instant};
+
+    use nexus_backend::runtime_api::ExitReason;
+    use nexus_backend::service::Service;
+    use tokio::io::AsyncWriteExt;
+    use tokio::sync::Semaphore;
+
+    use super::{Instance, LaunchError, Launcher, Machine, MachineError, Order};
+    use crate::functions::{Function, Policy};
+    use crate::logs::Logs;
+    use crate::pool::launch::BoxFuture;
+
+    /// A machine of nothing but a function that asks for an event.
+    #[derive(Debug, Clone, Default)]
+    struct Waiting {
+        stopped: Arc<AtomicBool>,
+    }
+
+    impl Launcher for Waiting {
+        fn launch(&self, order: Order) -> BoxFuture<'_, Result<Box<dyn Machine>, LaunchError>> {
+            Box::pin(async move {
+                let (mut guest, host) = tokio::io::duplex(4096);
+                tokio::spawn(order.runtime.serve(Box::pin(host)));
+                tokio::spawn(async move {
+                    let ask =
+                        b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: a\r\n\r\n";
+                    guest.write_all(ask).await.expect("asked");
+                    std::future::pending::<()>().await;
+                });
+                Ok(Box::new(self.clone()) as Box<dyn Machine>)
+            })
+        }
+    }
+
+    impl Machine for Waiting {
+        fn pause(&self) -> BoxFuture<'_, Result<(), MachineError>> {
+            self.stopped.store(true, Ordering::Release);
+            Box::pin(async { Ok(()) })
+        }
+
+        fn resume(&self) -> BoxFuture<'_, Result<(), MachineError>> {
+            self.stopped.store(false, Ordering::Release);
+            Box::pin(async { Ok(()) })
+        }
+
+        fn stop(&self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+
+        fn ended(&self) -> BoxFuture<'_, ExitReason> {
+            Box::pin(std::future::pending())
+        }
+
+        fn booted_at(&self) -> Option<Instant> {
+            None
+        }
+
+        fn pid(&self) -> Option<u32> {
+            None
+        }
+
+        fn report(&self) -> BoxFuture<'_, serde_json::Value> {
+            Box::pin(async { serde_json::Value::Null })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_leased_instance_is_not_paused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = Logs::open(folder.path().to_owned()).expect("opens");
+        let name: crate::functions::FunctionName = "f".parse().expect("a name");
+        let slot = Arc::new(Semaphore::new(1))
+            .try_acquire_owned()
+            .expect("free");
+        let machine = Waiting::default();
+        let function = Arc::new(Function::undeployed(Policy::default()));
+        let log = logs.of(&name);
+        let instance = Instance::start(&machine, name, function, log, slot)
+            .await
+            .expect("started");
+        let limit = Duration::from_secs(60);
+
+        let rest = instance.rest();
+        assert!(instance.settle(&rest, limit).await);
+        assert!(machine.stopped.load(Ordering::Acquire));
+        instance.lease();
+        instance.wake().await.expect("awake");
+        assert!(!machine.stopped.load(Ordering::Acquire));
+
+        // Woken before what watches its rest got to run.
+        assert!(!instance.settle(&rest, limit).await);
+        assert!(!machine.stopped.load(Ordering::Acquire));
     }
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use call::{Answer, Call, PoolError};
@@ -239,11 +240,14 @@ impl Pool {
             tokio::select! {
                 () = rest.cancelled() => return,
                 _ = instance.machine.ended() => {}
-                () = pool.grow_old(&instance) => {}
+                () = pool.grow_old(&instance, &rest) => {}
             }
-            // Whoever takes it out of the list decides its fate.
+            // Whoever takes it out of the list decides its fate. If that was somebody else, it may rest there again.
             let mine = {
                 let mut instances = pool.lock();
+                if rest.is_cancelled() {
+                    return;
+                }
                 let place = instances
                     .idle
                     .iter()
@@ -257,9 +261,9 @@ impl Pool {
     }
 
     /// Resolves when an idle instance should go.
-    async fn grow_old(&self, instance: &Instance) {
+    async fn grow_old(&self, instance: &Instance, rest: &CancellationToken) {
         let limit = Duration::from_secs(instance.function.timeout_s.into());
-        if !instance.is_retired() && instance.settle(limit).await {
+        if !instance.is_retired() && instance.settle(rest, limit).await {
             tokio::time::sleep(self.limits.idle_timeout).await;
         }
     }
