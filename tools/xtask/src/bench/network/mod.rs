@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bytes and round trips between a guest and its host: by Nexus, by virtio-net with vhost, and by vhost-vsock, in one run.
+//! Bytes and round trips between a guest and its host: by Nexus, by virtio-net served by vhost or by QEMU, and by
+//! vhost-vsock, in one run; and between two processes of the host, which is what a VM cannot be below.
 //!
 //! Each system does the same: one stream out of the guest, one into it, and messages there and back. What is measured is the time
 //! on the host between the first byte and the last, which under the lab's instruction clock counts the instructions of everything:
-//! guest, host kernel, backend. The other two systems run on QEMU and the guest's kernel with Linux' own network stack.
+//! guest, host kernel, backend. The other systems run on QEMU and the guest's kernel with Linux' own network stack.
 
 mod counts;
 mod plot;
@@ -21,6 +22,7 @@ use serde_json::json;
 
 use self::counts::{Counts, Measurement};
 use self::server::{BULK, Order, TRIPS, WARM_UP};
+use self::systems::Served;
 use crate::build;
 use crate::setup::kernel::{Flavour, Kernel};
 use crate::{lab, paths, step};
@@ -64,7 +66,7 @@ pub(crate) fn run() -> Result<()> {
         words.extend([flag.to_owned(), path.display().to_string()]);
     }
     let place = lab::Place::find()?;
-    step::note("measuring three systems; under instruction counting this takes some minutes");
+    step::note("measuring five systems; under instruction counting this takes some minutes");
     place.run(&lab::Job {
         folder: &folder,
         clock: lab::Clock::Instructions,
@@ -93,19 +95,41 @@ struct Costs {
     round_trip: Cost,
 }
 
-/// Measures all three.
+/// What was measured: Nexus, what it is compared to, and how far it could go.
+#[derive(Clone, Debug, Serialize)]
+struct Results {
+    nexus: Costs,
+    /// Both ways to serve virtio-net.
+    virtio_net: [Costs; 2],
+    vsock: Costs,
+    /// Without any VM.
+    process: Costs,
+}
+
+impl Results {
+    fn all(&self) -> [&Costs; 5] {
+        let [vhost, qemu] = &self.virtio_net;
+        [&self.nexus, vhost, qemu, &self.vsock, &self.process]
+    }
+}
+
+/// Measures all of them.
 pub(crate) fn job(inputs: &Inputs) -> Result<()> {
     counts::prepare()?;
-    let costs = [
-        systems::nexus(inputs).context("nexus")?,
-        systems::virtio_net(inputs).context("virtio-net")?,
-        systems::vsock(inputs).context("vhost-vsock")?,
-    ];
-    report::print(&costs);
+    let virtio_net = |served| {
+        systems::virtio_net(inputs, served).with_context(|| format!("virtio-net {served:?}"))
+    };
+    let results = Results {
+        nexus: systems::nexus(inputs).context("nexus")?,
+        virtio_net: [virtio_net(Served::ByVhost)?, virtio_net(Served::ByQemu)?],
+        vsock: systems::vsock(inputs).context("vhost-vsock")?,
+        process: systems::process(inputs).context("no VM")?,
+    };
+    report::print(&results);
     let path = inputs.folder.join("network.json");
-    fs::write(&path, format!("{:#}\n", json!(costs)))?;
+    fs::write(&path, format!("{:#}\n", json!(results)))?;
     let picture = inputs.folder.join("network.svg");
-    plot::draw(&costs, &picture)?;
+    plot::draw(&results, &picture)?;
     println!("\nwritten to {} and {}", path.display(), picture.display());
     Ok(())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The three systems: Nexus, and QEMU with virtio-net (vhost) or vhost-vsock.
+//! The systems: Nexus, QEMU with virtio-net (served by vhost or by QEMU) or vhost-vsock, and a process of the host.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -44,21 +44,50 @@ pub(super) fn nexus(inputs: &Inputs) -> Result<Costs> {
     Costs::new("nexus", &mut measure)
 }
 
-pub(super) fn virtio_net(inputs: &Inputs) -> Result<Costs> {
+/// The guest's half as a process of the host: what there is to pay without any VM.
+pub(super) fn process(inputs: &Inputs) -> Result<Costs> {
+    ip(&format!("address replace {HOST}/32 dev lo"))?;
+    Costs::new("no VM", &mut |order| {
+        let server = Server::tcp(HOST, order)?;
+        let orders = json!({ "orders": [order.json(Some(HOST), server.port)] });
+        let mut client = Command::new(inputs.programs.join("nexus-e2e"));
+        let status = client.args(["traffic", &orders.to_string()]).status();
+        let status = status.context("cannot start nexus-e2e")?;
+        ensure!(status.success(), "nexus-e2e traffic: {status}");
+        server.measured()
+    })
+}
+
+/// Who moves the packets of virtio-net on the host.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Served {
+    /// The host's kernel.
+    ByVhost,
+    /// QEMU itself.
+    ByQemu,
+}
+
+pub(super) fn virtio_net(inputs: &Inputs, served: Served) -> Result<Costs> {
+    let (system, vhost) = match served {
+        Served::ByVhost => ("vhost-net", "on"),
+        Served::ByQemu => ("virtio-net", "off"),
+    };
     module("tun")?;
     module("vhost_net")?;
-    ip(&format!("tuntap add dev {TAP} mode tap"))?;
-    ip(&format!("address add {TAP_HOST}/24 dev {TAP}"))?;
+    if !fs::exists(format!("/sys/class/net/{TAP}"))? {
+        ip(&format!("tuntap add dev {TAP} mode tap"))?;
+    }
+    ip(&format!("address replace {TAP_HOST}/24 dev {TAP}"))?;
     ip(&format!("link set {TAP} up"))?;
     let servers = Order::ALL.map(|order| Server::tcp(TAP_HOST, order));
-    let device = format!("tap,id=net,ifname={TAP},script=no,downscript=no,vhost=on");
+    let device = format!("tap,id=net,ifname={TAP},script=no,downscript=no,vhost={vhost}");
     let devices = [
         "-netdev",
         &device,
         "-device",
         "virtio-net-device,netdev=net",
     ];
-    measured(inputs, "virtio-net", servers, Some(TAP_HOST), &devices)
+    measured(inputs, system, servers, Some(TAP_HOST), &devices)
 }
 
 pub(super) fn vsock(inputs: &Inputs) -> Result<Costs> {
