@@ -5,8 +5,11 @@
 //! region are meant, asks the function's [`BucketPolicy`], takes the signature off, puts the real one on, and passes bodies
 //! on as they come, both ways. What is refused is worded as the service would.
 //!
+//! Requests come over HTTP, or as calls of an SDK shim ([`Calls`]).
+//!
 //! Only S3 is served: the policy speaks of buckets, and a service that no policy names is refused.
 
+mod calls;
 mod chunked;
 mod credentials;
 mod operation;
@@ -33,7 +36,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use uuid::Uuid;
 
-use self::chunked::{Malformed, Unchunked};
+pub use self::calls::Calls;
+use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};
 use self::payload::Payload;
 pub use self::policy::{Access, BucketPolicy, BucketRule};
@@ -74,9 +78,12 @@ impl Gateway {
         let (mut parts, mut body) = request.into_parts();
         let (resource, head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
         let wording = wording(&parts.headers);
-        let prepared = self.prepare(&mut parts).await;
+        let prepared = match SignedFor::parse(&parts.headers) {
+            Ok(signed_for) => self.prepare(&mut parts, &signed_for).await,
+            Err(refusal) => Err(refusal),
+        };
         let refusal = match prepared {
-            Ok(payload) => match self.forward(parts, payload, body).await {
+            Ok(payload) => match self.forward(parts, payload.of(body)).await {
                 Ok(response) => return response,
                 Err(refusal) => refusal,
             },
@@ -88,16 +95,26 @@ impl Gateway {
                 refusal
             }
         };
+        self.refuse(&refusal, wording, &resource, head)
+    }
+
+    /// The answer to a request for `resource` that goes no further.
+    fn refuse(
+        &self,
+        refusal: &Refusal,
+        wording: Wording,
+        resource: &str,
+        head: bool,
+    ) -> Response<Body> {
         let request_id = Uuid::new_v4().simple().to_string();
         tracing::info!(function = %self.name, %resource, %request_id, code = refusal.code, reason = %refusal.message, "refused");
-        refusal.reply(wording, &resource, &request_id, head)
+        refusal.reply(wording, resource, &request_id, head)
     }
 
     /// Turns the guest's request into the one for the store, if the policy allows it.
-    async fn prepare(&self, parts: &mut Parts) -> Result<Payload, Refusal> {
+    async fn prepare(&self, parts: &mut Parts, signed_for: &SignedFor) -> Result<Payload, Refusal> {
         refuse_presigned(&parts.uri)?;
-        let signed_for = SignedFor::parse(&parts.headers)?;
-        let endpoint = self.endpoint(&signed_for)?;
+        let endpoint = self.endpoint(signed_for)?;
         let host = parts
             .headers
             .get(header::HOST)
@@ -148,16 +165,7 @@ impl Gateway {
         })
     }
 
-    async fn forward(
-        &self,
-        mut parts: Parts,
-        payload: Payload,
-        body: Incoming,
-    ) -> Result<Response<Body>, Refusal> {
-        let body = match payload {
-            Payload::AsIs => body.map_err(Into::into).boxed_unsync(),
-            Payload::Unchunk(length) => Unchunked::new(body, length).boxed_unsync(),
-        };
+    async fn forward(&self, mut parts: Parts, body: Body) -> Result<Response<Body>, Refusal> {
         parts.version = http::Version::HTTP_11;
         let endpoint = parts.uri.authority().map(ToString::to_string);
         match self.upstream.send(Request::from_parts(parts, body)).await {
@@ -308,11 +316,9 @@ fn wording(headers: &HeaderMap) -> Wording {
         t.as_bytes()
             .starts_with(b"application/x-www-form-urlencoded")
     });
-    match SignedFor::parse(headers) {
-        Ok(signed_for) if signed_for.service != "s3" && form => Wording::Query,
-        Ok(signed_for) if signed_for.service != "s3" => Wording::Json,
-        _ => Wording::S3,
-    }
+    SignedFor::parse(headers).map_or(Wording::S3, |signed_for| {
+        Wording::of(&signed_for.service, form)
+    })
 }
 
 async fn drain(body: &mut Incoming) {

@@ -3,9 +3,13 @@
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 
+use super::chunked::Unchunked;
 use super::refusal::Refusal;
 use super::sign::CONTENT_SHA256;
+use super::upstream::Body;
 
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
@@ -20,6 +24,14 @@ pub(super) enum Payload {
 }
 
 impl Payload {
+    /// The body that the store will get.
+    pub(super) fn of(self, body: Incoming) -> Body {
+        match self {
+            Self::AsIs => body.map_err(Into::into).boxed_unsync(),
+            Self::Unchunk(length) => Unchunked::new(body, length).boxed_unsync(),
+        }
+    }
+
     /// Judges a body by its headers, and changes those to what the store will get.
     ///
     /// The guest's hash of its body is passed on and so checked by the store. With a body in signed chunks there is no

@@ -31,6 +31,17 @@ pub(super) enum Wording {
     Json,
 }
 
+impl Wording {
+    /// The wording of a service, whose request may be a form.
+    pub(super) fn of(service: &str, form: bool) -> Self {
+        match service {
+            "s3" => Self::S3,
+            _ if form => Self::Query,
+            _ => Self::Json,
+        }
+    }
+}
+
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {

@@ -24,6 +24,8 @@ pub mod port {
     pub const BOOT: u16 = 9000;
     /// AWS Lambda's runtime API.
     pub const RUNTIME_API: u16 = 9001;
+    /// The gateway again, for SDK shims (`nexus_proto::call`).
+    pub const CALLS: u16 = 9002;
 }
 
 /// A byte stream whose other end is a guest's socket.

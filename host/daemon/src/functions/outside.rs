@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use nexus_backend::dns::DnsService;
-use nexus_backend::gateway::{Gateway, Upstream};
+use nexus_backend::gateway::{Calls, Gateway, Upstream};
 use nexus_backend::service::{Service, Services, port};
 use nexus_backend::sockets::EndpointPolicy;
 
@@ -24,6 +24,7 @@ pub fn compose(
     let names = DnsService::new(Arc::clone(&endpoints));
     services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
     services.register_responder(port::DNS, names);
+    services.register(port::CALLS, Calls::new(Arc::clone(&gateway)));
     services.register(port::GATEWAY, gateway);
     (services, endpoints)
 }

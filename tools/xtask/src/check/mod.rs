@@ -78,6 +78,9 @@ fn is_source(path: &Path) -> bool {
 /// The program of the case `local`, from the folder of the other Python parts.
 const LOCAL_PROGRAM: &str = "../e2e/src/cases/local/program.py";
 
+/// The SDK shim, from the same folder.
+const SHIM: &str = "../../sdk/python";
+
 /// Lints, format and types of the Python parts.
 fn python() -> Result<()> {
     let packages = ["ruff==0.13.3", "mypy==1.18.2"];
@@ -87,9 +90,13 @@ fn python() -> Result<()> {
         let mut command = Command::new(tools.join(name));
         process::inherit(command.current_dir(&images).args(arguments))
     };
-    let ruff = ["--quiet", "--config", "pyproject.toml", ".", LOCAL_PROGRAM];
-    tool("ruff", &[&["check"][..], &ruff].concat())?;
-    tool("ruff", &[&["format", "--check"][..], &ruff].concat())?;
+    let ruff = |files: &[&str]| {
+        let words = [&["--quiet", "--config"], files].concat();
+        tool("ruff", &[&["check"][..], &words].concat())?;
+        tool("ruff", &[&["format", "--check"][..], &words].concat())
+    };
+    ruff(&["pyproject.toml", ".", LOCAL_PROGRAM])?;
+    ruff(&[&format!("{SHIM}/pyproject.toml"), SHIM])?;
     tool("mypy", &["--no-error-summary", LOCAL_PROGRAM])?;
     // Each function is a program of its own, whose module is called `app`.
     tool(

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""botocore's exceptions, made of an answer that is one."""
+
+# What http.client.responses says of the statuses that answers without a body have.
+_PHRASES = {
+    301: "Moved Permanently",
+    304: "Not Modified",
+    307: "Temporary Redirect",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    412: "Precondition Failed",
+    416: "Requested Range Not Satisfiable",
+    501: "Not Implemented",
+}
+
+# One set of classes for each service, as botocore has one for each session.
+_classes = {}
+
+
+class Factory:
+    """`client.exceptions`."""
+
+    def __init__(self, service):
+        self._service = service
+        self._code_to_exception = {code: _class(service, name) for code, name in service["errors"]}
+
+    @property
+    def ClientError(self):  # noqa: N802
+        """Botocore's own."""
+        from botocore.exceptions import ClientError
+
+        return ClientError
+
+    def from_code(self, code):
+        """The class for an error code."""
+        return self._code_to_exception.get(code) or self.ClientError
+
+    def __getattr__(self, name):
+        names = [known for _, known in self._service["errors"]]
+        if name in names:
+            return _class(self._service, name)
+        kind = f"<botocore.errorfactory.{self._service['class']}Exceptions object at {id(self):#x}>"
+        raise AttributeError(f"{kind} object has no attribute {name}. Valid exceptions are: {', '.join(names)}")
+
+
+def _class(service, name):
+    from botocore.exceptions import ClientError
+
+    key = (service["service"], name)
+    if key not in _classes:
+        _classes[key] = type(name, (ClientError,), {"__module__": "botocore.errorfactory"})
+    return _classes[key]
+
+
+def share(service, client):
+    """Has a real client raise the classes that programs hold already."""
+    known = {name: kind for (of, name), kind in _classes.items() if of == service["service"]}
+    if known:
+        exceptions = client.exceptions
+        for code, kind in exceptions._code_to_exception.items():
+            exceptions._code_to_exception[code] = known.get(kind.__name__, kind)
+        for name, kind in known.items():
+            setattr(type(exceptions), name, kind)
+
+
+def of_answer(service, operation, answer, body):
+    """The exception that botocore makes of such an answer, or None if only botocore knows."""
+    status, headers = answer.status, answer.headers()
+    error = _parse(body) if body else None
+    if error is None and body:
+        return None
+    if "x-amzn-requestid" in headers:
+        metadata = {"RequestId": headers["x-amzn-requestid"]}
+    elif "x-amz-request-id" in headers or error is None:
+        metadata = {"RequestId": headers.get("x-amz-request-id", ""), "HostId": headers.get("x-amz-id-2", "")}
+    else:
+        metadata = {}
+    if error is None:
+        if status not in _PHRASES:
+            return None
+        error = {"Code": str(status), "Message": _PHRASES[status]}
+    metadata["HTTPStatusCode"] = status
+    metadata["HTTPHeaders"] = headers
+    metadata["RetryAttempts"] = answer.retries
+    parsed = {"Error": error, "ResponseMetadata": metadata}
+    return Factory(service).from_code(error.get("Code"))(parsed, operation)
+
+
+def _parse(body):
+    """The fields of S3's error document; None if it is something else."""
+    from nexus_sdk import xml
+
+    try:
+        name, fields = xml.parse(body)
+    except ValueError:
+        return None
+    if name != "Error":
+        return None
+    error = {}
+    for field, value in fields:
+        if type(value) is not str or field in error:
+            return None
+        if field not in ("RequestId", "HostId"):
+            error[field] = value
+    return error

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""upload_file and its kin, for what s3transfer does in one request each way.
+
+Larger uploads go in parts, which s3transfer does. A download is one stream, whatever its size.
+"""
+
+import io
+import os
+
+from nexus_sdk import calls, channel
+
+# From this size on s3transfer uploads in parts (`TransferConfig.multipart_threshold`), in bytes.
+_PARTS_FROM = 8 * 1024 * 1024
+_PIECE = 1024 * 1024
+
+
+def run(client, name, parameters, args, kwargs):
+    """Does what the method `name` of boto3's client does, here or by the image's own SDK."""
+    arguments = dict(zip(parameters, args))
+    plain = len(args) <= len(parameters) and not any(key in arguments or key not in parameters for key in kwargs)
+    arguments.update(kwargs)
+    plain = plain and all(key in arguments for key in parameters[:3])
+    plain = plain and not any(arguments.get(key) for key in parameters[3:])
+    if plain and "_nexus" in client.__dict__:
+        try:
+            return _WAYS[name](client, **{key: arguments[key] for key in parameters[:3]})
+        except (calls.HandOver, channel.Broken):
+            pass
+    from nexus_sdk.client import become_real
+
+    return getattr(become_real(client), name)(*args, **kwargs)
+
+
+def _upload_file(client, Filename, Bucket, Key):  # noqa: N803
+    if type(Filename) is not str:
+        raise calls.HandOver
+    try:
+        with open(Filename, "rb") as file:
+            data = _small(file)
+    except OSError:
+        raise calls.HandOver from None
+    try:
+        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": data})
+    except calls.HandOver:
+        raise
+    except Exception as error:
+        from boto3.exceptions import S3UploadFailedError
+        from botocore.exceptions import ClientError
+
+        if not isinstance(error, ClientError):
+            raise
+        raise S3UploadFailedError(f"Failed to upload {Filename} to {Bucket}/{Key}: {error}") from error
+
+
+def _upload_fileobj(client, Fileobj, Bucket, Key):  # noqa: N803
+    if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
+        raise calls.HandOver
+    start = Fileobj.tell()
+    try:
+        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": _small(Fileobj)})
+    except calls.HandOver:
+        Fileobj.seek(start)
+        raise
+
+
+def _download_file(client, Bucket, Key, Filename):  # noqa: N803
+    """The file appears with its whole content, or not at all."""
+    if type(Filename) is not str:
+        raise calls.HandOver
+    temporary = f"{Filename}{os.extsep}{os.urandom(4).hex()}"
+    try:
+        with open(temporary, "wb") as file:
+            _download(client, Bucket, Key, file)
+        os.replace(temporary, Filename)
+    except BaseException as error:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+        if isinstance(error, OSError):
+            raise calls.HandOver from None
+        raise
+
+
+def _download_fileobj(client, Bucket, Key, Fileobj):  # noqa: N803
+    if type(Fileobj) is not io.BytesIO:
+        raise calls.HandOver
+    start = Fileobj.tell()
+    try:
+        _download(client, Bucket, Key, Fileobj)
+    except channel.Broken:
+        Fileobj.seek(start)
+        raise
+
+
+_WAYS = {
+    "upload_file": _upload_file,
+    "upload_fileobj": _upload_fileobj,
+    "download_file": _download_file,
+    "download_fileobj": _download_fileobj,
+}
+
+
+def _call(client, name, arguments):
+    service, region, _, _ = client.__dict__["_nexus"]
+    return calls.run(service, region, service["operations"][name], arguments)
+
+
+def _small(file):
+    """What a file has from here on, if it goes up in one request."""
+    data = file.read(_PARTS_FROM)
+    if len(data) == _PARTS_FROM:
+        raise calls.HandOver
+    return data
+
+
+def _download(client, bucket, key, file):
+    arguments = {"Bucket": bucket, "Key": key}
+    try:
+        body = _call(client, "get_object", arguments)["Body"]
+    except calls.HandOver:
+        raise
+    except Exception:
+        # s3transfer looks at the object first, and its errors are of that.
+        _call(client, "head_object", arguments)
+        raise
+    raw = body._raw_stream
+    while piece := raw.read(_PIECE):
+        file.write(piece)

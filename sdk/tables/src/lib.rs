@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//! What the SDK shim knows of a service, made of the models of the botocore that an image has.
+//!
+//! So the image's own SDK decides what a client takes and gives: a parameter or a member of a result that its models do not
+//! have, the shim does not have either.
+//!
+//! - [`model`]: botocore's service models, as far as they are used.
+//! - [`table`]: a service's table, as `sdk/python/nexus_sdk/calls.py` reads it.
+//! - [`marshal`]: the form that Python reads at once.
+
+mod marshal;
+mod model;
+mod table;
+
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+
+pub use table::Release;
+
+/// Services that there are tables for: the name for `boto3.client`, and the folder of its model under `data`.
+pub const SERVICES: [(&str, &str); 1] = [("s3", "s3/2006-03-01")];
+
+/// Why no table is made.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// The model is not one.
+    #[error("the model of {service} cannot be read: {reason}")]
+    Model {
+        /// The service.
+        service: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The model lacks something that the shim relies on.
+    #[error("the model of {service} has no {what}")]
+    Missing {
+        /// The service.
+        service: &'static str,
+        /// What it lacks.
+        what: String,
+    },
+}
+
+/// The table of a service, of its model (`service-2.json`, or the same compressed by gzip), for a `release` of botocore.
+///
+/// # Errors
+/// If the model is not one, or lacks an operation that every version has had.
+pub fn table(
+    service: &'static str,
+    model: &[u8],
+    release: &Release,
+) -> Result<Vec<u8>, TableError> {
+    let unreadable = |reason: String| TableError::Model { service, reason };
+    let mut text = Vec::new();
+    let model = if model.starts_with(&[0x1f, 0x8b]) {
+        GzDecoder::new(model)
+            .read_to_end(&mut text)
+            .map_err(|error| unreadable(error.to_string()))?;
+        &text
+    } else {
+        model
+    };
+    let model = serde_json::from_slice(model).map_err(|error| unreadable(error.to_string()))?;
+    let table = table::of(service, &model, release)?;
+    Ok(marshal::write(&table))
+}

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A service's table: what `sdk/python/nexus_sdk/calls.py` needs to make its calls.
+//!
+//! An operation is in it only if every part of its result is understood here. A parameter is in it only if it is plain; with any
+//! other the shim hands the call over.
+
+use crate::TableError;
+use crate::marshal::Value;
+use crate::model::{Model, Operation, Reference, Shape};
+
+/// Of the tables, as `nexus_sdk/tables.py` knows it.
+const FORMAT: i32 = 1;
+
+/// Operations by service: Python's name, the model's, the parameters that botocore gives a value by itself, and what it
+/// decodes in the result.
+const OPERATIONS: [(&str, &[Entry]); 1] = [(
+    "s3",
+    &[
+        Entry::of("get_object", "GetObject"),
+        Entry::of("put_object", "PutObject"),
+        Entry::of("head_object", "HeadObject"),
+        Entry::of("delete_object", "DeleteObject"),
+        Entry::of("head_bucket", "HeadBucket"),
+        Entry {
+            query: &["encoding-type=url"],
+            decoded: Some((
+                &["Prefix", "Delimiter", "StartAfter"],
+                &[("Contents", "Key"), ("CommonPrefixes", "Prefix")],
+            )),
+            ..Entry::of("list_objects_v2", "ListObjectsV2")
+        },
+        Entry {
+            query: &["encoding-type=url"],
+            decoded: Some((
+                &["Prefix", "Marker", "NextMarker", "Delimiter"],
+                &[("Contents", "Key"), ("CommonPrefixes", "Prefix")],
+            )),
+            ..Entry::of("list_objects", "ListObjects")
+        },
+    ],
+)];
+
+/// Parameters that botocore treats in ways of their own.
+const SPECIAL: [&str; 4] = ["ContentMD5", "ChecksumMode", "ChecksumAlgorithm", "Expires"];
+const SPECIAL_STARTS: [&str; 3] = ["Checksum", "SSECustomer", "CopySource"];
+
+/// The release since which clients ask for, and send, checksums by themselves.
+const CHECKSUMS_SINCE: Version = Version([1, 36, 0]);
+
+type Names = &'static [&'static str];
+
+struct Entry {
+    python: &'static str,
+    name: &'static str,
+    query: Names,
+    decoded: Option<(Names, &'static [(&'static str, &'static str)])>,
+}
+
+impl Entry {
+    const fn of(python: &'static str, name: &'static str) -> Self {
+        Self {
+            python,
+            name,
+            query: &[],
+            decoded: None,
+        }
+    }
+}
+
+/// A release of botocore, as far as its models do not say it.
+#[derive(Clone, Debug)]
+pub struct Release {
+    version: Version,
+    /// Methods of `StreamingBody` that not every release has.
+    body: Vec<&'static str>,
+}
+
+/// A version of botocore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version([u32; 3]);
+
+impl Release {
+    /// Of the text of `__init__.py`, which has the version, and of `response.py`. None if there is no version in it.
+    pub fn of(init: &str, response: &str) -> Option<Self> {
+        let version = init
+            .lines()
+            .find_map(|line| line.strip_prefix("__version__ = "))?;
+        let mut numbers = [0; 3];
+        let parts = version.trim().trim_matches(['\'', '"']).split('.');
+        for (number, part) in numbers.iter_mut().zip(parts) {
+            *number = part.parse().ok()?;
+        }
+        let has = |method: &&str| response.contains(&format!("    def {method}("));
+        Some(Self {
+            version: Version(numbers),
+            body: ["readinto"].into_iter().filter(has).collect(),
+        })
+    }
+}
+
+/// The table of a service.
+pub(crate) fn of(
+    service: &'static str,
+    model: &Model,
+    release: &Release,
+) -> Result<Value, TableError> {
+    let missing = |what: &str| TableError::Missing {
+        service,
+        what: what.to_owned(),
+    };
+    let entries = OPERATIONS
+        .iter()
+        .find(|(name, _)| *name == service)
+        .map_or(&[][..], |(_, entries)| entries);
+    let mut operations = Vec::new();
+    for entry in entries {
+        let operation = model
+            .operations
+            .get(entry.name)
+            .ok_or_else(|| missing(entry.name))?;
+        if let Some(value) = (Table { model, release }).operation(entry, operation) {
+            operations.push((entry.python.to_owned(), value));
+        }
+    }
+    let metadata = &model.metadata;
+    let class = metadata.service_id.as_deref().unwrap_or_default();
+    Ok(Value::Dict(vec![
+        ("format".into(), Value::Int(FORMAT)),
+        (
+            "service".into(),
+            Value::text(
+                metadata
+                    .signing_name
+                    .as_deref()
+                    .unwrap_or(&metadata.endpoint_prefix),
+            ),
+        ),
+        ("class".into(), Value::text(class.replace(' ', ""))),
+        ("body".into(), texts(&release.body)),
+        ("errors".into(), errors(model)),
+        ("operations".into(), Value::Dict(operations)),
+    ]))
+}
+
+/// Code and class of each error, in botocore's order.
+fn errors(model: &Model) -> Value {
+    let errors = model.shapes.iter().filter(|(_, shape)| shape.exception);
+    let errors = errors.map(|(name, shape)| {
+        let code = shape.error.as_ref().and_then(|error| error.code.as_deref());
+        texts(&[code.unwrap_or(name), name])
+    });
+    Value::Tuple(errors.collect())
+}
+
+struct Table<'a> {
+    model: &'a Model,
+    release: &'a Release,
+}
+
+impl Table<'_> {
+    /// The table of an operation, or None if its result is not understood.
+    fn operation(&self, entry: &Entry, operation: &Operation) -> Option<Value> {
+        let empty = Shape::default();
+        let of = |reference: &Option<Reference>| match reference {
+            Some(reference) => self.model.shapes.get(&reference.shape),
+            None => Some(&empty),
+        };
+        let (input, output) = (of(&operation.input)?, of(&operation.output)?);
+        let checksums = self.release.version >= CHECKSUMS_SINCE;
+        let header = |member: &Option<String>| {
+            let member = input.members.get(member.as_ref()?)?;
+            member.location_name.as_deref().filter(|_| checksums)
+        };
+        let checksum = operation.http_checksum.as_ref();
+        let text = |texts: Names| Value::Tuple(texts.iter().copied().map(Value::text).collect());
+        let (payload_out, document) = self.payload(output)?;
+        let decoded = entry.decoded.map_or(Value::None, |(top, nested)| {
+            let pair = |(name, child): &(&str, &str)| {
+                Value::Tuple(vec![Value::text(*name), Value::text(*child)])
+            };
+            Value::Tuple(vec![
+                text(top),
+                Value::Tuple(nested.iter().map(pair).collect()),
+            ])
+        });
+        Some(Value::Dict(vec![
+            ("name".into(), Value::text(&*operation.name)),
+            ("method".into(), Value::text(&*operation.http.method)),
+            ("uri".into(), Value::text(&*operation.http.request_uri)),
+            ("query".into(), text(entry.query)),
+            (
+                "required".into(),
+                Value::Tuple(input.required.iter().map(Value::text).collect()),
+            ),
+            ("parameters".into(), Value::Dict(self.parameters(input))),
+            ("payload_in".into(), Value::Bool(input.payload.is_some())),
+            (
+                "checksum".into(),
+                Value::maybe(checksum.and_then(|c| header(&c.request_algorithm_member))),
+            ),
+            (
+                "validation".into(),
+                Value::maybe(checksum.and_then(|c| header(&c.request_validation_mode_member))),
+            ),
+            ("members".into(), Value::Dict(self.members(output)?)),
+            ("prefixed".into(), prefixed(output)),
+            (
+                "expires".into(),
+                Value::Bool(output.members.contains_key("Expires")),
+            ),
+            ("payload_out".into(), payload_out),
+            ("document".into(), document),
+            ("decoded".into(), decoded),
+        ]))
+    }
+
+    fn shape(&self, reference: &Reference) -> Option<&Shape> {
+        self.model.shapes.get(&reference.shape)
+    }
+
+    /// The parameters that are plain: where each goes, under which name, and as what.
+    fn parameters(&self, input: &Shape) -> Vec<(String, Value)> {
+        let parameter = |(name, member): (&String, &Reference)| {
+            let shape = self.shape(member)?;
+            let special = SPECIAL.contains(&name.as_str())
+                || SPECIAL_STARTS.iter().any(|start| name.starts_with(start));
+            if special {
+                return None;
+            }
+            let is_payload = input.payload.as_ref() == Some(name);
+            let kind = scalar(shape);
+            let (place, kind) = match (member.location.as_deref(), shape.kind.as_str()) {
+                (None, "blob") if is_payload => ("body", "blob"),
+                (Some("headers"), "map") => ("headers", "map"),
+                (Some(place @ ("header" | "uri" | "querystring")), _) => {
+                    (place, kind.filter(|kind| *kind != "timestamp")?)
+                }
+                _ => return None,
+            };
+            let wire = member.location_name.as_deref().unwrap_or(name);
+            Some((name.clone(), texts(&[place, wire, kind])))
+        };
+        input.members.iter().filter_map(parameter).collect()
+    }
+
+    /// The members of a result that are headers, by the header's name: place in the model's order, name, and kind.
+    fn members(&self, output: &Shape) -> Option<Vec<(String, Value)>> {
+        let mut members = Vec::new();
+        for (index, (name, member)) in output.members.iter().enumerate() {
+            if member.location.as_deref() != Some("header") || name == "Expires" {
+                continue;
+            }
+            let kind = scalar(self.shape(member)?)?;
+            let header = member.location_name.as_deref().unwrap_or(name);
+            let place = Value::Int(i32::try_from(index).ok()?);
+            let value = Value::Tuple(vec![place, Value::text(&**name), Value::text(kind)]);
+            members.push((header.to_ascii_lowercase(), value));
+        }
+        Some(members)
+    }
+
+    /// The name of the member that is a stream, or the shape of the document.
+    fn payload(&self, output: &Shape) -> Option<(Value, Value)> {
+        if let Some(payload) = &output.payload {
+            let member = output.members.get(payload)?;
+            let streams = member.streaming || self.shape(member)?.streaming;
+            return streams.then(|| (Value::text(&**payload), Value::None));
+        }
+        let in_body = |(_, member): &(&String, &Reference)| member.location.is_none();
+        if !output.members.iter().any(|member| in_body(&member)) {
+            return Some((Value::None, Value::None));
+        }
+        Some((Value::None, self.structure(output)?))
+    }
+
+    /// The shape of a structure in a document: each member's name, element, kind, what it is made of, and whether its
+    /// list has no element of its own.
+    fn structure(&self, shape: &Shape) -> Option<Value> {
+        let members = shape
+            .members
+            .iter()
+            .filter(|(_, member)| member.location.is_none());
+        let members = members.map(|(name, member)| {
+            let inner = self.shape(member)?;
+            let is_flat = inner.kind == "list" && inner.flattened;
+            let element = match &inner.member {
+                // A flattened list's items may be named by the list's own member.
+                Some(item) if is_flat => item
+                    .location_name
+                    .as_deref()
+                    .or(member.location_name.as_deref()),
+                _ => member.location_name.as_deref(),
+            };
+            let (kind, inside) = self.node(inner)?;
+            let flat = if is_flat {
+                Value::Bool(true)
+            } else {
+                Value::None
+            };
+            let element = Value::text(element.unwrap_or(name));
+            Some(Value::Tuple(vec![
+                Value::text(&**name),
+                element,
+                Value::text(kind),
+                inside,
+                flat,
+            ]))
+        });
+        if shape.members.values().any(|member| member.xml_attribute) {
+            return None;
+        }
+        Some(Value::Tuple(members.collect::<Option<_>>()?))
+    }
+
+    /// The kind of a part of a document, and what it is made of.
+    fn node(&self, shape: &Shape) -> Option<(&'static str, Value)> {
+        match shape.kind.as_str() {
+            "structure" => Some(("structure", self.structure(shape)?)),
+            "list" => {
+                let member = shape.member.as_ref()?;
+                let (kind, inside) = self.node(self.shape(member)?)?;
+                let name = member.location_name.as_deref().unwrap_or("member");
+                Some((
+                    "list",
+                    Value::Tuple(vec![Value::text(kind), inside, Value::text(name)]),
+                ))
+            }
+            _ => Some((scalar(shape)?, Value::None)),
+        }
+    }
+}
+
+/// What a shape without parts is to Python; None if it has parts, or a form that the shim does not read.
+fn scalar(shape: &Shape) -> Option<&'static str> {
+    match shape.kind.as_str() {
+        "string" | "character" => Some("string"),
+        "integer" | "long" => Some("integer"),
+        "boolean" => Some("boolean"),
+        "timestamp" => Some("timestamp"),
+        _ => None,
+    }
+}
+
+/// The member that collects headers with a prefix: place, name, prefix.
+fn prefixed(output: &Shape) -> Value {
+    let members = output.members.iter().enumerate();
+    let mut prefixed =
+        members.filter(|(_, (_, member))| member.location.as_deref() == Some("headers"));
+    prefixed
+        .next()
+        .map_or(Value::None, |(index, (name, member))| {
+            let prefix = member.location_name.as_deref().unwrap_or_default();
+            Value::Tuple(vec![
+                Value::Int(i32::try_from(index).unwrap_or(i32::MAX)),
+                Value::text(&**name),
+                Value::text(prefix.to_ascii_lowercase()),
+            ])
+        })
+}
+
+fn texts(texts: &[&str]) -> Value {
+    Value::Tuple(texts.iter().copied().map(Value::text).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_read_from_its_sources() {
+        let init = "import os\n\n__version__ = '1.36.2'\n";
+        let old = Release::of(init, "class StreamingBody(IOBase):\n    def read(self):\n")
+            .expect("a version");
+        assert_eq!((old.version, old.body.len()), (Version([1, 36, 2]), 0));
+        assert!(old.version >= CHECKSUMS_SINCE && Version([1, 35, 99]) < CHECKSUMS_SINCE);
+        let new = Release::of(init, "    def readinto(self, b):\n").expect("a version");
+        assert_eq!(new.body, ["readinto"]);
+        assert!(Release::of("__version__ = 'dev'", "").is_none());
+        assert!(Release::of("", "").is_none());
+    }
+}
