@@ -16,7 +16,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 pub use error::{EntryError, RootfsError};
-pub use guest::GuestFiles;
+pub use guest::{GuestFiles, Sdk};
 pub use progress::Progress;
 
 use crate::erofs::{Plan, Writer};
@@ -49,6 +49,8 @@ pub struct BuildReport {
     pub files: u64,
     /// Size of the root in bytes.
     pub size: u64,
+    /// The SDKs for Python that the image has.
+    pub sdks: Vec<Sdk>,
 }
 
 /// Builds a root. The same image and guest files give the same bytes.
@@ -61,7 +63,7 @@ pub fn build(options: &BuildOptions, progress: &dyn Progress) -> Result<BuildRep
     let passwd = tree.kept_file(b"etc/passwd");
     let group = tree.kept_file(b"etc/group");
     let runtime = Runtime::new(&image.config, &passwd, &group)?;
-    options.guest.add(&mut tree, &runtime)?;
+    let sdks = options.guest.add(&mut tree, &runtime)?;
     let plan = Plan::new(&tree)?;
     write(&image, &plan, &options.output, progress)?;
     Ok(BuildReport {
@@ -71,6 +73,7 @@ pub fn build(options: &BuildOptions, progress: &dyn Progress) -> Result<BuildRep
         layers: image.layers.len(),
         files: plan.inodes(),
         size: plan.size(),
+        sdks,
     })
 }
 

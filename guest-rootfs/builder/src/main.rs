@@ -38,6 +38,9 @@ struct Build {
     /// The preload library, `libnexus_preload.so`.
     #[arg(long)]
     preload: PathBuf,
+    /// Folder of the SDK shim for Python.
+    #[arg(long)]
+    sdk: Option<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -77,6 +80,7 @@ fn run(arguments: &Build) -> Result<(), Box<dyn std::error::Error>> {
             module: arguments.module.clone(),
             preload: arguments.preload.clone(),
             probe: None,
+            sdk: arguments.sdk.clone(),
         },
         output: arguments.output.clone(),
     };

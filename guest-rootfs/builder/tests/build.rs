@@ -152,6 +152,7 @@ fn run(folder: &Path, image: &Path) -> Result<BuildReport, RootfsError> {
         module: file("module"),
         preload: file("preload"),
         probe: None,
+        sdk: Some(folder.join("sdk")).filter(|sdk| sdk.exists()),
     };
     fs::create_dir_all(folder.join("out")).unwrap();
     let output = folder.join("out/root.erofs");
@@ -267,6 +268,101 @@ fn refused(
         "{error}"
     );
     error
+}
+
+/// A model of S3 whose operations take and give nothing but, for one, a key and a header.
+fn model() -> Vec<u8> {
+    let mut operations = serde_json::Map::new();
+    for name in [
+        "GetObject",
+        "PutObject",
+        "HeadObject",
+        "DeleteObject",
+        "HeadBucket",
+        "ListObjectsV2",
+        "ListObjects",
+    ] {
+        let http = json!({"method": "GET", "requestUri": "/{Bucket}/{Key+}"});
+        operations.insert(name.to_owned(), json!({"name": name, "http": http}));
+    }
+    operations["GetObject"]["input"] = json!({"shape": "Request"});
+    operations["GetObject"]["output"] = json!({"shape": "Answer"});
+    let shapes = json!({
+        "Request": {"type": "structure", "required": ["Key"],
+            "members": {"Key": {"shape": "Text", "location": "uri", "locationName": "Key"}}},
+        "Answer": {"type": "structure",
+            "members": {"ETag": {"shape": "Text", "location": "header", "locationName": "ETag"}}},
+        "Text": {"type": "string"},
+        "NoSuchKey": {"type": "structure", "members": {}, "exception": true},
+    });
+    let metadata = json!({"endpointPrefix": "s3", "serviceId": "S3"});
+    json!({"metadata": metadata, "operations": operations, "shapes": shapes})
+        .to_string()
+        .into_bytes()
+}
+
+#[test]
+fn the_shim_gets_tables_of_each_sdk() {
+    let folder = TempDir::new().unwrap();
+    let shim = folder.path().join("sdk/nexus_sdk");
+    fs::create_dir_all(&shim).unwrap();
+    fs::write(shim.join("calls.py"), "pass").unwrap();
+    fs::write(shim.join("notes.txt"), "not for guests").unwrap();
+    let packed = gzip(&model());
+    let data = "data/s3/2006-03-01/service-2.json";
+    let names = |site: &str| {
+        [
+            format!("{site}/botocore/__init__.py"),
+            format!("{site}/botocore/response.py"),
+            format!("{site}/botocore/{data}"),
+        ]
+    };
+    let (good, bad) = (names("opt/python"), names("var/task"));
+    let packed_name = format!("{}.gz", good[2]);
+    let file = EntryType::Regular;
+    let entries = layer(&[
+        (good[0].as_str(), file, "", b"__version__ = '1.40.1'\n"),
+        (
+            &good[1],
+            file,
+            "",
+            b"class StreamingBody:\n    def readinto(self, b):\n",
+        ),
+        (&packed_name, file, "", &packed),
+        (&bad[0], file, "", b"__version__ = '1.40.1'\n"),
+        (&bad[1], file, "", b""),
+        (&bad[2], file, "", b"{}"),
+        (
+            "etc/passwd",
+            file,
+            "",
+            b"app:x:993:990::/home/app:/bin/sh\n",
+        ),
+    ]);
+    let image = write_folder(folder.path(), &layout(RUNS, &[entries], <[u8]>::to_vec));
+    let report = run(folder.path(), &image).unwrap();
+    assert_eq!(report.sdks.len(), 2);
+    assert_eq!(report.sdks[0].path, "/opt/python/botocore");
+    assert_eq!(report.sdks[0].left_out, None);
+    assert_eq!(report.sdks[1].path, "/var/task/botocore");
+    let reason = report.sdks[1].left_out.as_deref().unwrap();
+    assert!(reason.contains("model of s3"), "{reason}");
+
+    let root = unpack(folder.path()).join(".nexus/sdk/python");
+    assert_eq!(fs::read(root.join("nexus_sdk/calls.py")).unwrap(), b"pass");
+    assert!(!root.join("nexus_sdk/notes.txt").exists());
+    let table = root.join("tables/opt/python/botocore/s3");
+    let program = "import marshal, sys; t = marshal.load(open(sys.argv[1], 'rb')); g = t['operations']['get_object']; \
+        print(t['format'], t['body'], t['errors'], g['parameters'], g['members'])";
+    let python = Command::new("python3")
+        .args(["-c", program])
+        .arg(&table)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&python.stdout);
+    let expected = "1 ('readinto',) (('NoSuchKey', 'NoSuchKey'),) {'Key': ('uri', 'Key', 'string')} {'etag': (0, 'ETag', 'string')}";
+    assert_eq!(text.trim(), expected, "{python:?}");
+    assert!(!root.join("tables/var").exists());
 }
 
 #[test]

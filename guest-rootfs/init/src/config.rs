@@ -11,6 +11,9 @@ use crate::error::InitError;
 /// The search path of images that set none, the one of container engines.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// The variable by which a function keeps the SDK shim out, with the value `off`.
+const SDK_SWITCH: &str = "NEXUS_SDK";
+
 /// `/.nexus/image.json`, written by the rootfs builder.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ImageConfig {
@@ -66,7 +69,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn new(image: ImageConfig, boot: BootConfig) -> Result<Self, InitError> {
+    /// The program of an image, with the SDK shim in `sdk` if there is one.
+    pub(crate) fn new(
+        image: ImageConfig,
+        boot: BootConfig,
+        sdk: Option<&str>,
+    ) -> Result<Self, InitError> {
         let mut arguments = boot.entrypoint.unwrap_or(image.entrypoint);
         let command = boot.command.unwrap_or(image.cmd);
         let handler = command.last().cloned();
@@ -83,6 +91,9 @@ impl Program {
         let of_image = image.env.iter().filter_map(|pair| pair.split_once('='));
         env.extend(of_image.map(|(name, value)| (name.to_owned(), value.to_owned())));
         env.extend(boot.env);
+        if let Some(sdk) = sdk {
+            bring_in(&mut env, sdk);
+        }
         let cwd = boot.cwd.unwrap_or(image.cwd);
         // Runtimes find the function by these two: Lambda's images name the handler in their command and unpack the code into
         // their working directory.
@@ -118,6 +129,23 @@ impl Program {
     }
 }
 
+/// Has Python find the SDK shim before all else, unless the function wants its own SDK only.
+fn bring_in(env: &mut BTreeMap<String, String>, sdk: &str) {
+    if env.get(SDK_SWITCH).is_some_and(|value| value == "off") {
+        return;
+    }
+    env.entry("PYTHONPATH".to_owned())
+        .and_modify(|path| {
+            let rest = std::mem::take(path);
+            *path = if rest.is_empty() {
+                sdk.to_owned()
+            } else {
+                format!("{sdk}:{rest}")
+            };
+        })
+        .or_insert_with(|| sdk.to_owned());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,7 +156,8 @@ mod tests {
 
     fn program(boot: &str) -> Result<Program, InitError> {
         let image = serde_json::from_str(IMAGE).expect("the image's configuration");
-        Program::new(image, serde_json::from_str(boot).expect("the boot answer"))
+        let boot = serde_json::from_str(boot).expect("the boot answer");
+        Program::new(image, boot, None)
     }
 
     #[test]
@@ -171,6 +200,21 @@ mod tests {
         assert_eq!(given.env["LAMBDA_TASK_ROOT"], "/opt");
         let none = program(r#"{"clock_ns": 1, "command": []}"#).expect("an entry point alone");
         assert_eq!(none.env.get("_HANDLER"), None);
+    }
+
+    #[test]
+    fn the_shim_comes_first_unless_it_is_not_wanted() {
+        let path = |boot: &str| {
+            let image = serde_json::from_str(IMAGE).expect("the image's configuration");
+            let boot = serde_json::from_str(boot).expect("the boot answer");
+            let program = Program::new(image, boot, Some("/shim")).expect("a program");
+            program.env.get("PYTHONPATH").cloned()
+        };
+        assert_eq!(path(r#"{"clock_ns": 1}"#).as_deref(), Some("/shim"));
+        let own = r#"{"clock_ns": 1, "env": {"PYTHONPATH": "/opt:/x"}}"#;
+        assert_eq!(path(own).as_deref(), Some("/shim:/opt:/x"));
+        let off = r#"{"clock_ns": 1, "env": {"NEXUS_SDK": "off"}}"#;
+        assert_eq!(path(off), None);
     }
 
     #[test]

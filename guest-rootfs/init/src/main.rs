@@ -32,6 +32,7 @@ use host::ProcessExit;
 /// Where the builder puts what init needs.
 const MODULE: &str = "/.nexus/nexus.ko";
 const IMAGE_CONFIG: &str = "/.nexus/image.json";
+const SDK: &str = "/.nexus/sdk/python";
 
 fn main() {
     let Err(error) = if std::process::id() == 1 {
@@ -77,7 +78,9 @@ fn boot() -> Result<Infallible, InitError> {
     machine::set_clock(boot.clock_ns)?;
     machine::set_hostname(&boot.hostname)?;
     files::write(Path::new("/"), &boot.hostname, !stock)?;
-    let program = Program::new(image, boot)?;
+    // Without the driver there is no gateway for it to speak to.
+    let sdk = (!stock && Path::new(SDK).exists()).then_some(SDK);
+    let program = Program::new(image, boot, sdk)?;
     let ready = machine::time_since_boot();
     println!(
         "nexus-init: ready in {} ns (init began at {} ns)",

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands for `botocore.response.StreamingBody` while the real one is not loaded."""
 
+from __future__ import annotations
+
 import binascii
 import io
 import sys
 
 from nexus_sdk import channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 class _Raw:
@@ -13,12 +20,12 @@ class _Raw:
 
     __slots__ = ("_answer", "_position", "closed")
 
-    def __init__(self, answer):
+    def __init__(self, answer: channel.Answer) -> None:
         self._answer = answer
         self._position = 0
         self.closed = False
 
-    def read(self, amt=None, decode_content=None):
+    def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
         """Up to `amt` bytes, or all."""
         if self.closed:
             return b""
@@ -26,44 +33,43 @@ class _Raw:
         self._position += len(data)
         return data
 
-    def readinto(self, b):
+    def readinto(self, b: bytearray | memoryview) -> int:
         """Fills `b` as far as there are bytes."""
-        view = memoryview(b).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
+        data = self.read(len(b))
+        b[: len(data)] = data
         return len(data)
 
     @property
-    def status(self):
+    def status(self) -> int:
         """The answer's status."""
         return self._answer.status
 
     @property
-    def headers(self):
+    def headers(self) -> dict[str, str]:
         """The answer's headers."""
         return self._answer.headers()
 
-    def readable(self):
+    def readable(self) -> bool:
         """Always."""
         return True
 
-    def readlines(self):
+    def readlines(self) -> list[bytes]:
         """All lines that are left."""
         return io.BytesIO(self.read()).readlines()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         return iter(self.readlines())
 
-    def stream(self, amt=2**16, decode_content=None):
+    def stream(self, amt: int = 2**16, decode_content: bool | None = None) -> Iterator[bytes]:
         """Pieces of up to `amt` bytes."""
         while data := self.read(amt):
             yield data
 
-    def tell(self):
+    def tell(self) -> int:
         """Bytes read so far."""
         return self._position
 
-    def close(self):
+    def close(self) -> None:
         """Gives up what was not read."""
         self.closed = True
         self._answer.close()
@@ -75,28 +81,28 @@ class StreamingBody(io.IOBase):
     __module__ = "botocore.response"
     _DEFAULT_CHUNK_SIZE = 1024
 
-    def __init__(self, answer, checksum=None, expected=None):
+    def __init__(self, answer: channel.Answer, checksum: Crc32 | None = None, expected: str | None = None) -> None:
         self._raw_stream = _Raw(answer)
         self._content_length = answer.length
         self._amount_read = 0
         self._checksum = checksum
         self._expected = expected
 
-    @property
-    def __class__(self):
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         """The real class, for whoever asks by isinstance(): once it is loaded, since nobody holds it before."""
         if "botocore.httpchecksum" not in sys.modules:
             return type(self)
         return _real_class(self._checksum is not None)
 
-    def __del__(self):
+    def __del__(self) -> None:
         pass
 
-    def readable(self):
+    def readable(self) -> bool:
         """Always."""
         return self._raw_stream.readable()
 
-    def read(self, amt=None):
+    def read(self, amt: int | None = None) -> bytes:
         """Up to `amt` bytes, or all; checks length and checksum at the end."""
         try:
             chunk = self._raw_stream.read(amt)
@@ -107,27 +113,27 @@ class StreamingBody(io.IOBase):
             self._verify()
         return chunk
 
-    def readlines(self):
+    def readlines(self) -> list[bytes]:  # type: ignore[override]
         """All lines that are left."""
         return self._raw_stream.readlines()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         return self.iter_chunks(self._DEFAULT_CHUNK_SIZE)
 
-    def __next__(self):
+    def __next__(self) -> bytes:
         if chunk := self.read(self._DEFAULT_CHUNK_SIZE):
             return chunk
         raise StopIteration
 
     next = __next__
 
-    def __enter__(self):
+    def __enter__(self) -> _Raw:  # type: ignore[override]
         return self._raw_stream
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._raw_stream.close()
 
-    def iter_lines(self, chunk_size=_DEFAULT_CHUNK_SIZE, keepends=False):
+    def iter_lines(self, chunk_size: int = _DEFAULT_CHUNK_SIZE, keepends: bool = False) -> Iterator[bytes]:
         """Lines, read in pieces of `chunk_size` bytes."""
         pending = b""
         for chunk in self.iter_chunks(chunk_size):
@@ -138,28 +144,28 @@ class StreamingBody(io.IOBase):
         if pending:
             yield pending.splitlines(keepends)[0]
 
-    def iter_chunks(self, chunk_size=_DEFAULT_CHUNK_SIZE):
+    def iter_chunks(self, chunk_size: int = _DEFAULT_CHUNK_SIZE) -> Iterator[bytes]:
         """Pieces of `chunk_size` bytes."""
         while chunk := self.read(chunk_size):
             yield chunk
 
-    def set_socket_timeout(self, timeout):
+    def set_socket_timeout(self, timeout: float) -> None:
         """There is no socket of the program's here; the gateway looks after the store."""
 
-    def tell(self):
+    def tell(self) -> int:
         """Bytes read so far."""
         return self._raw_stream.tell()
 
-    def close(self):
+    def close(self) -> None:
         """Gives up what was not read."""
         self._raw_stream.close()
 
-    def _took(self, chunk):
+    def _took(self, chunk: bytes | memoryview) -> None:
         self._amount_read += len(chunk)
         if self._checksum is not None:
             self._checksum.update(chunk)
 
-    def _verify(self):
+    def _verify(self) -> None:
         if self._content_length is not None and self._amount_read != self._content_length:
             from botocore.exceptions import IncompleteReadError
 
@@ -171,7 +177,7 @@ class StreamingBody(io.IOBase):
                 error_msg=f"Expected checksum {self._expected} did not match calculated checksum: {self._checksum.text()}"
             )
 
-    def _broken(self, error):
+    def _broken(self, error: Exception) -> Any:
         from botocore.exceptions import ResponseStreamingError
 
         return ResponseStreamingError(error=error)
@@ -183,16 +189,18 @@ class StreamingChecksumBody(StreamingBody):
     __module__ = "botocore.httpchecksum"
 
 
-def make(methods, answer, checksum=None, expected=None):
+def make(
+    methods: tuple[str, ...], answer: channel.Answer, checksum: Crc32 | None = None, expected: str | None = None
+) -> StreamingBody:
     """The body of an answer, with those `methods` that not every release of botocore has."""
     if "readinto" in methods and not hasattr(StreamingBody, "readinto"):
-        StreamingBody.readinto = _readinto
+        StreamingBody.readinto = _readinto  # type: ignore[attr-defined]
     if checksum is None:
         return StreamingBody(answer)
     return StreamingChecksumBody(answer, checksum, expected)
 
 
-def _readinto(self, b):
+def _readinto(self: StreamingBody, b: bytearray | memoryview) -> int:
     """Fills `b` as far as there are bytes."""
     try:
         count = self._raw_stream.readinto(b)
@@ -204,7 +212,7 @@ def _readinto(self, b):
     return count
 
 
-def _real_class(checked):
+def _real_class(checked: bool) -> Any:
     """Botocore's class."""
     import botocore.httpchecksum
     import botocore.response
@@ -217,13 +225,13 @@ class Crc32:
 
     __slots__ = ("_value",)
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._value = 0
 
-    def update(self, data):
+    def update(self, data: bytes | bytearray | memoryview) -> None:
         """Takes in more."""
         self._value = binascii.crc32(data, self._value)
 
-    def text(self):
+    def text(self) -> str:
         """What S3 calls it."""
         return binascii.b2a_base64(self._value.to_bytes(4, "big"), newline=False).decode()

@@ -5,11 +5,19 @@ What an operation takes and gives is in its table. Whatever is not plain raises 
 sending it twice does no harm: then the image's own SDK makes the call, and says what it has to say.
 """
 
+from __future__ import annotations
+
 import io
-from _datetime import datetime
 
 from nexus_sdk import body as bodies
 from nexus_sdk import channel, utc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any, NoReturn
+else:
+    from _datetime import datetime
 
 _BUCKET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 # Larger files are read by the SDK, piece by piece, in bytes.
@@ -44,11 +52,13 @@ class HandOver(Exception):
     """The image's own SDK has to make this call."""
 
 
-def run(service, region, operation, arguments):
+def run(service: dict[str, Any], region: str, operation: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
     """Makes the call and returns its result; raises what botocore raises."""
-    file = arguments.get("Body")
-    start = file.tell() if type(file) in _FILES else None
+    file: Any = arguments.get("Body")
+    start = None
     try:
+        if type(file) in _FILES:
+            start = file.tell()
         head, body = _request(service, region, operation, arguments)
         answer = channel.call(head, body)
         if answer.status >= 301:
@@ -60,7 +70,7 @@ def run(service, region, operation, arguments):
         raise HandOver from None
 
 
-def _failed(service, operation, answer):
+def _failed(service: dict[str, Any], operation: dict[str, Any], answer: channel.Answer) -> NoReturn:
     """Raises the error of an answer."""
     # These are tried again, or somewhere else, by rules that the SDK has.
     if answer.status >= 500 or answer.status in (301, 307, 400, 429):
@@ -78,11 +88,13 @@ def _failed(service, operation, answer):
     raise error
 
 
-def _request(service, region, operation, arguments):
-    places = {}
-    query = []
-    fields = []
-    body = b""
+def _request(
+    service: dict[str, Any], region: str, operation: dict[str, Any], arguments: dict[str, Any]
+) -> tuple[bytes, bytes | bytearray]:
+    places: dict[str, str] = {}
+    query: list[str] = []
+    fields: list[str] = []
+    body: bytes | bytearray = b""
     parameters = operation["parameters"]
     for name, value in arguments.items():
         parameter = parameters.get(name)
@@ -119,7 +131,7 @@ def _request(service, region, operation, arguments):
     return head.encode("latin-1"), body
 
 
-def _text(kind, value):
+def _text(kind: str, value: Any) -> str:
     if kind == "string":
         if type(value) is not str:
             raise HandOver
@@ -133,13 +145,13 @@ def _text(kind, value):
     return "true" if value else "false"
 
 
-def _header(text):
+def _header(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise HandOver
     return text
 
 
-def _metadata(fields, prefix, value):
+def _metadata(fields: list[str], prefix: str, value: Any) -> None:
     if type(value) is not dict:
         raise HandOver
     for name, text in value.items():
@@ -148,7 +160,7 @@ def _metadata(fields, prefix, value):
         fields += (prefix + _header(name), _header(text))
 
 
-def _bytes(value):
+def _bytes(value: Any) -> Any:
     kind = type(value)
     if kind is bytes or kind is bytearray:
         return value
@@ -161,13 +173,13 @@ def _bytes(value):
     raise HandOver
 
 
-def _checksum(name, body):
+def _checksum(name: str, body: bytes | bytearray) -> tuple[str, str, str, str]:
     checksum = bodies.Crc32()
     checksum.update(body)
     return ("x-amz-checksum-crc32", checksum.text(), name, "CRC32")
 
 
-def _target(pattern, places):
+def _target(pattern: str, places: dict[str, str]) -> str:
     """The path; HandOver if a part of it is missing, since all that is required is in it."""
     bucket = places.get("Bucket")
     if not bucket or len(bucket) > 255 or bucket.strip(_BUCKET):
@@ -181,7 +193,7 @@ def _target(pattern, places):
     return target
 
 
-def _encoded(text, safe):
+def _encoded(text: str, safe: bytes) -> str:
     """Percent-encoding as SigV4 wants it."""
     try:
         data = text.encode()
@@ -195,11 +207,16 @@ def _encoded(text, safe):
 class _Plan:
     """How an operation reads answers that have headers of just these names."""
 
-    __slots__ = ("checksum", "host_id", "keys", "members", "request_id", "unread")
+    __slots__ = ("checksum", "keys", "members", "request_id", "unread")
 
-    def __init__(self, operation, names):
+    checksum: int | None
+    keys: tuple[str, ...]
+    request_id: str | None
+    unread: bool
+
+    def __init__(self, operation: dict[str, Any], names: str) -> None:
         self.keys = keys = tuple(names.split("\0")) if names else ()
-        self.request_id = self.host_id = None
+        self.request_id = None
         for name in ("x-amz-request-id", "x-amzn-requestid"):
             if name in keys:
                 self.request_id = name
@@ -213,9 +230,9 @@ class _Plan:
                 self.checksum = keys.index(_CHECKED[0])
         self.members = self._members(operation)
 
-    def _members(self, operation):
+    def _members(self, operation: dict[str, Any]) -> tuple[tuple[str, str | None, Any], ...]:
         """The members of the result in the model's order: name, kind, and where the value stands."""
-        found = []
+        found: list[Any] = []
         for position, key in enumerate(self.keys):
             if key in operation["members"]:
                 place, name, kind = operation["members"][key]
@@ -228,8 +245,10 @@ class _Plan:
         return tuple([member[1:] for member in found])
 
 
-def _result(service, operation, answer, arguments):
-    plans = operation.setdefault("plans", {})
+def _result(
+    service: dict[str, Any], operation: dict[str, Any], answer: channel.Answer, arguments: dict[str, Any]
+) -> dict[str, Any]:
+    plans: dict[str, _Plan] = operation.setdefault("plans", {})
     plan = plans.get(answer.names)
     if plan is None:
         # A store that never says the same twice must not fill the memory.
@@ -241,14 +260,14 @@ def _result(service, operation, answer, arguments):
         raise HandOver
     values = answer.values
     headers = dict(zip(plan.keys, values))
-    metadata = {}
+    metadata: dict[str, Any] = {}
     if plan.request_id is not None:
         metadata["RequestId"] = headers[plan.request_id]
         if plan.request_id == "x-amz-request-id":
             metadata["HostId"] = headers.get("x-amz-id-2", "")
     metadata["HTTPStatusCode"] = answer.status
     metadata["HTTPHeaders"] = headers
-    result = {"ResponseMetadata": metadata}
+    result: dict[str, Any] = {"ResponseMetadata": metadata}
     for name, kind, position in plan.members:
         if kind is None:
             result[name] = values[position]
@@ -276,11 +295,11 @@ def _result(service, operation, answer, arguments):
     return result
 
 
-def _value(kind, text):
+def _value(kind: str, text: str) -> bool | datetime:
     return text == "true" if kind == "boolean" else timestamp(text)
 
 
-def timestamp(text):
+def timestamp(text: str) -> datetime:
     """A time in one of the two forms that S3 uses: `Wed, 21 Oct 2015 07:28:00 GMT`, `2015-10-21T07:28:00.000Z`.
 
     Raises ValueError for any other.
@@ -294,7 +313,7 @@ def timestamp(text):
     raise ValueError(text)
 
 
-def _stream(service, plan, answer, metadata):
+def _stream(service: dict[str, Any], plan: _Plan, answer: channel.Answer, metadata: dict[str, Any]) -> bodies.StreamingBody:
     if plan.checksum is not None:
         expected = answer.values[plan.checksum]
         # With a dash it is made of the parts' checksums, which nobody can check.

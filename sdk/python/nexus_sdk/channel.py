@@ -5,6 +5,8 @@ A connection is used by one call at a time; a call that finds none free makes an
 was restored, makes its own.
 """
 
+from __future__ import annotations
+
 import _socket
 import os
 from _struct import Struct
@@ -20,7 +22,7 @@ _MSG_WAITALL = _socket.MSG_WAITALL
 # Connections that are kept while nobody uses them.
 _KEPT = 16
 
-_free = []
+_free: list[_socket.socket] = []
 
 
 class Broken(Exception):
@@ -32,7 +34,14 @@ class Answer:
 
     __slots__ = ("_chunk", "_left", "_rest", "_socket", "length", "names", "retries", "status", "values")
 
-    def __init__(self, connection, data):
+    length: int | None
+    retries: int
+    status: int
+    _chunk: int | None
+    _left: int
+
+    def __init__(self, connection: _socket.socket, data: bytes) -> None:
+        self._socket: _socket.socket | None = None
         while len(data) < _FIXED:
             data += _receive(connection)
         head, self.status, self.retries, length = _fixed_of(data)
@@ -42,7 +51,6 @@ class Answer:
         self.names, _, values = data[_FIXED:end].decode("latin-1").partition("\0\0")
         self.values = values.split("\0")
         self._rest = rest = data[end:]
-        self._socket = None
         if length == _IN_CHUNKS:
             self._socket = connection
             self._chunk, self._left, self.length = 0, 1, None
@@ -56,19 +64,19 @@ class Answer:
         else:
             connection.close()
 
-    def headers(self):
+    def headers(self) -> dict[str, str]:
         """Names and values."""
         return dict(zip(self.names.split("\0"), self.values))
 
-    def _finish(self):
+    def _finish(self) -> None:
         """Gives the connection back once its answer is in."""
         connection, self._socket = self._socket, None
         if len(_free) < _KEPT:
-            _free.append(connection)
+            _free.append(connection)  # type: ignore[arg-type]
         else:
-            connection.close()
+            connection.close()  # type: ignore[union-attr]
 
-    def read(self, amount=-1):
+    def read(self, amount: int | None = -1) -> bytes:
         """Up to `amount` bytes, or all that are left; nothing at the end. Raises `Broken` if the gateway goes away."""
         if self._chunk is not None:
             return self._read_chunks(amount)
@@ -82,20 +90,36 @@ class Answer:
             self._left = left - amount
             return data
         wanted = amount - len(rest)
-        data = self._socket.recv(wanted, _MSG_WAITALL)
-        if len(data) < wanted:
-            # What came before the end is still to be had.
-            self._left = 0
-            self._rest = b""
-            self.close()
-            raise Broken(rest + data)
+        data = self._receive(wanted)
+        if len(data) < wanted or rest:
+            data = self._receive_more(rest + data, amount)
         self._rest = b""
         self._left = left - amount
         if self._left == 0:
             self._finish()
-        return rest + data if rest else data
+        return data
 
-    def _read_chunks(self, amount):
+    def _receive(self, wanted: int) -> bytes:
+        """Up to `wanted` bytes, and nothing at the end; less also if a signal came meanwhile."""
+        data = self._socket.recv(wanted, _MSG_WAITALL) if self._socket is not None else b""
+        if not data:
+            self._left = 0
+            self._rest = b""
+            self.close()
+            raise Broken
+        return data
+
+    def _receive_more(self, data: bytes, amount: int) -> bytes:
+        """As many bytes as are missing."""
+        pieces = [data]
+        missing = amount - len(data)
+        while missing > 0:
+            piece = self._receive(missing)
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
+
+    def _read_chunks(self, amount: int | None) -> bytes:
         pieces = []
         wanted = amount if amount is not None and amount >= 0 else -1
         while wanted != 0 and self._left:
@@ -105,35 +129,36 @@ class Answer:
                     self._left = 0
                     self._finish()
                     break
-            size = self._chunk if wanted < 0 else min(wanted, self._chunk)
+            size: int = self._chunk if wanted < 0 else min(wanted, self._chunk)  # type: ignore[assignment, type-var]
             pieces.append(self._exactly(size))
-            self._chunk -= size
+            self._chunk -= size  # type: ignore[operator]
             if wanted > 0:
                 wanted -= size
         return b"".join(pieces)
 
-    def _exactly(self, size):
+    def _exactly(self, size: int) -> bytes:
         while len(self._rest) < size:
-            more = self._socket.recv(max(_PIECE, size - len(self._rest)))
+            more = self._socket.recv(max(_PIECE, size - len(self._rest))) if self._socket is not None else b""
             if not more:
+                self._left = 0
                 self.close()
-                raise Broken(self._rest)
+                raise Broken
             self._rest += more
         data, self._rest = self._rest[:size], self._rest[size:]
         return data
 
-    def close(self):
+    def close(self) -> None:
         """Gives up what was not read, and its connection with it."""
         connection, self._socket = self._socket, None
         if connection is not None:
             connection.close()
 
-    def __del__(self):
+    def __del__(self) -> None:
         if self._socket is not None:
             self.close()
 
 
-def call(head, body):
+def call(head: bytes, body: bytes | bytearray) -> Answer:
     """Makes a call, whose head is given without its fixed part, and returns the answer.
 
     Raises `Broken` if there is no gateway, or if it goes away before it answers.
@@ -146,7 +171,7 @@ def call(head, body):
         except IndexError:
             continue
         except OSError as error:
-            raise Broken(b"") from error
+            raise Broken from error
         try:
             _send(connection, fixed + head, body)
             data = _receive(connection)
@@ -155,15 +180,15 @@ def call(head, body):
             # One that had been waiting may have ended meanwhile: the VM was restored, nexusd started anew.
             if reused:
                 continue
-            raise Broken(b"") from error
+            raise Broken from error
         try:
             return Answer(connection, data)
-        except OSError as error:
+        except (Broken, OSError) as error:
             connection.close()
-            raise Broken(b"") from error
+            raise Broken from error
 
 
-def _connect():
+def _connect() -> _socket.socket:
     connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
     # Whatever the program sets for its own sockets.
     connection.settimeout(None)
@@ -175,7 +200,7 @@ def _connect():
     return connection
 
 
-def _send(connection, head, body):
+def _send(connection: _socket.socket, head: bytes, body: bytes | bytearray) -> None:
     if len(body) <= _PIECE:
         connection.sendall(head + body)
     else:
@@ -183,14 +208,14 @@ def _send(connection, head, body):
         connection.sendall(body)
 
 
-def _receive(connection):
+def _receive(connection: _socket.socket) -> bytes:
     data = connection.recv(_PIECE)
     if not data:
-        raise Broken(b"")
+        raise Broken
     return data
 
 
-def _forget():
+def _forget() -> None:
     """A child must not speak on its parent's connections."""
     for connection in _free:
         connection.close()

@@ -4,10 +4,18 @@
 Then the real one is made and takes its place: the same object, from then on of the real class.
 """
 
+from __future__ import annotations
+
 import _thread
+import os
 import sys
 
-from nexus_sdk import calls, facade
+from nexus_sdk import calls, facade, finder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 # What boto3 adds to a client of S3: each method's parameters in order; those after the first three may be left out.
 _OPTIONS = ("ExtraArgs", "Callback", "Config")
@@ -17,11 +25,11 @@ _TRANSFERS = {
     "download_file": ("Bucket", "Key", "Filename", *_OPTIONS),
     "download_fileobj": ("Bucket", "Key", "Fileobj", *_OPTIONS),
 }
-_lock = _thread.allocate_lock()
-_classes = {}
+_lock = _thread.RLock()
+_classes: dict[str, type[Client]] = {}
 
 
-def make(service, region, arguments, keywords):
+def make(service: dict[str, Any], region: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Client:
     """A client of a service, in a region; the arguments are those that the real one would be made with."""
     name = service["service"]
     if name not in _classes:
@@ -34,13 +42,13 @@ def make(service, region, arguments, keywords):
 class _Meta:
     """`client.meta`, as far as programs look at it."""
 
-    def __init__(self, client, region):
+    def __init__(self, client: Client, region: str) -> None:
         self._client = client
         self.region_name = region
         self.endpoint_url = "http://169.254.170.2"
         self.partition = "aws"
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(become_real(self._client).meta, name)
@@ -50,7 +58,7 @@ class Client:
     """The base of all facades."""
 
     @property
-    def meta(self):
+    def meta(self) -> Any:
         """As botocore's."""
         state = self.__dict__
         if "_nexus_meta" not in state:
@@ -58,7 +66,7 @@ class Client:
         return state["_nexus_meta"]
 
     @property
-    def exceptions(self):
+    def exceptions(self) -> Any:
         """As botocore's."""
         from nexus_sdk import errors
 
@@ -67,30 +75,30 @@ class Client:
             state["_nexus_exceptions"] = errors.Factory(state["_nexus"][0])
         return state["_nexus_exceptions"]
 
-    @property
-    def __class__(self):
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:
         """The real class, for whoever asks by isinstance(): once there is one, since nobody holds it before."""
         # Not by taking its place: isinstance() would then see no difference between this answer and the type, and say no.
         return type(_real(self)) if "botocore.client" in sys.modules else type(self)
 
-    def close(self):
+    def close(self) -> None:
         """Nothing is open that is this client's own."""
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(become_real(self), name)
 
-    def __dir__(self):
+    def __dir__(self) -> list[str]:
         return dir(become_real(self))
 
-    def __reduce_ex__(self, protocol):
+    def __reduce_ex__(self, protocol: Any) -> Any:
         return become_real(self).__reduce_ex__(protocol)
 
 
-def become_real(client):
+def become_real(client: Any) -> Any:
     """Makes the real client and puts it in the facade's place. Returns it, the same object."""
-    kind = type(client)
     with _lock:
-        if not issubclass(kind, Client):
+        # Another thread may have done it meanwhile.
+        if not issubclass(type(client), Client):
             return client
         own = client.__dict__
         real = _make_real(own)
@@ -100,24 +108,21 @@ def become_real(client):
     return client
 
 
-def _real(client):
+def _real(client: Any) -> Any:
     """The real client that is to take the facade's place, or has taken it."""
     with _lock:
         return _make_real(client.__dict__) if issubclass(type(client), Client) else client
 
 
-def _make_real(own):
+def _make_real(own: dict[str, Any]) -> Any:
     if "_nexus_real" not in own:
-        service, _, arguments, keywords = own["_nexus"]
-        real = facade.real_client(arguments, keywords)
-        if "nexus_sdk.errors" in sys.modules:
-            sys.modules["nexus_sdk.errors"].share(service, real)
-        own["_nexus_real"] = real
+        _, _, arguments, keywords = own["_nexus"]
+        own["_nexus_real"] = facade.real_client(arguments, keywords)
     return own["_nexus_real"]
 
 
-def _make_class(service):
-    methods = {name: _method(name, operation) for name, operation in service["operations"].items()}
+def _make_class(service: dict[str, Any]) -> type[Client]:
+    methods: dict[str, Any] = {name: _method(name, operation) for name, operation in service["operations"].items()}
     if service["service"] == "s3":
         for name, parameters in _TRANSFERS.items():
             methods[name] = _transfer(name, parameters)
@@ -125,22 +130,23 @@ def _make_class(service):
     return type(service["class"], (Client,), methods)
 
 
-def _transfer(name, parameters):
-    def method(self, *args, **kwargs):
+def _transfer(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:
+    def method(self: Client, *args: Any, **kwargs: Any) -> Any:
         from nexus_sdk import transfer
 
         return transfer.run(self, name, parameters, args, kwargs)
 
     method.__name__ = method.__qualname__ = name
+    method.__annotations__ = {}
     return method
 
 
-def _method(name, operation):
-    def method(self, *args, **kwargs):
+def _method(name: str, operation: dict[str, Any]) -> Callable[..., Any]:
+    def method(self: Client, *args: Any, **kwargs: Any) -> Any:
         if args:
             raise TypeError(f"{name}() only accepts keyword arguments.")
         state = self.__dict__.get("_nexus")
-        if state is not None:
+        if state is not None and finder.active:
             try:
                 return calls.run(state[0], state[1], operation, kwargs)
             except calls.HandOver:
@@ -148,4 +154,14 @@ def _method(name, operation):
         return getattr(become_real(self), name)(**kwargs)
 
     method.__name__ = method.__qualname__ = name
+    method.__annotations__ = {}
     return method
+
+
+def _forget_lock() -> None:
+    """A child has one thread, which does not hold what another thread of its parent held."""
+    global _lock
+    _lock = _thread.RLock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)

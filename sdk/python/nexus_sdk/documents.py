@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results that are XML documents, by the shape that the operation's table has."""
 
+from __future__ import annotations
+
 from nexus_sdk import xml
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
 
-def read(operation, data, result, arguments):
+
+def read(operation: dict[str, Any], data: bytes, result: dict[str, Any], arguments: dict[str, Any]) -> bool:
     """Adds the members in `data` to `result`; False if botocore has to look at it."""
     try:
         name, content = xml.parse(data)
@@ -19,14 +26,14 @@ def read(operation, data, result, arguments):
     return True
 
 
-def _structure(members, content):
-    fields = {}
+def _structure(members: Any, content: Any) -> dict[str, Any]:
+    fields: dict[str, list[Any]] = {}
     if type(content) is list:
         for name, value in content:
             fields.setdefault(name, []).append(value)
     elif content.strip():
         raise ValueError(content)
-    parsed = {}
+    parsed: dict[str, Any] = {}
     for name, wire, kind, inner, flat in members:
         values = fields.get(wire)
         if values is None:
@@ -40,7 +47,7 @@ def _structure(members, content):
     return parsed
 
 
-def _list(values, member, flat):
+def _list(values: list[Any], member: Any, flat: bool | None) -> list[Any]:
     kind, inner, wire = member
     if flat is None:
         content = values[0]
@@ -50,7 +57,7 @@ def _list(values, member, flat):
     return [_scalar(kind, value) for value in values]
 
 
-def _scalar(kind, value):
+def _scalar(kind: str, value: Any) -> str | int | datetime:
     if type(value) is not str:
         raise ValueError(value)
     if kind == "string":
@@ -64,7 +71,7 @@ def _scalar(kind, value):
     return timestamp(value)
 
 
-def _decode(names, result):
+def _decode(names: Any, result: dict[str, Any]) -> None:
     top, nested = names
     for name in top:
         if name in result:
@@ -74,7 +81,7 @@ def _decode(names, result):
             member[child] = _unquoted(member[child])
 
 
-def _unquoted(text):
+def _unquoted(text: str) -> str:
     if "%" not in text and "+" not in text:
         return text
     from urllib.parse import unquote_plus

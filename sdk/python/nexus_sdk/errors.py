@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """botocore's exceptions, made of an answer that is one."""
 
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from nexus_sdk.channel import Answer
+
 # What http.client.responses says of the statuses that answers without a body have.
 _PHRASES = {
     301: "Moved Permanently",
@@ -17,28 +25,28 @@ _PHRASES = {
 }
 
 # One set of classes for each service, as botocore has one for each session.
-_classes = {}
+_classes: dict[tuple[str, str], type[Exception]] = {}
 
 
 class Factory:
     """`client.exceptions`."""
 
-    def __init__(self, service):
+    def __init__(self, service: dict[str, Any]) -> None:
         self._service = service
         self._code_to_exception = {code: _class(service, name) for code, name in service["errors"]}
 
     @property
-    def ClientError(self):  # noqa: N802
+    def ClientError(self) -> Any:  # noqa: N802
         """Botocore's own."""
         from botocore.exceptions import ClientError
 
         return ClientError
 
-    def from_code(self, code):
+    def from_code(self, code: str | None) -> type[Exception]:
         """The class for an error code."""
         return self._code_to_exception.get(code) or self.ClientError
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> type[Exception]:
         names = [known for _, known in self._service["errors"]]
         if name in names:
             return _class(self._service, name)
@@ -46,7 +54,7 @@ class Factory:
         raise AttributeError(f"{kind} object has no attribute {name}. Valid exceptions are: {', '.join(names)}")
 
 
-def _class(service, name):
+def _class(service: dict[str, Any], name: str) -> type[Exception]:
     from botocore.exceptions import ClientError
 
     key = (service["service"], name)
@@ -55,25 +63,34 @@ def _class(service, name):
     return _classes[key]
 
 
-def share(service, client):
-    """Has a real client raise the classes that programs hold already."""
-    known = {name: kind for (of, name), kind in _classes.items() if of == service["service"]}
-    if known:
-        exceptions = client.exceptions
+def share() -> None:
+    """Has the real SDK raise the classes that programs may hold already."""
+    from botocore.errorfactory import ClientExceptionsFactory
+
+    make = ClientExceptionsFactory._create_client_exceptions
+    if make.__name__ == "_with_shared":
+        return
+
+    def _with_shared(self: Any, service_model: Any) -> Any:
+        exceptions = make(self, service_model)
+        known = {name: kind for (of, name), kind in _classes.items() if of == service_model.service_name}
         for code, kind in exceptions._code_to_exception.items():
             exceptions._code_to_exception[code] = known.get(kind.__name__, kind)
         for name, kind in known.items():
             setattr(type(exceptions), name, kind)
+        return exceptions
+
+    ClientExceptionsFactory._create_client_exceptions = _with_shared
 
 
-def of_answer(service, operation, answer, body):
+def of_answer(service: dict[str, Any], operation: str, answer: Answer, body: bytes) -> Exception | None:
     """The exception that botocore makes of such an answer, or None if only botocore knows."""
     status, headers = answer.status, answer.headers()
     error = _parse(body) if body else None
     if error is None and body:
         return None
     if "x-amzn-requestid" in headers:
-        metadata = {"RequestId": headers["x-amzn-requestid"]}
+        metadata: dict[str, Any] = {"RequestId": headers["x-amzn-requestid"]}
     elif "x-amz-request-id" in headers or error is None:
         metadata = {"RequestId": headers.get("x-amz-request-id", ""), "HostId": headers.get("x-amz-id-2", "")}
     else:
@@ -89,7 +106,7 @@ def of_answer(service, operation, answer, body):
     return Factory(service).from_code(error.get("Code"))(parsed, operation)
 
 
-def _parse(body):
+def _parse(body: bytes) -> dict[str, str] | None:
     """The fields of S3's error document; None if it is something else."""
     from nexus_sdk import xml
 
@@ -99,7 +116,7 @@ def _parse(body):
         return None
     if name != "Error":
         return None
-    error = {}
+    error: dict[str, str] = {}
     for field, value in fields:
         if type(value) is not str or field in error:
             return None

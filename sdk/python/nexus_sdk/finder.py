@@ -6,9 +6,16 @@ without a stand-in is the real one, under its real name. Importing one that reac
 (`botocore.client`, say) ends that: the facades become the real modules, in place.
 """
 
+from __future__ import annotations
+
 import sys
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 # Real modules that only define names: importing them brings none of the machinery.
 _HARMLESS = {
@@ -26,7 +33,9 @@ active = True
 class Finder:
     """The entry of `sys.meta_path`."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """The facade's spec for the two packages; otherwise a look at what is imported."""
         if not active:
             return None
@@ -44,50 +53,48 @@ class Finder:
 class _Present:
     """Loads a module that is there."""
 
-    def __init__(self, module):
+    def __init__(self, module: ModuleType) -> None:
         self._module = module
         self._spec = module.__spec__
 
-    def create_module(self, spec):
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
         """The module that is there."""
         return self._module
 
-    def exec_module(self, module):
+    def exec_module(self, module: ModuleType) -> None:
         """Leaves it as it is, with its own spec again."""
         module.__spec__ = self._spec
 
 
-def _present(fullname, module):
+def _present(fullname: str, module: ModuleType) -> ModuleSpec:
     """A spec by which the import system takes a module that is there for what it has just loaded."""
-    spec = ModuleSpec(fullname, _Present(module), origin=module.__spec__.origin)
+    spec = ModuleSpec(fullname, _Present(module), origin=module.__spec__.origin)  # type: ignore[arg-type, union-attr]
     # The import system trusts the module's own word where it finds one already.
     module.__spec__ = spec
     return spec
 
 
-def install(where):
+def install(where: str) -> None:
     """Comes first at each import from now on. `where` is the shim's folder."""
     global folder
     folder = where
     sys.meta_path.insert(0, Finder())
 
 
-def step_aside():
+def step_aside() -> None:
     """Ends the facade for this process. Clients that are there become real ones when they are used next."""
     global active
-    if not active:
-        return
     active = False
     from nexus_sdk import facade
 
     facade.become_real()
 
 
-def _is_harmless(fullname):
+def _is_harmless(fullname: str) -> bool:
     return any(fullname == name or fullname.startswith(name + ".") for name in _HARMLESS)
 
 
-def _facade_spec(fullname):
+def _facade_spec(fullname: str) -> ModuleSpec | None:
     real = PathFinder.find_spec(fullname)
     if real is None or real.origin is None or not real.origin.endswith("__init__.py"):
         return None
@@ -95,7 +102,7 @@ def _facade_spec(fullname):
 
     if not facade.knows(real):
         return None
-    spec = ModuleSpec(fullname, facade.Loader(real), origin=real.origin, is_package=True)
+    spec = ModuleSpec(fullname, facade.Loader(real), origin=real.origin, is_package=True)  # type: ignore[arg-type]
     spec.submodule_search_locations = real.submodule_search_locations
     spec.has_location = True
     return spec

@@ -4,30 +4,35 @@
 A table lies under `tables/`, in a folder of the same path as the botocore that it was made of.
 """
 
+from __future__ import annotations
+
 import os
 
 from nexus_sdk import finder
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Format of the tables that this shim reads.
 FORMAT = 1
 
-_services = {}
-_folder = None
-_versions = {}
+_services: dict[str, dict[str, Any] | None] = {}
+_folder: str | None = None
 
 
-def find(origin):
+def find(origin: str) -> str | None:
     """The folder of the tables for the SDK that the package at `origin` belongs to, or None."""
     global _folder
-    if _folder is None:
-        site = os.path.dirname(os.path.dirname(origin))
-        candidate = f"{finder.folder}/tables{site}/botocore"
-        if os.path.isdir(candidate):
-            _folder = candidate
-    return _folder
+    site = os.path.dirname(os.path.dirname(origin))
+    candidate = f"{finder.folder}/tables{site}/botocore"
+    if _folder is None and os.path.isdir(candidate):
+        _folder = candidate
+    # Packages of two places are no SDK that the tables were made of.
+    return _folder if _folder == candidate else None
 
 
-def version(origin):
+def version(origin: str) -> str | None:
     """What `__version__` of the package is, without running it."""
     with open(origin, "rb") as file:
         for line in file:
@@ -36,21 +41,21 @@ def version(origin):
     return None
 
 
-def service(name):
+def service(name: str) -> dict[str, Any] | None:
     """The table of a service, or None."""
     if name not in _services:
         _services[name] = _read(name)
     return _services[name]
 
 
-def _read(name):
+def _read(name: str) -> dict[str, Any] | None:
     if _folder is None or not name.isidentifier():
         return None
     import marshal
 
     try:
         with open(f"{_folder}/{name}", "rb") as file:
-            table = marshal.loads(file.read())
+            table: dict[str, Any] = marshal.loads(file.read())
     except (OSError, ValueError, EOFError, TypeError):
         return None
     return table if table["format"] == FORMAT else None

@@ -4,24 +4,33 @@
 Larger uploads go in parts, which s3transfer does. A download is one stream, whatever its size.
 """
 
+from __future__ import annotations
+
 import io
 import os
 
-from nexus_sdk import calls, channel
+from nexus_sdk import calls, channel, finder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO, Any
+
+    from nexus_sdk.client import Client
 
 # From this size on s3transfer uploads in parts (`TransferConfig.multipart_threshold`), in bytes.
 _PARTS_FROM = 8 * 1024 * 1024
 _PIECE = 1024 * 1024
 
 
-def run(client, name, parameters, args, kwargs):
+def run(client: Client, name: str, parameters: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Does what the method `name` of boto3's client does, here or by the image's own SDK."""
     arguments = dict(zip(parameters, args))
     plain = len(args) <= len(parameters) and not any(key in arguments or key not in parameters for key in kwargs)
     arguments.update(kwargs)
     plain = plain and all(key in arguments for key in parameters[:3])
     plain = plain and not any(arguments.get(key) for key in parameters[3:])
-    if plain and "_nexus" in client.__dict__:
+    if plain and finder.active and "_nexus" in client.__dict__:
         try:
             return _WAYS[name](client, **{key: arguments[key] for key in parameters[:3]})
         except (calls.HandOver, channel.Broken):
@@ -31,7 +40,7 @@ def run(client, name, parameters, args, kwargs):
     return getattr(become_real(client), name)(*args, **kwargs)
 
 
-def _upload_file(client, Filename, Bucket, Key):  # noqa: N803
+def _upload_file(client: Client, Filename: Any, Bucket: Any, Key: Any) -> None:  # noqa: N803
     if type(Filename) is not str:
         raise calls.HandOver
     try:
@@ -52,7 +61,7 @@ def _upload_file(client, Filename, Bucket, Key):  # noqa: N803
         raise S3UploadFailedError(f"Failed to upload {Filename} to {Bucket}/{Key}: {error}") from error
 
 
-def _upload_fileobj(client, Fileobj, Bucket, Key):  # noqa: N803
+def _upload_fileobj(client: Client, Fileobj: Any, Bucket: Any, Key: Any) -> None:  # noqa: N803
     if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
         raise calls.HandOver
     start = Fileobj.tell()
@@ -63,7 +72,7 @@ def _upload_fileobj(client, Fileobj, Bucket, Key):  # noqa: N803
         raise
 
 
-def _download_file(client, Bucket, Key, Filename):  # noqa: N803
+def _download_file(client: Client, Bucket: Any, Key: Any, Filename: Any) -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
     if type(Filename) is not str:
         raise calls.HandOver
@@ -80,18 +89,18 @@ def _download_file(client, Bucket, Key, Filename):  # noqa: N803
         raise
 
 
-def _download_fileobj(client, Bucket, Key, Fileobj):  # noqa: N803
+def _download_fileobj(client: Client, Bucket: Any, Key: Any, Fileobj: Any) -> None:  # noqa: N803
     if type(Fileobj) is not io.BytesIO:
         raise calls.HandOver
     start = Fileobj.tell()
     try:
         _download(client, Bucket, Key, Fileobj)
-    except channel.Broken:
+    except (channel.Broken, OSError):
         Fileobj.seek(start)
-        raise
+        raise calls.HandOver from None
 
 
-_WAYS = {
+_WAYS: dict[str, Callable[..., None]] = {
     "upload_file": _upload_file,
     "upload_fileobj": _upload_fileobj,
     "download_file": _download_file,
@@ -99,12 +108,12 @@ _WAYS = {
 }
 
 
-def _call(client, name, arguments):
+def _call(client: Client, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     service, region, _, _ = client.__dict__["_nexus"]
     return calls.run(service, region, service["operations"][name], arguments)
 
 
-def _small(file):
+def _small(file: IO[bytes]) -> bytes:
     """What a file has from here on, if it goes up in one request."""
     data = file.read(_PARTS_FROM)
     if len(data) == _PARTS_FROM:
@@ -112,7 +121,7 @@ def _small(file):
     return data
 
 
-def _download(client, bucket, key, file):
+def _download(client: Client, bucket: Any, key: Any, file: IO[bytes]) -> None:
     arguments = {"Bucket": bucket, "Key": key}
     try:
         body = _call(client, "get_object", arguments)["Body"]

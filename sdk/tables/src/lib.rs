@@ -21,6 +21,14 @@ pub use table::Release;
 /// Services that there are tables for: the name for `boto3.client`, and the folder of its model under `data`.
 pub const SERVICES: [(&str, &str); 1] = [("s3", "s3/2006-03-01")];
 
+/// What tables are made of, in a folder of packages: version, classes, and the models in either form.
+pub const FILES: [&str; 4] = [
+    "botocore/__init__.py",
+    "botocore/response.py",
+    "botocore/data/s3/2006-03-01/service-2.json",
+    "botocore/data/s3/2006-03-01/service-2.json.gz",
+];
+
 /// Why no table is made.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {

@@ -63,6 +63,7 @@ fn settings() -> Vec<String> {
 /// Tests in real guests.
 fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     let built = build::everything(flavour)?;
+    build::image::root("sdk", &build::image::oci("sdk")?, &paths::guest_files())?;
     let place = lab::Place::find()?;
     step::note("end-to-end tests in real guests");
     let runner = paths::host_programs().join("nexus-e2e");

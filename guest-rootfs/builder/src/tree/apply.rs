@@ -17,10 +17,11 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 const AUFS: &[u8] = b".wh..wh.";
 /// Longest target of a symbolic link, as in Linux.
 const MAX_TARGET: usize = 4095;
-/// Files of these names are kept in memory, because the builder reads `/etc/passwd` and `/etc/group`.
-const KEPT: [&[u8]; 2] = [b"passwd", b"group"];
+/// Files of these names are kept in memory, because the builder reads `/etc/passwd` and `/etc/group`. So are those that the SDK
+/// shim's tables are made of.
+const KEPT: [&str; 2] = ["passwd", "group"];
 /// Largest file that is kept in memory, in bytes.
-const MAX_KEPT: u64 = 1 << 20;
+const MAX_KEPT: u64 = 4 << 20;
 /// How pax headers name extended attributes.
 const PAX_XATTR: &[u8] = b"SCHILY.xattr.";
 
@@ -82,7 +83,7 @@ fn apply_entry<R: Read>(
             return tree.link(place.parent, name, existing, layer);
         }
     }
-    let kind = read_kind(entry, name, layer, index)?;
+    let kind = read_kind(entry, is_kept(&path), layer, index)?;
     let node = Node { metadata, kind };
     tree.insert(place.parent, name, node, layer).map(drop)
 }
@@ -170,9 +171,14 @@ fn hide_below(tree: &mut Tree, link: super::Link, layer: u32) -> bool {
     left || link.layer == layer
 }
 
+fn is_kept(path: &EntryPath) -> bool {
+    let mut kept = KEPT.iter().chain(&nexus_sdk_tables::FILES);
+    kept.any(|end| path.ends_with(end))
+}
+
 fn read_kind<R: Read>(
     entry: &mut Entry<'_, R>,
-    name: &[u8],
+    keep: bool,
     layer: u32,
     index: u32,
 ) -> Result<Kind, EntryError> {
@@ -180,7 +186,7 @@ fn read_kind<R: Read>(
     Ok(match entry.header().entry_type() {
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
             let size = entry.size();
-            let content = if KEPT.contains(&name) && size <= MAX_KEPT {
+            let content = if keep && size <= MAX_KEPT {
                 let mut bytes = Vec::new();
                 entry.read_to_end(&mut bytes).map_err(header_error)?;
                 Content::Bytes(bytes)

@@ -33,6 +33,13 @@ impl EntryPath {
         Ok(Self(components))
     }
 
+    /// Whether its last names are those of `end`, a relative path.
+    pub(crate) fn ends_with(&self, end: &str) -> bool {
+        let mut names = self.0.iter().rev();
+        end.rsplit('/')
+            .all(|name| names.next().is_some_and(|own| own == name.as_bytes()))
+    }
+
     /// The last name; `None` for the root.
     pub(crate) fn name(&self) -> Option<&[u8]> {
         self.0.last().map(Vec::as_slice)

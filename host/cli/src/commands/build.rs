@@ -30,12 +30,7 @@ pub(crate) struct Build {
 
 impl Build {
     pub(super) fn run(self, output: Output) -> Outcome {
-        let guest = GuestFiles {
-            init: self.guest_dir.join("nexus-init"),
-            module: self.guest_dir.join("nexus.ko"),
-            preload: self.guest_dir.join("libnexus_preload.so"),
-            probe: self.probes.then(|| self.guest_dir.join("nexus-probe")),
-        };
+        let guest = GuestFiles::in_folder(&self.guest_dir, self.probes);
         let bar = Bar::new();
         let options = BuildOptions {
             image: self.image,
@@ -44,7 +39,16 @@ impl Build {
         };
         let report = nexus_rootfs::build(&options, &bar);
         bar.clear();
-        let mut value = serde_json::to_value(report?)?;
+        let report = report?;
+        for sdk in &report.sdks {
+            if let Some(reason) = &sdk.left_out {
+                eprintln!(
+                    "note: no shim for {}, whose calls are all its own: {reason}",
+                    sdk.path
+                );
+            }
+        }
+        let mut value = serde_json::to_value(report)?;
         value["root"] = json!(options.output);
         output.show(&value, |value| {
             format!(

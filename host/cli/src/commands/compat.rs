@@ -131,12 +131,7 @@ impl Compat {
         if self.image.extension().is_some_and(|name| name == "erofs") {
             return Ok(self.image.clone());
         }
-        let guest = GuestFiles {
-            init: self.guest_dir.join("nexus-init"),
-            module: self.guest_dir.join("nexus.ko"),
-            preload: self.guest_dir.join("libnexus_preload.so"),
-            probe: self.probes.then(|| self.guest_dir.join("nexus-probe")),
-        };
+        let guest = GuestFiles::in_folder(&self.guest_dir, self.probes);
         let options = BuildOptions {
             image: self.image.clone(),
             guest,

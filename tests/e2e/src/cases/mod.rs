@@ -22,6 +22,7 @@ mod many_connections;
 mod names;
 mod python_image;
 mod restart;
+mod sdk;
 mod secret;
 mod slow_reader;
 mod socket_model;
@@ -55,6 +56,7 @@ pub(crate) const ALL: &[&Case] = &[
     &hostile_guest::CASE,
     &function_faults::CASE,
     &python_image::CASE,
+    &sdk::CASE,
     &names::CASE,
     &local::CASE,
     &restart::CASE,

@@ -31,7 +31,47 @@ pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
         let probe = program("nexus-socket-model", "nexus-probe", STATIC, step)?;
         copy(&probe, &folder.join("nexus-probe"))
     })?;
+    step::run("SDK shim", |step| shim(&folder.join("sdk/python"), step))?;
     Ok(folder)
+}
+
+/// Puts the SDK shim together, with bytecode for the Python of this machine; any other compiles it when it starts.
+fn shim(folder: &Path, step: &Step) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot replace {}", folder.display()))?;
+    }
+    let source = paths::repository().join("sdk/python");
+    let package = Path::new("nexus_sdk");
+    fs::create_dir_all(folder.join(package))
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    copy(
+        &source.join("sitecustomize.py"),
+        &folder.join("sitecustomize.py"),
+    )?;
+    for entry in fs::read_dir(source.join(package))? {
+        let path = entry?.path();
+        if let (Some(name), Some("py")) = (path.file_name(), extension(&path)) {
+            copy(&path, &folder.join(package).join(name))?;
+        }
+    }
+    // By hash and unchecked, since the root has times of its own; without the folder's name, so that it is the same everywhere.
+    let mut compile = Command::new("python3");
+    compile
+        .current_dir(folder)
+        .args([
+            "-m",
+            "compileall",
+            "-q",
+            "--invalidation-mode",
+            "unchecked-hash",
+        ])
+        .args(["-s", ".", "-p", "/.nexus/sdk/python", "."]);
+    process::run(step, &mut compile)
+}
+
+fn extension(path: &Path) -> Option<&str> {
+    path.extension()?.to_str()
 }
 
 /// Builds a program for the guest with the given compiler flags; each set of flags has a target folder of its own.

@@ -6,14 +6,21 @@ same. Each case gets a client and a bucket of its own; what it returns is writte
 the end what the bucket then holds.
 """
 
+from __future__ import annotations
+
 import datetime
 import io
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from typing import Any
 
-CASES = {}
+# Of a client and a bucket.
+Case = Callable[[Any, str], Any]
+
+CASES: dict[str, Case] = {}
 
 # Headers that say when, where or by whom an answer was made.
 _VOLATILE = {"date", "connection", "server", "x-amz-request-id", "x-amz-id-2", "transfer-encoding"}
@@ -21,13 +28,13 @@ _VOLATILE = {"date", "connection", "server", "x-amz-request-id", "x-amz-id-2", "
 _TIMES = {"LastModified"}
 
 
-def case(function):
+def case(function: Case) -> Case:
     """Registers a case."""
     CASES[function.__name__] = function
     return function
 
 
-def plain(value, key=None):
+def plain(value: Any, key: str | None = None) -> Any:
     """`value` as JSON has it, with types where JSON has none, without what differs from run to run."""
     if isinstance(value, dict):
         if key == "HTTPHeaders":
@@ -55,15 +62,15 @@ def plain(value, key=None):
     return ["object", type(value).__name__]
 
 
-def failure(error):
+def failure(error: Exception) -> dict[str, Any]:
     """An exception as plain data."""
     kinds = [kind.__module__ + "." + kind.__qualname__ for kind in type(error).__mro__]
-    seen = {"types": kinds, "text": str(error), "response": plain(getattr(error, "response", None))}
+    seen: dict[str, Any] = {"types": kinds, "text": str(error), "response": plain(getattr(error, "response", None))}
     seen["operation"] = getattr(error, "operation_name", None)
     return seen
 
 
-def outcome(function, *arguments):
+def outcome(function: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
     """What a case came to."""
     try:
         return {"result": plain(function(*arguments))}
@@ -72,13 +79,13 @@ def outcome(function, *arguments):
 
 
 @case
-def get_of_nothing(s3, bucket):
+def get_of_nothing(s3: Any, bucket: str) -> Any:
     """An object that is not there."""
     return s3.get_object(Bucket=bucket, Key="no")
 
 
 @case
-def put_get(s3, bucket):
+def put_get(s3: Any, bucket: str) -> Any:
     """An object with most of what can be said about it."""
     put = s3.put_object(
         Bucket=bucket,
@@ -95,7 +102,7 @@ def put_get(s3, bucket):
 
 
 @case
-def bodies(s3, bucket):
+def bodies(s3: Any, bucket: str) -> Any:
     """Bodies of all kinds."""
     for number, body in enumerate((b"bytes", bytearray(b"array"), "täxt", b"", io.BytesIO(b"file"))):
         s3.put_object(Bucket=bucket, Key=f"body{number}", Body=body)
@@ -104,9 +111,9 @@ def bodies(s3, bucket):
 
 
 @case
-def sizes(s3, bucket):
+def sizes(s3: Any, bucket: str) -> Any:
     """Bodies around the sizes at which something changes."""
-    seen = []
+    seen: list[Any] = []
     for size in (0, 1, 65_000, 65_536, 65_537, 262_144, 262_145, 3_000_000):
         data = (b"%d " % size) * (size // 2 + 1)
         s3.put_object(Bucket=bucket, Key="size", Body=data[:size])
@@ -116,7 +123,7 @@ def sizes(s3, bucket):
 
 
 @case
-def keys(s3, bucket):
+def keys(s3: Any, bucket: str) -> Any:
     """Keys with every odd character."""
     names = [
         "plain",
@@ -137,29 +144,29 @@ def keys(s3, bucket):
 
 
 @case
-def ranges(s3, bucket):
+def ranges(s3: Any, bucket: str) -> Any:
     """Parts of an object."""
     s3.put_object(Bucket=bucket, Key="r", Body=b"0123456789")
     return [s3.get_object(Bucket=bucket, Key="r", Range=part) for part in ("bytes=2-4", "bytes=5-", "bytes=-3")]
 
 
 @case
-def range_outside(s3, bucket):
+def range_outside(s3: Any, bucket: str) -> Any:
     """A part that is not there."""
     s3.put_object(Bucket=bucket, Key="r", Body=b"0123456789")
     return s3.get_object(Bucket=bucket, Key="r", Range="bytes=20-30")
 
 
 @case
-def reading(s3, bucket):
+def reading(s3: Any, bucket: str) -> Any:
     """The ways to read a body."""
     data = b"line one\nline two\r\n\nlast" * 200
     s3.put_object(Bucket=bucket, Key="x", Body=data)
 
-    def body():
+    def body() -> Any:
         return s3.get_object(Bucket=bucket, Key="x")["Body"]
 
-    seen = []
+    seen: list[Any] = []
     one = body()
     seen.append([one.read(5), one.tell(), one.read(0), len(one.read()), one.read(), one.read(3)])
     seen.append(list(body().iter_lines())[:7])
@@ -183,13 +190,13 @@ def reading(s3, bucket):
     return seen
 
 
-def _json_body(s3, bucket):
+def _json_body(s3: Any, bucket: str) -> Any:
     s3.put_object(Bucket=bucket, Key="j", Body=json.dumps({"a": [1, 2, {"b": None}]}))
     return s3.get_object(Bucket=bucket, Key="j")["Body"]
 
 
 @case
-def listing(s3, bucket):
+def listing(s3: Any, bucket: str) -> Any:
     """A bucket's objects, with and without prefix and delimiter, in pages."""
     for name in ("a/1", "a/2", "a/b/3", "b 4", "ü5"):
         s3.put_object(Bucket=bucket, Key=name, Body=b"x" * len(name))
@@ -205,38 +212,38 @@ def listing(s3, bucket):
 
 
 @case
-def deleting(s3, bucket):
+def deleting(s3: Any, bucket: str) -> Any:
     """An object that goes, and one that never was."""
     s3.put_object(Bucket=bucket, Key="x", Body=b"x")
     return [s3.delete_object(Bucket=bucket, Key="x"), outcome(s3.get_object)]
 
 
 @case
-def deleting_nothing(s3, bucket):
+def deleting_nothing(s3: Any, bucket: str) -> Any:
     """A key that is not there."""
     return s3.delete_object(Bucket=bucket, Key="never")
 
 
 @case
-def head_of_nothing(s3, bucket):
+def head_of_nothing(s3: Any, bucket: str) -> Any:
     """An object that is not there, without a body to say so."""
     return s3.head_object(Bucket=bucket, Key="no")
 
 
 @case
-def head_bucket(s3, bucket):
+def head_bucket(s3: Any, bucket: str) -> Any:
     """A bucket."""
     return s3.head_bucket(Bucket=bucket)
 
 
 @case
-def other_bucket(s3, bucket):
+def other_bucket(s3: Any, bucket: str) -> Any:
     """A bucket that policy does not name."""
     return s3.get_object(Bucket="elsewhere", Key="x")
 
 
 @case
-def conditions(s3, bucket):
+def conditions(s3: Any, bucket: str) -> Any:
     """Conditional requests."""
     tag = s3.put_object(Bucket=bucket, Key="c", Body=b"x")["ETag"]
     seen = [outcome(lambda: s3.get_object(Bucket=bucket, Key="c", IfMatch=tag))]
@@ -247,7 +254,7 @@ def conditions(s3, bucket):
 
 
 @case
-def wrong_arguments(s3, bucket):
+def wrong_arguments(s3: Any, bucket: str) -> Any:
     """What is refused before anything is sent."""
     attempts = [
         lambda: s3.get_object("positional"),
@@ -266,11 +273,11 @@ def wrong_arguments(s3, bucket):
 
 
 @case
-def handled_errors(s3, bucket):
+def handled_errors(s3: Any, bucket: str) -> Any:
     """The ways in which programs catch errors."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    seen = []
+    seen: list[Any] = []
     try:
         s3.get_object(Bucket=bucket, Key="no")
     except s3.exceptions.NoSuchKey as error:
@@ -290,7 +297,7 @@ def handled_errors(s3, bucket):
 
 
 @case
-def files(s3, bucket):
+def files(s3: Any, bucket: str) -> Any:
     """upload_file and its kin."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "up")
@@ -315,7 +322,7 @@ def files(s3, bucket):
 
 
 @case
-def large_file(s3, bucket):
+def large_file(s3: Any, bucket: str) -> Any:
     """A file that goes up in parts."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "large")
@@ -327,7 +334,7 @@ def large_file(s3, bucket):
 
 
 @case
-def not_covered(s3, bucket):
+def not_covered(s3: Any, bucket: str) -> Any:
     """Calls that the shim hands over, and the same client afterwards."""
     held = s3
     s3.put_object(Bucket=bucket, Key="x", Body=b"x")
@@ -338,7 +345,7 @@ def not_covered(s3, bucket):
 
 
 @case
-def looks(s3, bucket):
+def looks(s3: Any, bucket: str) -> Any:
     """What a program sees of a client and of the module."""
     import boto3
     import botocore
@@ -358,25 +365,92 @@ def looks(s3, bucket):
 
 
 @case
-def hooks(s3, bucket):
+def signals(s3: Any, bucket: str) -> Any:
+    """A body that is read while signals come."""
+    import signal
+
+    data = bytes(range(256)) * 40_000
+    s3.put_object(Bucket=bucket, Key="x", Body=data)
+    came = []
+    signal.signal(signal.SIGALRM, lambda *_: came.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    whole = [s3.get_object(Bucket=bucket, Key="x")["Body"].read() == data for _ in range(10)]
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return [whole, bool(came)]
+
+
+@case
+def threads(s3: Any, bucket: str) -> Any:
+    """Threads that call, while some of them look deeper."""
+    import threading
+
+    import boto3
+
+    seen: list[Any] = []
+
+    def work(number: int) -> None:
+        try:
+            s3.put_object(Bucket=bucket, Key=f"{number}", Body=b"x" * number)
+            if number % 3 == 1:
+                boto3.Session()
+            if number % 3 == 2:
+                boto3.client("sts")
+            length = boto3.client("s3").get_object(Bucket=bucket, Key=f"{number}")["ContentLength"]
+            seen.append([number, length, len(s3.get_object(Bucket=bucket, Key=f"{number}")["Body"].read())])
+        except Exception as error:
+            seen.append([number, repr(error)])
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sorted(seen)
+
+
+@case
+def shared_errors(s3: Any, bucket: str) -> Any:
+    """One client's exceptions catch another's."""
+    import boto3
+
+    other = boto3.client("s3")
+    seen = []
+    for _ in range(2):
+        try:
+            other.get_object(Bucket=bucket, Key="no")
+        except s3.exceptions.NoSuchKey as error:
+            seen.append(error.operation_name)
+        # From now on it is another's.
+        other = boto3.resource("s3").meta.client
+    return seen
+
+
+@case
+def hooks(s3: Any, bucket: str) -> Any:
     """A handler of the program's own."""
-    called = []
+    called: list[str] = []
     s3.meta.events.register("before-call.s3.PutObject", lambda **_: called.append("before-call"))
     s3.put_object(Bucket=bucket, Key="x", Body=b"x")
     return called
 
 
-def run(make_bucket):
-    """Runs all cases, each in a process of its own, since one that looks deep changes the process for those after it."""
-    seen = {}
-    for name in CASES:
-        bucket = "case-" + name.replace("_", "-")
-        make_bucket(bucket)
-        seen[name] = _in_a_child(name, bucket)
-    return seen
+def bucket_of(prefix: str, name: str) -> str:
+    """The bucket of a case."""
+    return prefix + name.replace("_", "-")
 
 
-def _in_a_child(name, bucket):
+def run(prefix: str) -> dict[str, Any]:
+    """Runs all cases, each in a process of its own, since one that looks deep changes the process for those after it.
+
+    Their buckets, whose names begin with `prefix`, are there.
+    """
+    if os.environ.get("NEXUS_SDK") == "off":
+        # Once for all processes, since it takes long and nothing is to be seen of it.
+        import boto3  # noqa: F401
+    return {name: _in_a_child(name, bucket_of(prefix, name)) for name in CASES}
+
+
+def _in_a_child(name: str, bucket: str) -> Any:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -394,7 +468,7 @@ def _in_a_child(name, bucket):
     return json.loads(text) if status == 0 else {"died": status}
 
 
-def _run_one(name, bucket):
+def _run_one(name: str, bucket: str) -> dict[str, Any]:
     import boto3
 
     seen = outcome(CASES[name], boto3.client("s3"), bucket)
@@ -406,18 +480,5 @@ def _run_one(name, bucket):
     return seen
 
 
-def _look(s3, bucket, key):
+def _look(s3: Any, bucket: str, key: str) -> Any:
     return s3.head_object(Bucket=bucket, Key=key)
-
-
-def main():
-    """Prints what all cases came to; the folder of the store's buckets is the argument."""
-    folder = sys.argv[1]
-    only = sys.argv[2:]
-    for name in [name for name in CASES if only and name not in only]:
-        del CASES[name]
-    print(json.dumps(run(lambda bucket: os.makedirs(os.path.join(folder, bucket))), indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What Nexus adds beside the image's files: the folder `/.nexus`, and mount points that the image lacks.
 
+mod sdk;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use sdk::Sdk;
 
 use crate::error::{EntryError, RootfsError};
 use crate::image::Runtime;
@@ -29,11 +33,25 @@ pub struct GuestFiles {
     pub preload: PathBuf,
     /// What `nexus compat --probes` runs (`nexus-probe`), in roots that are made for it.
     pub probe: Option<PathBuf>,
+    /// Folder of the SDK shim for Python (`sdk/python`).
+    pub sdk: Option<PathBuf>,
 }
 
 impl GuestFiles {
-    /// Adds them, and what init needs to know about the image.
-    pub(crate) fn add(&self, tree: &mut Tree, runtime: &Runtime) -> Result<(), RootfsError> {
+    /// The files of a folder in which all are under their own names, with the probes or without.
+    pub fn in_folder(folder: &Path, probes: bool) -> Self {
+        let sdk = folder.join("sdk/python");
+        Self {
+            init: folder.join("nexus-init"),
+            module: folder.join("nexus.ko"),
+            preload: folder.join("libnexus_preload.so"),
+            probe: probes.then(|| folder.join("nexus-probe")),
+            sdk: sdk.exists().then_some(sdk),
+        }
+    }
+
+    /// Adds them, and what init needs to know about the image. Returns the SDKs that the image has.
+    pub(crate) fn add(&self, tree: &mut Tree, runtime: &Runtime) -> Result<Vec<Sdk>, RootfsError> {
         if tree.child(Tree::ROOT, FOLDER).is_some() {
             return Err(RootfsError::Occupied {
                 path: "/.nexus".to_owned(),
@@ -57,15 +75,12 @@ impl GuestFiles {
         let folder = insert(tree, Tree::ROOT, FOLDER, directory(0o755))?;
         insert(tree, folder, b"overlay", directory(0o700))?;
         for (name, mode, bytes) in files {
-            let node = Node {
-                metadata: Metadata::fixed(mode),
-                kind: Kind::File {
-                    size: bytes.len() as u64,
-                    content: Content::Bytes(bytes),
-                },
-            };
-            insert(tree, folder, name, node)?;
+            insert(tree, folder, name, file(mode, bytes))?;
         }
+        let sdks = match &self.sdk {
+            Some(source) => sdk::add(tree, folder, source)?,
+            None => Vec::new(),
+        };
         for (name, mode) in MOUNT_POINTS {
             match tree.child(Tree::ROOT, name) {
                 None => drop(insert(tree, Tree::ROOT, name, directory(mode))?),
@@ -78,7 +93,7 @@ impl GuestFiles {
                 }
             }
         }
-        Ok(())
+        Ok(sdks)
     }
 }
 
@@ -89,6 +104,16 @@ fn read(path: &Path) -> Result<Vec<u8>, RootfsError> {
 fn insert(tree: &mut Tree, parent: NodeId, name: &[u8], node: Node) -> Result<NodeId, RootfsError> {
     tree.insert(parent, name, node, BUILDER_LAYER)
         .map_err(|error: EntryError| RootfsError::Format(error.to_string()))
+}
+
+fn file(mode: u16, bytes: Vec<u8>) -> Node {
+    Node {
+        metadata: Metadata::fixed(mode),
+        kind: Kind::File {
+            size: bytes.len() as u64,
+            content: Content::Bytes(bytes),
+        },
+    }
 }
 
 fn directory(mode: u16) -> Node {

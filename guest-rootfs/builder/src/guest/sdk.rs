@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The SDK shim: its files, and the tables that are made of each botocore in the image.
+
+use std::fs;
+use std::path::Path;
+
+use nexus_sdk_tables::{Release, SERVICES, table};
+
+use super::{directory, file, insert, read};
+use crate::error::RootfsError;
+use crate::tree::{Content, Kind, NodeId, Tree};
+
+/// Where the image's packages called botocore are, deepest: below it nobody looks for one.
+const MAX_DEPTH: usize = 16;
+
+/// A botocore of the image.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Sdk {
+    /// Its folder in the image.
+    pub path: String,
+    /// Why the shim has no tables of it, if it has none. Its calls are then all its own.
+    pub left_out: Option<String>,
+}
+
+/// Adds the shim's files, those of `source`, to `folder`, and the tables.
+pub(super) fn add(tree: &mut Tree, folder: NodeId, source: &Path) -> Result<Vec<Sdk>, RootfsError> {
+    let sdk = insert(tree, folder, b"sdk", directory(0o755))?;
+    let python = insert(tree, sdk, b"python", directory(0o755))?;
+    copy(tree, python, source)?;
+    let tables = insert(tree, python, b"tables", directory(0o755))?;
+    let mut found = Vec::new();
+    find(tree, Tree::ROOT, &mut Vec::new(), &mut found);
+    let mut sdks = Vec::new();
+    for (path, package) in found {
+        let made = tables_of(tree, package);
+        let name = String::from_utf8_lossy(&path.join(&b'/')).into_owned();
+        let left_out = match made {
+            Ok(made) => {
+                let mut place = tables;
+                for component in &path {
+                    place = match tree.child(place, component) {
+                        Some(there) => there,
+                        None => insert(tree, place, component, directory(0o755))?,
+                    };
+                }
+                for (service, bytes) in made {
+                    insert(tree, place, service.as_bytes(), file(0o644, bytes))?;
+                }
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        sdks.push(Sdk {
+            path: format!("/{name}"),
+            left_out,
+        });
+    }
+    Ok(sdks)
+}
+
+/// Copies Python's files and folders.
+fn copy(tree: &mut Tree, into: NodeId, source: &Path) -> Result<(), RootfsError> {
+    let mut entries: Vec<_> = fs::read_dir(source)
+        .and_then(Iterator::collect)
+        .map_err(RootfsError::io("read", source))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.as_encoded_bytes();
+        if path.is_dir() {
+            let folder = insert(tree, into, name, directory(0o755))?;
+            copy(tree, folder, &path)?;
+        } else if [".py", ".pyc"]
+            .iter()
+            .any(|end| name.ends_with(end.as_bytes()))
+        {
+            insert(tree, into, name, file(0o644, read(&path)?))?;
+        }
+    }
+    Ok(())
+}
+
+/// Finds the folders called botocore that hold a package.
+fn find(
+    tree: &Tree,
+    folder: NodeId,
+    path: &mut Vec<Vec<u8>>,
+    found: &mut Vec<(Vec<Vec<u8>>, NodeId)>,
+) {
+    if path.len() > MAX_DEPTH {
+        return;
+    }
+    for (name, node) in tree.names(folder) {
+        if !tree.is_directory(node) {
+            continue;
+        }
+        path.push(name.to_vec());
+        if name == b"botocore" && tree.child(node, b"__init__.py").is_some() {
+            found.push((path.clone(), node));
+        } else {
+            find(tree, node, path, found);
+        }
+        path.pop();
+    }
+}
+
+/// The tables of a botocore, or why there are none.
+fn tables_of(tree: &Tree, package: NodeId) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
+    let text = |name: &str| {
+        let bytes = kept(tree, package, name).ok_or_else(|| format!("it has no {name}"))?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| format!("{name} is not UTF-8"))
+    };
+    let release = Release::of(&text("__init__.py")?, &text("response.py")?)
+        .ok_or("its version is not known")?;
+    let mut tables = Vec::new();
+    for (service, folder) in SERVICES {
+        let model = ["service-2.json.gz", "service-2.json"]
+            .iter()
+            .find_map(|name| kept(tree, package, &format!("data/{folder}/{name}")))
+            .ok_or_else(|| format!("it has no model of {service}"))?;
+        let table = table(service, model, &release).map_err(|error| error.to_string())?;
+        tables.push((service, table));
+    }
+    Ok(tables)
+}
+
+/// The content of a file under `folder` that was kept.
+fn kept<'a>(tree: &'a Tree, folder: NodeId, path: &str) -> Option<&'a [u8]> {
+    let node = path
+        .split('/')
+        .try_fold(folder, |folder, name| tree.child(folder, name.as_bytes()))?;
+    match &tree.node(node).kind {
+        Kind::File {
+            content: Content::Bytes(bytes),
+            ..
+        } => Some(bytes),
+        _ => None,
+    }
+}

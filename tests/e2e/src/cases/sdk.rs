@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The SDK shim in an unmodified Python image: what programs see of boto3, call by call, is what they see without the shim.
+
+use anyhow::{Context, Result, ensure};
+use nexus_testbed::{Deployment, Testbed};
+use serde_json::{Map, Value, json};
+
+use super::Case;
+use crate::bed::Bed;
+
+pub(crate) const CASE: Case = Case {
+    name: "sdk",
+    guest,
+    host,
+};
+
+/// Cases that the shim has to do by itself; a difference that nobody sees is whether it did.
+const OWN: [&str; 14] = [
+    "get_of_nothing",
+    "put_get",
+    "bodies",
+    "sizes",
+    "keys",
+    "ranges",
+    "reading",
+    "listing",
+    "deleting_nothing",
+    "head_of_nothing",
+    "head_bucket",
+    "other_bucket",
+    "conditions",
+    "handled_errors",
+];
+
+/// The guest's half proper is `tests/images/functions/sdk`; the agent has none.
+fn guest(arguments: &Value) -> Result<Value> {
+    anyhow::bail!("this case is not for the agent: {arguments}")
+}
+
+fn host(bed: &Bed) -> Result<()> {
+    // One name, which is in what policy refuses; two deployments.
+    let function = Deployment::new("sdk", &bed.root("sdk"))
+        .with("--memory", "512")
+        .with("--timeout", "900")
+        .with("--bucket", "with-*")
+        .with("--bucket", "bare-*");
+    bed.testbed.deploy(&function)?;
+    let shim = run(&bed.testbed, "with-")?;
+    bed.testbed
+        .deploy(&function.with("--env", "NEXUS_SDK=off"))?;
+    let bare = run(&bed.testbed, "bare-")?;
+    for name in OWN {
+        ensure!(
+            shim[name]["loaded"] == false,
+            "{name}: the shim loaded the image's SDK"
+        );
+        ensure!(
+            bare[name]["loaded"] == true,
+            "{name}: the image's own SDK was not used"
+        );
+    }
+    let mut differences = Vec::new();
+    compare(
+        "",
+        &Value::Object(shim),
+        &Value::Object(bare),
+        &mut differences,
+    );
+    ensure!(
+        differences.is_empty(),
+        "with the shim programs see something else:\n{}",
+        differences.join("\n")
+    );
+    Ok(())
+}
+
+/// What became of each case, in buckets whose names begin with `prefix`.
+fn run(testbed: &Testbed, prefix: &str) -> Result<Map<String, Value>> {
+    let names = testbed.invoke("sdk", &json!({}))?.success()?;
+    for name in names.as_array().context("no names")? {
+        let name = name.as_str().context("a name that is no text")?;
+        testbed.create_bucket(&format!("{prefix}{name}"))?;
+    }
+    let seen = testbed
+        .invoke("sdk", &json!({ "prefix": prefix }))?
+        .success()?;
+    seen.as_object().cloned().context("no cases")
+}
+
+/// Adds the places at which two values differ.
+fn compare(place: &str, shim: &Value, bare: &Value, differences: &mut Vec<String>) {
+    match (shim, bare) {
+        (Value::Object(one), Value::Object(other)) => {
+            let names = one
+                .keys()
+                .chain(other.keys().filter(|name| !one.contains_key(*name)));
+            for name in names.filter(|name| *name != "loaded") {
+                let of =
+                    |object: &Map<String, Value>| object.get(name).cloned().unwrap_or(Value::Null);
+                compare(
+                    &format!("{place}.{name}"),
+                    &of(one),
+                    &of(other),
+                    differences,
+                );
+            }
+        }
+        (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
+            for (number, (one, other)) in one.iter().zip(other).enumerate() {
+                compare(&format!("{place}[{number}]"), one, other, differences);
+            }
+        }
+        _ if shim == bare => {}
+        _ => differences.push(format!("{place}: {shim} with it, {bare} without")),
+    }
+}

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells what its boto3 does, call by call: once with the shim and once without, to be compared on the host."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import equivalence
+
+
+def handler(event: dict[str, Any], context: object) -> Any:
+    """The names of all cases; or, for a `prefix` of buckets that there are, what became of each case."""
+    prefix = event.get("prefix")
+    if prefix is None:
+        return [equivalence.bucket_of("", name) for name in equivalence.CASES]
+    # Buckets have names of their own, which must not be a difference.
+    return json.loads(json.dumps(equivalence.run(prefix)).replace(prefix, "of-"))
