@@ -3,12 +3,12 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use support::host::Host;
+use support::venv;
 
 /// The release of boto3 that the test installs.
 const BOTO3: &str = "1.44.5";
@@ -19,33 +19,11 @@ const AWS_CLI: &str = "1.46.3";
 /// One environment for both tests, which run at once.
 static ENVIRONMENT: LazyLock<PathBuf> = LazyLock::new(environment);
 
-/// Python programs with boto3 and the command line, in an environment of the test's own that is made once and kept with the
-/// build's other files.
+/// Python programs with boto3 and the command line.
 fn environment() -> PathBuf {
     let name = format!("boto3-{BOTO3}-awscli-{AWS_CLI}");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let python = folder.join("bin/python");
-    let check = format!(
-        "import awscli, boto3; assert (boto3.__version__, awscli.__version__) == ('{BOTO3}', '{AWS_CLI}')"
-    );
-    let ready = Command::new(&python).args(["-c", &check]).output();
-    if !ready.is_ok_and(|output| output.status.success()) {
-        let mut make = Command::new("python3");
-        run(make.args(["-m", "venv", "--clear"]).arg(&folder));
-        let mut install = Command::new(&python);
-        run(install
-            .args(["-m", "pip", "install", "--quiet"])
-            .args([format!("boto3=={BOTO3}"), format!("awscli=={AWS_CLI}")]));
-    }
-    folder
-}
-
-fn run(command: &mut Command) {
-    let status = command.status();
-    assert!(
-        status.as_ref().is_ok_and(std::process::ExitStatus::success),
-        "this test needs Python 3 with venv, and a package index to install boto3 from once: {command:?}: {status:?}"
-    );
+    let packages = [format!("boto3=={BOTO3}"), format!("awscli=={AWS_CLI}")];
+    venv(&name, &packages.each_ref().map(String::as_str))
 }
 
 #[tokio::test(flavor = "multi_thread")]

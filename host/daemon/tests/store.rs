@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use nexus_backend::gateway::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Upstream};
+use nexus_backend::gateway::{
+    Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream,
+};
 use nexus_backend::service::Service as _;
 use nexusd::config;
 use nexusd::store::Store;
@@ -46,12 +48,16 @@ impl Site {
         let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))
             .await
             .expect("a gateway");
-        let policy = BucketPolicy {
+        let buckets = BucketPolicy {
             rules: vec![BucketRule {
                 bucket: "photos".into(),
                 prefix: String::new(),
                 access: Access::ReadWrite,
             }],
+        };
+        let policy = Policy {
+            buckets,
+            ..Policy::default()
         };
         Self {
             folder,

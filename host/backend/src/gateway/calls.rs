@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use super::refusal::{Refusal, Wording};
 use super::sign::SignedFor;
 use super::upstream::{Body, BodyError};
-use super::{Gateway, Payload};
+use super::{Gateway, Payload, S3, services};
 use crate::service::{Service, ServiceStream, Serving};
 
 /// Bodies of requests up to this length are read before the call is made, in bytes.
@@ -137,11 +137,11 @@ impl Connection {
         };
         let response = if length <= WHOLE_MAX {
             let body = self.whole(length).await?;
-            gateway.call(parts, &signed_for, wording, body).await
+            gateway.call(parts, signed_for, wording, body).await
         } else {
             let (sender, receiver) = mpsc::channel(PIECES);
             let body = Pieces(receiver).boxed_unsync();
-            let call = gateway.call(parts, &signed_for, wording, body);
+            let call = gateway.call(parts, signed_for, wording, body);
             let (response, passed) = tokio::join!(call, self.pass_on(length, sender));
             passed?;
             response
@@ -318,23 +318,30 @@ fn head(parts: &http::response::Parts, body: u64) -> BytesMut {
 impl Gateway {
     /// Makes one call, which is signed for what the shim says.
     async fn call(
-        &self,
+        self: Arc<Self>,
         mut parts: Parts,
-        signed_for: &SignedFor,
+        signed_for: SignedFor,
         wording: Wording,
         body: Body,
     ) -> Response<Body> {
         let (resource, is_head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
-        let prepared = self.prepare(&mut parts, signed_for).await;
-        let refusal = match prepared {
-            Ok(Payload::AsIs) => match self.forward(parts, body).await {
-                Ok(response) => return response,
-                Err(refusal) => refusal,
-            },
-            Ok(Payload::Unchunk(_)) => Refusal::bad_request(
-                "InvalidArgument",
-                "The body of a call is not signed in chunks.",
-            ),
+        let answered = if signed_for.service == S3 {
+            match self.prepare(&mut parts, &signed_for).await {
+                Ok(Payload::AsIs) => self.forward(parts, body).await,
+                Ok(Payload::Unchunk(_)) => Err(Refusal::bad_request(
+                    "InvalidArgument",
+                    "The body of a call is not signed in chunks.",
+                )),
+                Err(refusal) => Err(refusal),
+            }
+        } else {
+            match services::whole(body).await {
+                Ok(body) => self.serve_service(parts, &signed_for, body).await,
+                Err(refusal) => Err(refusal),
+            }
+        };
+        let refusal = match answered {
+            Ok(response) => return response,
             Err(refusal) => refusal,
         };
         let mut response = self.refuse(&refusal, wording, &resource, is_head);

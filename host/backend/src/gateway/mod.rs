@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The guest's view of S3: plain HTTP inside, policy, the real signature, TLS outside.
+//! The guest's view of AWS-style services: plain HTTP inside, policy, the real signature, TLS outside.
 //!
 //! A request of the guest carries a signature made with a placeholder key. The gateway reads from it which service and
-//! region are meant, asks the function's [`BucketPolicy`], takes the signature off, puts the real one on, and passes bodies
+//! region are meant, asks the function's [`Policy`], takes the signature off, puts the real one on, and passes bodies
 //! on as they come, both ways. What is refused is worded as the service would.
 //!
 //! Requests come over HTTP, or as calls of an SDK shim ([`Calls`]).
 //!
-//! Only S3 is served: the policy speaks of buckets, and a service that no policy names is refused.
+//! Of S3 each request is taken apart, since policy speaks of buckets and prefixes; of other services it speaks of actions
+//! (`services`).
 
 mod calls;
 mod chunked;
@@ -16,6 +17,7 @@ mod operation;
 mod payload;
 mod policy;
 mod refusal;
+mod services;
 mod sign;
 mod target;
 #[cfg(test)]
@@ -26,6 +28,8 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
+use aws_credential_types::Credentials;
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
@@ -40,13 +44,16 @@ pub use self::calls::Calls;
 use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};
 use self::payload::Payload;
-pub use self::policy::{Access, BucketPolicy, BucketRule};
+pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, ServiceRule};
 use self::refusal::{Refusal, Wording};
 use self::sign::SignedFor;
 use self::target::{CopySource, Target};
 use self::upstream::{Body, Endpoint};
 pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
 use crate::service::{Service, ServiceStream, Serving};
+
+/// The signing name of S3.
+const S3: &str = "s3";
 
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 
@@ -60,13 +67,13 @@ const BUFFER: usize = 256 * 1024;
 #[derive(Debug)]
 pub struct Gateway {
     upstream: Arc<Upstream>,
-    policy: Arc<BucketPolicy>,
+    policy: Arc<Policy>,
     name: String,
 }
 
 impl Gateway {
     /// A gateway for the function `name` (for the log), which may do what `policy` says.
-    pub fn new(upstream: Arc<Upstream>, policy: Arc<BucketPolicy>, name: String) -> Arc<Self> {
+    pub fn new(upstream: Arc<Upstream>, policy: Arc<Policy>, name: String) -> Arc<Self> {
         Arc::new(Self {
             upstream,
             policy,
@@ -78,24 +85,48 @@ impl Gateway {
         let (mut parts, mut body) = request.into_parts();
         let (resource, head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
         let wording = wording(&parts.headers);
-        let prepared = match SignedFor::parse(&parts.headers) {
-            Ok(signed_for) => self.prepare(&mut parts, &signed_for).await,
-            Err(refusal) => Err(refusal),
-        };
-        let refusal = match prepared {
-            Ok(payload) => match self.forward(parts, payload.of(body)).await {
-                Ok(response) => return response,
-                Err(refusal) => refusal,
-            },
-            Err(refusal) => {
-                // With Expect, the body comes only after it was asked for.
-                if !parts.headers.contains_key(header::EXPECT) {
-                    drain(&mut body).await;
+        let expects = parts.headers.contains_key(header::EXPECT);
+        let answered = match SignedFor::parse(&parts.headers) {
+            Err(refusal) => Err((refusal, Some(&mut body))),
+            Ok(signed_for) if signed_for.service == S3 => {
+                match self.prepare(&mut parts, &signed_for).await {
+                    Err(refusal) => Err((refusal, Some(&mut body))),
+                    Ok(payload) => {
+                        let answered = self.forward(parts, payload.of(body)).await;
+                        return answered.unwrap_or_else(|refusal| {
+                            self.refuse(&refusal, wording, &resource, head)
+                        });
+                    }
                 }
-                refusal
             }
+            Ok(signed_for) => match services::whole(Payload::AsIs.of(body)).await {
+                Err(refusal) => Err((refusal, None)),
+                Ok(body) => self
+                    .serve_service(parts, &signed_for, body)
+                    .await
+                    .map_err(|refusal| (refusal, None)),
+            },
         };
+        let (refusal, unread) = match answered {
+            Ok(response) => return response,
+            Err(refused) => refused,
+        };
+        // With Expect, the body comes only after it was asked for.
+        if let Some(body) = unread.filter(|_| !expects) {
+            drain(body).await;
+        }
         self.refuse(&refusal, wording, &resource, head)
+    }
+
+    /// Answers a request to a service other than S3, whose body was read whole.
+    async fn serve_service(
+        &self,
+        mut parts: Parts,
+        signed_for: &SignedFor,
+        body: Bytes,
+    ) -> Result<Response<Body>, Refusal> {
+        let body = self.prepare_service(&mut parts, signed_for, body).await?;
+        self.forward(parts, body).await
     }
 
     /// The answer to a request for `resource` that goes no further.
@@ -114,7 +145,7 @@ impl Gateway {
     /// Turns the guest's request into the one for the store, if the policy allows it.
     async fn prepare(&self, parts: &mut Parts, signed_for: &SignedFor) -> Result<Payload, Refusal> {
         refuse_presigned(&parts.uri)?;
-        let endpoint = self.endpoint(signed_for)?;
+        let endpoint = self.store()?;
         let host = parts
             .headers
             .get(header::HOST)
@@ -123,7 +154,7 @@ impl Gateway {
         let target = Target::parse(&parts.uri, host)?;
         let copy = copy_source(&parts.headers)?;
         for (scope, access) in operation::needs(&parts.method, &target, copy.as_ref())? {
-            if !self.policy.allows(&scope, access) {
+            if !self.policy.buckets.allows(&scope, access) {
                 let message = format!(
                     "The policy of the function {} does not allow {access} {scope}.",
                     self.name
@@ -135,7 +166,13 @@ impl Gateway {
         let payload = Payload::prepare(&mut parts.headers)?;
         parts.uri = uri(endpoint, &target.path_and_query())?;
         prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
-        let credentials = self.upstream.credentials.get().await.map_err(|error| {
+        let credentials = self.credentials().await?;
+        sign::sign_s3(parts, credentials, &signed_for.region)?;
+        Ok(payload)
+    }
+
+    async fn credentials(&self) -> Result<Credentials, Refusal> {
+        self.upstream.credentials.get().await.map_err(|error| {
             tracing::error!(
                 error = &error as &dyn StdError,
                 "no credentials to sign with"
@@ -146,20 +183,12 @@ impl Gateway {
                 "ServiceUnavailable",
                 message,
             )
-        })?;
-        sign::sign_s3(parts, credentials, &signed_for.region)?;
-        Ok(payload)
+        })
     }
 
-    fn endpoint(&self, signed_for: &SignedFor) -> Result<&Endpoint, Refusal> {
-        let service = &signed_for.service;
-        if service != "s3" {
-            let message = format!(
-                "{service} is not served by this gateway: a function's policy can allow S3 buckets only."
-            );
-            return Err(Refusal::access_denied(message));
-        }
-        self.upstream.endpoints.get(service).ok_or_else(|| {
+    /// Where S3 is.
+    fn store(&self) -> Result<&Endpoint, Refusal> {
+        self.upstream.endpoints.get(S3).ok_or_else(|| {
             let message = "No endpoint is configured for s3: name one in the gateway's endpoints of nexusd's configuration.";
             Refusal::access_denied(message)
         })
@@ -324,7 +353,7 @@ fn wording(headers: &HeaderMap) -> Wording {
 async fn drain(body: &mut Incoming) {
     let mut left = MAX_DRAIN;
     while let Some(Ok(frame)) = body.frame().await {
-        let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+        let length = frame.data_ref().map_or(0, Bytes::len);
         if length > left {
             return;
         }

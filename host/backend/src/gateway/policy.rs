@@ -1,9 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which objects a function may touch.
+//! Which objects a function may touch, and which other services it may call.
 
 use std::fmt;
 
 use serde::Deserialize;
+
+/// What a function may do by way of the gateway. What no rule allows is denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Objects.
+    pub buckets: BucketPolicy,
+    /// Services other than S3.
+    pub services: Vec<ServiceRule>,
+}
+
+/// Allows actions of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceRule {
+    /// Its signing name, such as `dynamodb`.
+    pub service: String,
+    /// Its actions, in which `*` stands for any characters; none for all.
+    pub actions: Vec<String>,
+}
+
+impl Policy {
+    /// Whether an action of a service is allowed; one that is not known only by a rule for all of them.
+    pub(super) fn allows_action(&self, service: &str, action: Option<&str>) -> bool {
+        let allows = |rule: &ServiceRule| {
+            let any = |action| rule.actions.iter().any(|pattern| matches(pattern, action));
+            rule.actions.is_empty() || action.is_some_and(any)
+        };
+        self.services
+            .iter()
+            .any(|rule| rule.service == service && allows(rule))
+    }
+}
 
 /// Which objects a function may touch. What no rule allows is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -192,6 +223,33 @@ mod tests {
         #[test]
         fn without_a_star_only_the_name_itself_fits(a in "[a-c]{0,3}", b in "[a-c]{0,3}") {
             prop_assert_eq!(matches(&a, &b), a == b);
+        }
+    }
+
+    #[test]
+    fn actions_of_services() {
+        let rule = |service: &str, actions: &[&str]| ServiceRule {
+            service: service.into(),
+            actions: actions.iter().map(|action| (*action).into()).collect(),
+        };
+        let policy = Policy {
+            services: vec![rule("sqs", &[]), rule("dynamodb", &["Get*", "Query"])],
+            ..Policy::default()
+        };
+        for (service, action, allowed) in [
+            ("sqs", Some("SendMessage"), true),
+            ("sqs", None, true),
+            ("dynamodb", Some("GetItem"), true),
+            ("dynamodb", Some("Query"), true),
+            ("dynamodb", Some("PutItem"), false),
+            ("dynamodb", None, false),
+            ("sns", Some("Publish"), false),
+        ] {
+            assert_eq!(
+                policy.allows_action(service, action),
+                allowed,
+                "{service} {action:?}"
+            );
         }
     }
 }

@@ -97,11 +97,37 @@ pub(super) fn sign_s3(
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    let body = SignableBody::Precomputed(payload);
+    put_on(parts, credentials, (region, "s3"), settings, body)
+}
+
+/// Signs a request to a service other than S3, with its whole body.
+pub(super) fn sign_service(
+    parts: &mut Parts,
+    credentials: Credentials,
+    signed_for: &SignedFor,
+    body: &[u8],
+) -> Result<(), Refusal> {
+    // Of the guest's signature; these services take the hash from the signature itself.
+    parts.headers.remove(CONTENT_SHA256);
+    let scope = (signed_for.region.as_str(), signed_for.service.as_str());
+    let body = SignableBody::Bytes(body);
+    put_on(parts, credentials, scope, SigningSettings::default(), body)
+}
+
+/// Puts the signature on, for a region and a service.
+fn put_on(
+    parts: &mut Parts,
+    credentials: Credentials,
+    (region, service): (&str, &str),
+    settings: SigningSettings,
+    body: SignableBody<'_>,
+) -> Result<(), Refusal> {
     let identity = credentials.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name("s3")
+        .name(service)
         .time(SystemTime::now())
         .settings(settings)
         .build()
@@ -110,7 +136,6 @@ pub(super) fn sign_s3(
     let instructions = {
         let headers = signed_headers(&parts.headers)?;
         let uri = parts.uri.to_string();
-        let body = SignableBody::Precomputed(payload);
         let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
             .map_err(|e| cannot_sign(&e))?;
         sign(request, &params)

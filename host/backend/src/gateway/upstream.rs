@@ -175,11 +175,11 @@ fn tls_config(needed: bool) -> Result<rustls::ClientConfig, GatewayError> {
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| tls(&e))?;
-    // A host without https endpoints needs no authorities, nor the memory for them.
-    let builder = if needed {
-        builder.with_native_roots().map_err(|e| tls(&e))?
-    } else {
-        builder.with_root_certificates(rustls::RootCertStore::empty())
+    let builder = match builder.clone().with_native_roots() {
+        Ok(builder) => builder,
+        Err(error) if needed => return Err(tls(&error)),
+        // Only services that no endpoint is configured for would need them: AWS's own, whose calls then fail.
+        Err(_) => builder.with_root_certificates(rustls::RootCertStore::empty()),
     };
     Ok(builder.with_no_client_auth())
 }

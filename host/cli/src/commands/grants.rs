@@ -12,6 +12,9 @@ pub(super) struct Grants {
     /// A bucket that may be used; BUCKET may hold `*`, MODE is read, write or read-write (the default).
     #[arg(long = "bucket", value_name = "BUCKET[:PREFIX][=MODE]")]
     buckets: Vec<Bucket>,
+    /// A service other than S3 that may be called, by its signing name (dynamodb, sqs, …); all its actions unless some are named.
+    #[arg(long = "service", value_name = "SERVICE[:ACTION,...]")]
+    services: Vec<Service>,
     /// A host that may be connected to.
     #[arg(long = "endpoint", value_name = "HOST:PORT")]
     endpoints: Vec<String>,
@@ -21,7 +24,45 @@ impl Grants {
     /// The policy as the admin API takes it.
     pub(super) fn to_json(&self) -> Value {
         let buckets: Vec<_> = self.buckets.iter().map(Bucket::to_json).collect();
-        json!({ "buckets": buckets, "endpoints": self.endpoints })
+        let services: Vec<_> = self.services.iter().map(Service::to_json).collect();
+        json!({ "buckets": buckets, "services": services, "endpoints": self.endpoints })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Service {
+    name: String,
+    actions: Vec<String>,
+}
+
+impl Service {
+    fn to_json(&self) -> Value {
+        json!({ "service": self.name, "actions": self.actions })
+    }
+}
+
+impl FromStr for Service {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, actions) = match text.split_once(':') {
+            Some((name, actions)) => (name, actions.split(',').map(ToOwned::to_owned).collect()),
+            None => (text, Vec::new()),
+        };
+        let is_name = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return Err(format!("{name:?} is no signing name of a service"));
+        }
+        if name == "s3" {
+            return Err("objects are granted by --bucket".into());
+        }
+        if actions.iter().any(String::is_empty) {
+            return Err(format!("{text:?} names an action without letters"));
+        }
+        Ok(Self {
+            name: name.into(),
+            actions,
+        })
     }
 }
 
@@ -68,7 +109,21 @@ impl FromStr for Bucket {
 
 #[cfg(test)]
 mod tests {
-    use super::Bucket;
+    use super::{Bucket, Service};
+
+    #[test]
+    fn services() {
+        let service = |name: &str, actions: &[&str]| Service {
+            name: name.into(),
+            actions: actions.iter().map(|action| (*action).into()).collect(),
+        };
+        assert_eq!("sqs".parse(), Ok(service("sqs", &[])));
+        let some = service("dynamodb", &["Get*", "Query"]);
+        assert_eq!("dynamodb:Get*,Query".parse(), Ok(some));
+        for bad in ["", "s3", "SQS", "sqs:", "sqs:a,,b", ":Get"] {
+            assert!(bad.parse::<Service>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn buckets() {

@@ -17,8 +17,8 @@ pub fn compose(
     upstream: &Arc<Upstream>,
 ) -> (Services, Arc<EndpointPolicy>) {
     let endpoints = Arc::new(policy.endpoint_policy());
-    let buckets = Arc::new(policy.bucket_policy());
-    let gateway = Gateway::new(Arc::clone(upstream), buckets, name.to_string());
+    let granted = Arc::new(policy.gateway_policy());
+    let gateway = Gateway::new(Arc::clone(upstream), granted, name.to_string());
 
     let mut services = Services::default();
     let names = DnsService::new(Arc::clone(&endpoints));

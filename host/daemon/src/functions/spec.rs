@@ -51,9 +51,23 @@ pub struct Policy {
     /// Objects, by way of the gateway.
     #[serde(default)]
     pub buckets: Vec<BucketGrant>,
+    /// Other services, by way of the gateway.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceGrant>,
     /// Hosts, as `host:port`.
     #[serde(default)]
     pub endpoints: Vec<EndpointRule>,
+}
+
+/// Access to a service other than S3.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceGrant {
+    /// Its signing name, such as `dynamodb`.
+    pub service: String,
+    /// Its actions, in which `*` stands for any characters; none for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<String>,
 }
 
 /// Access to the objects of a bucket.
@@ -205,7 +219,7 @@ impl Policy {
     }
 
     /// For the gateway.
-    pub fn bucket_policy(&self) -> gateway::BucketPolicy {
+    pub fn gateway_policy(&self) -> gateway::Policy {
         let rules = self.buckets.iter().map(|grant| gateway::BucketRule {
             bucket: grant.bucket.clone(),
             prefix: grant.prefix.clone(),
@@ -215,8 +229,15 @@ impl Policy {
                 Access::ReadWrite => gateway::Access::ReadWrite,
             },
         });
-        gateway::BucketPolicy {
-            rules: rules.collect(),
+        let services = self.services.iter().map(|grant| gateway::ServiceRule {
+            service: grant.service.clone(),
+            actions: grant.actions.clone(),
+        });
+        gateway::Policy {
+            buckets: gateway::BucketPolicy {
+                rules: rules.collect(),
+            },
+            services: services.collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod runner;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A file that passes for a root image: the superblock's magic number is where it belongs.
@@ -29,4 +30,28 @@ pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> b
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// An environment for Python programs with these packages of PyPI, made once and kept with the build's other files.
+pub(crate) fn venv(name: &str, packages: &[&str]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let done = folder.join("complete");
+    if !done.exists() {
+        let mut make = Command::new("python3");
+        run(make.args(["-m", "venv", "--clear"]).arg(&folder));
+        let mut install = Command::new(folder.join("bin/python"));
+        run(install
+            .args(["-m", "pip", "install", "--quiet"])
+            .args(packages));
+        fs::write(&done, "").expect("written");
+    }
+    folder
+}
+
+fn run(command: &mut Command) {
+    let status = command.status();
+    assert!(
+        status.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "this test needs Python 3 with venv, and a package index to install from once: {command:?}: {status:?}"
+    );
 }

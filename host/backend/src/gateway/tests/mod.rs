@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A guest with a placeholder key, the gateway, and a store that knows only the real key.
 
+mod calls;
 mod failures;
 mod objects;
 
@@ -28,7 +29,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::upstream::Body;
-use super::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Upstream, sign};
+use super::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream, sign};
 use crate::service::Service as _;
 
 const MIB: usize = 1024 * 1024;
@@ -61,18 +62,22 @@ async fn store() -> (TempDir, SocketAddr) {
     (folder, address)
 }
 
-fn policy() -> BucketPolicy {
+fn policy() -> Policy {
     let rule = |bucket: &str, prefix: &str, access| BucketRule {
         bucket: bucket.into(),
         prefix: prefix.into(),
         access,
     };
-    BucketPolicy {
+    let buckets = BucketPolicy {
         rules: vec![
             rule("input", "", Access::Read),
             rule("out", "", Access::ReadWrite),
             rule("secret", "shared/", Access::ReadWrite),
         ],
+    };
+    Policy {
+        buckets,
+        ..Policy::default()
     }
 }
 
