@@ -31,19 +31,28 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let release = release(&arguments.botocore)?;
-    fs::create_dir_all(&arguments.output)?;
+    // Complete or not there: others may look for it meanwhile.
+    let mut unfinished = arguments.output.clone().into_os_string();
+    unfinished.push(format!(".{}", std::process::id()));
+    let unfinished = PathBuf::from(unfinished);
+    fs::create_dir_all(&unfinished)?;
     for (service, folder) in SERVICES {
         let folder = arguments.botocore.join("data").join(folder);
         let model = ["service-2.json.gz", "service-2.json"]
             .iter()
             .find_map(|name| fs::read(folder.join(name)).ok())
             .ok_or_else(|| format!("no service-2.json in {}", folder.display()))?;
-        fs::write(
-            arguments.output.join(service),
-            table(service, &model, &release)?,
-        )?;
+        let table = table(service, &model, &release)?;
+        fs::write(unfinished.join(service), table)?;
     }
-    Ok(())
+    if arguments.output.is_dir() {
+        fs::remove_dir_all(&arguments.output)?;
+    }
+    match fs::rename(&unfinished, &arguments.output) {
+        // Another has made it in the meantime.
+        Err(_) if arguments.output.is_dir() => Ok(fs::remove_dir_all(&unfinished)?),
+        renamed => Ok(renamed?),
+    }
 }
 
 fn release(botocore: &Path) -> Result<Release, Box<dyn std::error::Error>> {

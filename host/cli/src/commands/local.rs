@@ -23,17 +23,23 @@ use crate::local;
 /// The variable that names libraries to load first (ld.so(8)).
 const PRELOAD: &str = "LD_PRELOAD";
 
+/// Where Python looks for modules first.
+const PYTHON_PATH: &str = "PYTHONPATH";
+
+/// The variable that keeps the SDK shim out, with the value `off`.
+const SDK_SWITCH: &str = "NEXUS_SDK";
+
 /// Run a program outside a VM, in a network namespace that holds what a function has: the gateway, names, and its policy.
 ///
 /// It is for development: the program runs as you do, and the policy binds well-behaved programs only.
 #[derive(Debug, Args)]
 pub(crate) struct Local {
     /// The deployed function whose policy and variables the program gets; without one, what the options say.
-    #[arg(conflicts_with_all = ["buckets", "endpoints"])]
+    #[arg(conflicts_with_all = ["buckets", "services", "endpoints"])]
     function: Option<String>,
     #[command(flatten)]
     grants: Grants,
-    /// Folder of libnexus_preload.so.
+    /// Folder of libnexus_preload.so and of the SDK shim.
     #[arg(long, env = "NEXUS_GUEST_DIR", default_value = "/usr/lib/nexus")]
     guest_dir: PathBuf,
     /// The program and its arguments.
@@ -59,21 +65,38 @@ impl Local {
             .await?;
         // Open for as long as the program runs: nexusd serves its namespace until then.
         let env = local::enter(&mut connection, &said).await?;
-        let child = self.start(library.into(), env)?;
+        let shim = std::fs::canonicalize(self.guest_dir.join("sdk/python")).ok();
+        let child = self.start(library.into(), shim, env)?;
         let status = wait(child).await?;
         drop(connection);
         Ok(exit_code(status))
     }
 
-    fn start(&self, library: OsString, env: BTreeMap<String, String>) -> Result<Child, String> {
+    fn start(
+        &self,
+        library: OsString,
+        shim: Option<PathBuf>,
+        env: BTreeMap<String, String>,
+    ) -> Result<Child, String> {
         let (program, arguments) = self.program.split_first().ok_or("there is no program")?;
-        let mut libraries = library;
-        if let Some(others) = std::env::var_os(PRELOAD).filter(|others| !others.is_empty()) {
-            libraries.push(":");
-            libraries.push(others);
-        }
+        let before = |first: OsString, name: &str| {
+            let mut list = first;
+            if let Some(others) = std::env::var_os(name).filter(|others| !others.is_empty()) {
+                list.push(":");
+                list.push(others);
+            }
+            list
+        };
         let mut command = Command::new(program);
-        command.args(arguments).envs(env).env(PRELOAD, libraries);
+        if let Some(shim) =
+            shim.filter(|_| std::env::var_os(SDK_SWITCH).is_none_or(|value| value != "off"))
+        {
+            command.env(PYTHON_PATH, before(shim.into(), PYTHON_PATH));
+        }
+        command
+            .args(arguments)
+            .envs(env)
+            .env(PRELOAD, before(library, PRELOAD));
         // SAFETY: between fork and exec the closure makes one system call, which takes a number.
         unsafe {
             command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));

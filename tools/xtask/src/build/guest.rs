@@ -31,7 +31,12 @@ pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
         let probe = program("nexus-socket-model", "nexus-probe", STATIC, step)?;
         copy(&probe, &folder.join("nexus-probe"))
     })?;
-    step::run("SDK shim", |step| shim(&folder.join("sdk/python"), step))?;
+    step::run("SDK shim", |step| {
+        // For local mode; roots get their tables when they are built.
+        let maker = "nexus-sdk-tables";
+        copy(&paths::host_programs().join(maker), &folder.join(maker))?;
+        shim(&folder.join("sdk/python"), step)
+    })?;
     Ok(folder)
 }
 

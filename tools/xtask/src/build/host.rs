@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! nexusd, nexus-vmm, nexus and the end-to-end test runner.
+//! nexusd, nexus-vmm, nexus, what makes the SDK shim's tables, and the end-to-end test runner.
 
 use std::process::Command;
 
@@ -14,7 +14,14 @@ pub(crate) fn programs() -> Result<()> {
         build
             .current_dir(paths::repository())
             .args(["build", "--profile", "lab"]);
-        for package in ["nexusd", "nexus-vmm", "nexus-cli", "nexus-e2e", "xtask"] {
+        for package in [
+            "nexusd",
+            "nexus-vmm",
+            "nexus-cli",
+            "nexus-sdk-tables",
+            "nexus-e2e",
+            "xtask",
+        ] {
             build.args(["--package", package]);
         }
         process::run(step, &mut build)
