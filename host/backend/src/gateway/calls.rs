@@ -120,15 +120,10 @@ impl Connection {
     }
 
     async fn call(&mut self, head: Head<'_>, length: u64) -> Result<(), Broken> {
-        let name = |text: &str| text.to_owned();
-        let signed_for = SignedFor {
-            region: name(head.region),
-            service: name(head.service),
-        };
-        let wording = Wording::of(&signed_for.service, false);
+        let wording = Wording::of(head.service, false);
         let gateway = Arc::clone(&self.gateway);
-        let parts = match parts(&head, length) {
-            Ok(parts) => parts,
+        let (parts, signed_for) = match parts(&head, length) {
+            Ok(read) => read,
             Err(refusal) => {
                 let response = gateway.refuse(&refusal, wording, head.path_and_query, false);
                 self.discard(length).await?;
@@ -263,14 +258,16 @@ impl hyper::body::Body for Pieces {
     }
 }
 
-/// The request that a call stands for.
-fn parts(head: &Head<'_>, length: u64) -> Result<Parts, Refusal> {
+/// The request that a call stands for, and what it is to be signed for.
+fn parts(head: &Head<'_>, length: u64) -> Result<(Parts, SignedFor), Refusal> {
     let invalid = |what: &dyn std::fmt::Display| {
         Refusal::bad_request(
             "InvalidRequest",
             format!("The call cannot be read: {what}."),
         )
     };
+    let signed_for = SignedFor::new(head.region, head.service)
+        .ok_or_else(|| invalid(&"region and service must be names"))?;
     let method = Method::from_bytes(head.method.as_bytes()).map_err(|error| invalid(&error))?;
     let uri: Uri = head
         .path_and_query
@@ -291,7 +288,7 @@ fn parts(head: &Head<'_>, length: u64) -> Result<Parts, Refusal> {
     if length != IN_CHUNKS && has_body {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
-    Ok(request.into_parts().0)
+    Ok((request.into_parts().0, signed_for))
 }
 
 /// An answer's fixed part and head.

@@ -60,15 +60,17 @@ impl SignedFor {
         else {
             return Err(malformed());
         };
-        let name = |text: &str| {
+        Self::new(region, service).ok_or_else(malformed)
+    }
+
+    /// A region and a service by their names; None if they are no names, of which hosts are made.
+    pub(super) fn new(region: &str, service: &str) -> Option<Self> {
+        let is_name = |text: &str| {
             !text.is_empty()
                 && text.len() <= 64
                 && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
         };
-        if !name(service) || !name(region) {
-            return Err(malformed());
-        }
-        Ok(Self {
+        (is_name(service) && is_name(region)).then(|| Self {
             region: region.to_owned(),
             service: service.to_owned(),
         })

@@ -19,7 +19,13 @@ impl Shim {
 
     /// Sends the beginning of a call, without its body.
     async fn begin(&mut self, method: &str, path: &str, headers: &[(&str, &str)], length: u64) {
-        let mut head = format!("s3\0us-east-1\0Test\0{method}\0{path}\0");
+        let start = format!("s3\0us-east-1\0Test\0{method}\0{path}\0");
+        self.begin_as(start, headers, length).await;
+    }
+
+    /// The same, with the head's first strings given.
+    async fn begin_as(&mut self, start: String, headers: &[(&str, &str)], length: u64) {
+        let mut head = start;
         for (name, value) in headers {
             head.extend([name, "\0", value, "\0"]);
         }
@@ -153,6 +159,16 @@ async fn refusals_leave_the_connection_usable() {
     }
     shim.begin("GET", "/out/k", &[("bad name", "x")], 0).await;
     assert_eq!(shim.answer().await.error(), (400, "InvalidRequest"));
+    for (service, region) in [
+        ("s3", "x@evil"),
+        ("s3", ""),
+        ("a.b", "r"),
+        ("dynamodb/", "r"),
+    ] {
+        let start = format!("{service}\0{region}\0Test\0GET\0/\0");
+        shim.begin_as(start, &[], 0).await;
+        assert_eq!(shim.answer().await.status, 400, "{service} {region}");
+    }
     let presigned = shim.call("GET", "/out/k?X-Amz-Signature=abc", b"").await;
     assert_eq!(presigned.status, 501);
     assert_eq!(shim.call("HEAD", "/input", b"").await.status, 200);
