@@ -29,6 +29,9 @@ pub const FILES: [&str; 4] = [
     "botocore/data/s3/2006-03-01/service-2.json.gz",
 ];
 
+/// Longest model, in bytes; that of S3 has a million.
+const MODEL_MAX: u64 = 16 << 20;
+
 /// Why no table is made.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
@@ -62,9 +65,13 @@ pub fn table(
     let unreadable = |reason: String| TableError::Model { service, reason };
     let mut text = Vec::new();
     let model = if model.starts_with(&[0x1f, 0x8b]) {
-        GzDecoder::new(model)
+        let mut unpacked = GzDecoder::new(model).take(MODEL_MAX + 1);
+        unpacked
             .read_to_end(&mut text)
             .map_err(|error| unreadable(error.to_string()))?;
+        if text.len() as u64 > MODEL_MAX {
+            return Err(unreadable(format!("it has more than {MODEL_MAX} bytes")));
+        }
         &text
     } else {
         model

@@ -4,6 +4,8 @@
 //! An operation is in it only if every part of its result is understood here. A parameter is in it only if it is plain; with any
 //! other the shim hands the call over.
 
+use std::cell::Cell;
+
 use crate::TableError;
 use crate::marshal::Value;
 use crate::model::{Model, Operation, Reference, Shape};
@@ -46,6 +48,10 @@ const SPECIAL_STARTS: [&str; 3] = ["Checksum", "SSECustomer", "CopySource"];
 
 /// The release since which clients ask for, and send, checksums by themselves.
 const CHECKSUMS_SINCE: Version = Version([1, 36, 0]);
+
+/// How deep a document may be, and how many parts its shape may have: more than any that is used here.
+const DEPTH_MAX: u32 = 16;
+const PARTS_MAX: u32 = 10_000;
 
 type Names = &'static [&'static str];
 
@@ -113,12 +119,17 @@ pub(crate) fn of(
         .find(|(name, _)| *name == service)
         .map_or(&[][..], |(_, entries)| entries);
     let mut operations = Vec::new();
+    let table = Table {
+        model,
+        release,
+        left: Cell::new(PARTS_MAX),
+    };
     for entry in entries {
         let operation = model
             .operations
             .get(entry.name)
             .ok_or_else(|| missing(entry.name))?;
-        if let Some(value) = (Table { model, release }).operation(entry, operation) {
+        if let Some(value) = table.operation(entry, operation) {
             operations.push((entry.python.to_owned(), value));
         }
     }
@@ -155,6 +166,8 @@ fn errors(model: &Model) -> Value {
 struct Table<'a> {
     model: &'a Model,
     release: &'a Release,
+    /// Parts of documents that may still be added: a model may be as deep, or refer to itself, as its author likes.
+    left: Cell<u32>,
 }
 
 impl Table<'_> {
@@ -173,6 +186,7 @@ impl Table<'_> {
         };
         let checksum = operation.http_checksum.as_ref();
         let text = |texts: Names| Value::Tuple(texts.iter().copied().map(Value::text).collect());
+        self.left.set(PARTS_MAX);
         let (payload_out, document) = self.payload(output)?;
         let decoded = entry.decoded.map_or(Value::None, |(top, nested)| {
             let pair = |(name, child): &(&str, &str)| {
@@ -270,12 +284,12 @@ impl Table<'_> {
         if !output.members.iter().any(|member| in_body(&member)) {
             return Some((Value::None, Value::None));
         }
-        Some((Value::None, self.structure(output)?))
+        Some((Value::None, self.structure(output, 0)?))
     }
 
     /// The shape of a structure in a document: each member's name, element, kind, what it is made of, and whether its
     /// list has no element of its own.
-    fn structure(&self, shape: &Shape) -> Option<Value> {
+    fn structure(&self, shape: &Shape, depth: u32) -> Option<Value> {
         let members = shape
             .members
             .iter()
@@ -291,7 +305,7 @@ impl Table<'_> {
                     .or(member.location_name.as_deref()),
                 _ => member.location_name.as_deref(),
             };
-            let (kind, inside) = self.node(inner)?;
+            let (kind, inside) = self.node(inner, depth + 1)?;
             let flat = if is_flat {
                 Value::Bool(true)
             } else {
@@ -313,12 +327,16 @@ impl Table<'_> {
     }
 
     /// The kind of a part of a document, and what it is made of.
-    fn node(&self, shape: &Shape) -> Option<(&'static str, Value)> {
+    fn node(&self, shape: &Shape, depth: u32) -> Option<(&'static str, Value)> {
+        self.left.set(self.left.get().checked_sub(1)?);
+        if depth > DEPTH_MAX {
+            return None;
+        }
         match shape.kind.as_str() {
-            "structure" => Some(("structure", self.structure(shape)?)),
+            "structure" => Some(("structure", self.structure(shape, depth)?)),
             "list" => {
                 let member = shape.member.as_ref()?;
-                let (kind, inside) = self.node(self.shape(member)?)?;
+                let (kind, inside) = self.node(self.shape(member)?, depth + 1)?;
                 let name = member.location_name.as_deref().unwrap_or("member");
                 Some((
                     "list",
@@ -365,6 +383,49 @@ fn texts(texts: &[&str]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whether an operation whose result is the shape A gets into the table.
+    fn is_in(shapes: &str) -> bool {
+        let operation = |name: &str| {
+            format!(
+                r#""{name}": {{"name": "{name}", "http": {{"method": "GET", "requestUri": "/"}}, "output": {{"shape": "A"}}}}"#
+            )
+        };
+        let (_, entries) = OPERATIONS[0];
+        let operations: Vec<String> = entries.iter().map(|entry| operation(entry.name)).collect();
+        let text = format!(
+            r#"{{"metadata": {{"endpointPrefix": "s3"}}, "operations": {{{}}}, "shapes": {shapes}}}"#,
+            operations.join(",")
+        );
+        let model = serde_json::from_str(&text).expect("a model");
+        let release = Release::of("__version__ = '1.40.0'", "").expect("a version");
+        let table = of("s3", &model, &release).expect("a table");
+        let Value::Dict(pairs) = table else {
+            panic!("no dictionary");
+        };
+        let operations = pairs.into_iter().find(|(name, _)| name == "operations");
+        !matches!(operations, Some((_, Value::Dict(operations))) if operations.is_empty())
+    }
+
+    #[test]
+    fn shapes_without_end_are_left_out() {
+        let plain = r#"{"A": {"type": "structure", "members": {"x": {"shape": "T"}}}, "T": {"type": "string"}}"#;
+        assert!(is_in(plain));
+        assert!(!is_in(
+            r#"{"A": {"type": "structure", "members": {"x": {"shape": "A"}}}}"#
+        ));
+        let list = r#"{"A": {"type": "structure", "members": {"x": {"shape": "L"}}}, "L": {"type": "list", "member": {"shape": "L"}}}"#;
+        assert!(!is_in(list));
+        let doubling = |level: u32| {
+            let next = level + 1;
+            format!(
+                r#""A{level}": {{"type": "structure", "members": {{"x": {{"shape": "A{next}"}}, "y": {{"shape": "A{next}"}}}}}}"#
+            )
+        };
+        let levels: Vec<String> = (1..40).map(doubling).collect();
+        let start = r#""A": {"type": "structure", "members": {"x": {"shape": "A1"}}}"#;
+        assert!(!is_in(&format!("{{{start},{}}}", levels.join(","))));
+    }
 
     #[test]
     fn a_release_is_read_from_its_sources() {

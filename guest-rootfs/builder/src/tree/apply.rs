@@ -22,6 +22,8 @@ const MAX_TARGET: usize = 4095;
 const KEPT: [&str; 2] = ["passwd", "group"];
 /// Largest file that is kept in memory, in bytes.
 const MAX_KEPT: u64 = 4 << 20;
+/// Bytes of all files that are kept, about: those that come after it are not.
+const MAX_KEPT_ALL: u64 = 64 << 20;
 /// How pax headers name extended attributes.
 const PAX_XATTR: &[u8] = b"SCHILY.xattr.";
 
@@ -83,7 +85,15 @@ fn apply_entry<R: Read>(
             return tree.link(place.parent, name, existing, layer);
         }
     }
-    let kind = read_kind(entry, is_kept(&path), layer, index)?;
+    let keep = is_kept(&path) && tree.kept < MAX_KEPT_ALL;
+    let kind = read_kind(entry, keep, layer, index)?;
+    if let Kind::File {
+        content: Content::Bytes(bytes),
+        ..
+    } = &kind
+    {
+        tree.kept += bytes.len() as u64;
+    }
     let node = Node { metadata, kind };
     tree.insert(place.parent, name, node, layer).map(drop)
 }

@@ -92,6 +92,8 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
+    /// Bytes of files that are kept in memory.
+    kept: u64,
 }
 
 /// A path resolved to a directory and a last name.
@@ -111,6 +113,7 @@ impl Tree {
                 metadata: Metadata::fixed(0o755),
                 kind: Kind::Directory(BTreeMap::new()),
             }],
+            kept: 0,
         }
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use super::refusal::{Refusal, Wording};
 use super::sign::SignedFor;
 use super::upstream::{Body, BodyError};
-use super::{Gateway, Payload, S3, services};
+use super::{Gateway, Payload, S3};
 use crate::service::{Service, ServiceStream, Serving};
 
 /// Bodies of requests up to this length are read before the call is made, in bytes.
@@ -138,8 +138,9 @@ impl Connection {
             let body = Pieces(receiver).boxed_unsync();
             let call = gateway.call(parts, signed_for, wording, body);
             let (response, passed) = tokio::join!(call, self.pass_on(length, sender));
+            let answered = self.answer(response).await;
             passed?;
-            response
+            return answered;
         };
         self.answer(response).await
     }
@@ -155,9 +156,19 @@ impl Connection {
     }
 
     /// Reads a body, or chunks of one, and hands it on for as long as somebody wants it.
-    async fn pass_on(&mut self, length: u64, sender: mpsc::Sender<Bytes>) -> Result<(), Broken> {
+    async fn pass_on(&mut self, length: u64, sender: mpsc::Sender<Piece>) -> Result<(), Broken> {
+        let passed = self.pass_all(length, &sender).await;
+        if let Err(broken) = &passed {
+            // What came so far must not pass for the whole.
+            let error = io::Error::new(io::ErrorKind::UnexpectedEof, broken.to_string());
+            sender.send(Err(error.into())).await.ok();
+        }
+        passed
+    }
+
+    async fn pass_all(&mut self, length: u64, sender: &mpsc::Sender<Piece>) -> Result<(), Broken> {
         if length != IN_CHUNKS {
-            return self.pass(length, &sender).await;
+            return self.pass(length, sender).await;
         }
         loop {
             if !self.more(size_of::<u32>()).await? {
@@ -165,12 +176,12 @@ impl Connection {
             }
             match self.read.get_u32_le() {
                 0 => return Ok(()),
-                chunk => self.pass(chunk.into(), &sender).await?,
+                chunk => self.pass(chunk.into(), sender).await?,
             }
         }
     }
 
-    async fn pass(&mut self, mut left: u64, sender: &mpsc::Sender<Bytes>) -> Result<(), Broken> {
+    async fn pass(&mut self, mut left: u64, sender: &mpsc::Sender<Piece>) -> Result<(), Broken> {
         while left > 0 {
             if sender.is_closed() {
                 return self.discard(left).await;
@@ -178,7 +189,7 @@ impl Connection {
             let piece = self.piece(left).await?;
             left -= piece.len() as u64;
             // Nobody wants it any more: what is left is dropped in the next turn.
-            sender.send(piece).await.ok();
+            sender.send(Ok(piece)).await.ok();
         }
         Ok(())
     }
@@ -242,8 +253,11 @@ impl Connection {
     }
 }
 
+/// A piece of a body, or that there are no more though there should be.
+type Piece = Result<Bytes, BodyError>;
+
 /// The pieces of a body as hyper takes them.
-struct Pieces(mpsc::Receiver<Bytes>);
+struct Pieces(mpsc::Receiver<Piece>);
 
 impl hyper::body::Body for Pieces {
     type Data = Bytes;
@@ -254,7 +268,7 @@ impl hyper::body::Body for Pieces {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let piece = self.0.poll_recv(context);
-        piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+        piece.map(|piece| piece.map(|bytes| bytes.map(Frame::data)))
     }
 }
 
@@ -279,7 +293,11 @@ fn parts(head: &Head<'_>, length: u64) -> Result<(Parts, SignedFor), Refusal> {
     let headers = request.headers_mut();
     for (name, value) in head.headers() {
         let name = HeaderName::from_bytes(name).map_err(|error| invalid(&error))?;
-        let value = HeaderValue::from_bytes(value).map_err(|error| invalid(&error))?;
+        // As HTTP has them. What is around a value is signed, and lost on the way.
+        let value = HeaderValue::from_bytes(value.trim_ascii()).map_err(|error| invalid(&error))?;
+        if value.as_bytes().contains(&b'\t') {
+            return Err(invalid(&"a header holds a tab"));
+        }
         headers.append(name, value);
     }
     headers.remove(TRANSFER_ENCODING);
@@ -332,8 +350,8 @@ impl Gateway {
                 Err(refusal) => Err(refusal),
             }
         } else {
-            match services::whole(body).await {
-                Ok(body) => self.serve_service(parts, &signed_for, body).await,
+            match self.admit(&signed_for, body.size_hint().upper()) {
+                Ok(()) => self.serve_service(parts, &signed_for, body).await,
                 Err(refusal) => Err(refusal),
             }
         };

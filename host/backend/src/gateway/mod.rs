@@ -34,10 +34,11 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 pub use self::calls::Calls;
@@ -60,6 +61,9 @@ const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
 /// How much of a refused request's body is read, so that its sender gets to see the refusal, in bytes.
 const MAX_DRAIN: usize = 256 * 1024;
 
+/// Room for bodies that are read whole, of one VM, in KiB.
+const BODIES_KIB: u32 = 64 * 1024;
+
 /// Read and write buffer of a guest's connection, in bytes. Bodies of any length pass through it.
 const BUFFER: usize = 256 * 1024;
 
@@ -69,6 +73,8 @@ pub struct Gateway {
     upstream: Arc<Upstream>,
     policy: Arc<Policy>,
     name: String,
+    /// Room for bodies that are read whole, in KiB.
+    bodies: Semaphore,
 }
 
 impl Gateway {
@@ -78,6 +84,7 @@ impl Gateway {
             upstream,
             policy,
             name,
+            bodies: Semaphore::new(BODIES_KIB as usize),
         })
     }
 
@@ -99,10 +106,10 @@ impl Gateway {
                     }
                 }
             }
-            Ok(signed_for) => match services::whole(Payload::AsIs.of(body)).await {
-                Err(refusal) => Err((refusal, None)),
-                Ok(body) => self
-                    .serve_service(parts, &signed_for, body)
+            Ok(signed_for) => match self.admit(&signed_for, body.size_hint().upper()) {
+                Err(refusal) => Err((refusal, Some(&mut body))),
+                Ok(()) => self
+                    .serve_service(parts, &signed_for, Payload::AsIs.of(body))
                     .await
                     .map_err(|refusal| (refusal, None)),
             },
@@ -118,13 +125,18 @@ impl Gateway {
         self.refuse(&refusal, wording, &resource, head)
     }
 
-    /// Answers a request to a service other than S3, whose body was read whole.
+    /// Answers a request to a service other than S3, which has been admitted.
     async fn serve_service(
         &self,
         mut parts: Parts,
         signed_for: &SignedFor,
-        body: Bytes,
+        body: Body,
     ) -> Result<Response<Body>, Refusal> {
+        // One request after the other where they are large: a VM has its budget, and waits for no other.
+        let kibibytes = body.size_hint().upper().unwrap_or(u64::MAX) / 1024 + 1;
+        let kibibytes = u32::try_from(kibibytes).unwrap_or(u32::MAX).min(BODIES_KIB);
+        let _room = self.bodies.acquire_many(kibibytes).await;
+        let body = services::whole(body).await?;
         let body = self.prepare_service(&mut parts, signed_for, body).await?;
         self.forward(parts, body).await
     }
@@ -201,6 +213,9 @@ impl Gateway {
             Ok(response) => {
                 let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
                 remove_hop_by_hop(response.headers_mut());
+                if response.status() == StatusCode::FORBIDDEN {
+                    response = without_signature(response).await?;
+                }
                 Ok(response)
             }
             Err(error) => {
@@ -319,6 +334,30 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     ] {
         headers.remove(name);
     }
+}
+
+/// Passes on what a service forbids, but not how it says that a signature is wrong: such an answer repeats what was signed, session
+/// token and all.
+async fn without_signature(response: Response<Body>) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = response.into_parts();
+    let text = services::whole(body).await?;
+    let speaks = |word: &str| text.windows(word.len()).any(|part| part == word.as_bytes());
+    if [
+        "SignatureDoesNotMatch",
+        "InvalidSignature",
+        "security-token",
+        "CanonicalRequest",
+    ]
+    .into_iter()
+    .any(speaks)
+    {
+        tracing::warn!("a service does not take the gateway's signature");
+        let message = "The service does not take the host's signature of this request.";
+        return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
+    }
+    let body = http_body_util::Full::new(text);
+    let body = body.map_err(|never| match never {}).boxed_unsync();
+    Ok(Response::from_parts(parts, body))
 }
 
 /// What the guest hears when the store gave no answer: an error after which SDKs try again, without the host's addresses.

@@ -20,6 +20,9 @@ use super::upstream::{Body, Endpoint};
 /// Longest body of a request, in bytes: above what any of these services takes in one (Lambda's 6 MiB, Bedrock's 25 MB).
 const BODY_MAX: usize = 32 * 1024 * 1024;
 
+/// The content type of a form.
+const FORM: &[u8] = b"x-www-form-urlencoded";
+
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// Host names by signing name, where they are not the same (AWS General Reference, "Service endpoints").
@@ -29,75 +32,174 @@ const HOSTS: [(&str, &str); 3] = [
     ("ses", "email"),
 ];
 
-/// Services without regions.
-const GLOBAL: [&str; 4] = ["cloudfront", "iam", "organizations", "route53"];
-
-/// Actions whose answer is a key: a guest has none, whatever a policy says.
-const KEYS: [(&str, &str); 9] = [
-    ("sts", "AssumeRole"),
-    ("sts", "AssumeRoleWithSAML"),
-    ("sts", "AssumeRoleWithWebIdentity"),
-    ("sts", "AssumeRoot"),
-    ("sts", "GetFederationToken"),
-    ("sts", "GetSessionToken"),
-    ("cognito-identity", "GetCredentialsForIdentity"),
-    ("iam", "CreateAccessKey"),
-    ("sso", "GetRoleCredentials"),
+/// Services whose protocol is JSON: an action is what `x-amz-target` says, and nothing else.
+const JSON: [&str; 18] = [
+    "athena",
+    "cognito-idp",
+    "dynamodb",
+    "ecr",
+    "ecs",
+    "elasticmapreduce",
+    "events",
+    "firehose",
+    "glue",
+    "kinesis",
+    "kms",
+    "logs",
+    "monitoring",
+    "redshift-serverless",
+    "secretsmanager",
+    "sqs",
+    "ssm",
+    "states",
 ];
 
-/// The action that a request is, by the protocols of AWS's services (Smithy, "AWS protocols"): JSON names it in a header, query in
-/// the form, RPC in the path. Of the REST protocols only Lambda's Invoke is known.
-fn action(service: &str, parts: &Parts, body: &[u8]) -> Option<String> {
-    if let Some(target) = parts.headers.get(TARGET) {
-        let target = target.to_str().ok()?;
-        return target.rsplit('.').next().map(ToOwned::to_owned);
-    }
-    let form = |text: &str| {
-        let pair = text
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("Action="))?;
-        Some(percent_decode_str(pair).decode_utf8().ok()?.into_owned())
-    };
-    let is_form = parts.headers.get(CONTENT_TYPE).is_some_and(|kind| {
-        kind.as_bytes()
-            .starts_with(b"application/x-www-form-urlencoded")
+/// Services whose protocol is query: an action is what the form says. Two have both.
+const QUERY: [&str; 10] = [
+    "autoscaling",
+    "cloudformation",
+    "elasticache",
+    "elasticloadbalancing",
+    "monitoring",
+    "rds",
+    "redshift",
+    "sns",
+    "sqs",
+    "sts",
+];
+
+/// Services that are there to hand out keys. A guest has none, whatever a policy says.
+const KEY_SERVICES: [&str; 9] = [
+    "codeartifact",
+    "cognito-identity",
+    "gamelift",
+    "iam",
+    "lakeformation",
+    "lightsail",
+    "rolesanywhere",
+    "sso",
+    "sso-oidc",
+];
+
+/// Of services that do so as well, the actions that do not.
+const KEYLESS: [(&str, &[&str]); 1] = [(
+    "sts",
+    &[
+        "DecodeAuthorizationMessage",
+        "GetAccessKeyInfo",
+        "GetCallerIdentity",
+    ],
+)];
+
+/// Of others, the actions that do.
+const KEY_ACTIONS: [(&str, &str); 5] = [
+    ("ecr", "GetAuthorizationToken"),
+    ("elasticmapreduce", "GetClusterSessionCredentials"),
+    ("redshift", "GetClusterCredentials"),
+    ("redshift", "GetClusterCredentialsWithIAM"),
+    ("redshift-serverless", "GetCredentials"),
+];
+
+/// The action that a request is; none if it cannot be told, and an error if it names several: who does that wants one to be judged
+/// and another done.
+///
+/// JSON names it in a header, query in the form or the URI, RPC in the path (Smithy, "AWS protocols"). What is not of a service's own
+/// protocol it does not look at, so that decides nothing; but it makes a second action. Of the REST protocols only Lambda's
+/// Invoke is known.
+fn action(service: &str, parts: &Parts, body: &[u8]) -> Result<Option<String>, Vec<String>> {
+    let (json, query) = (JSON.contains(&service), QUERY.contains(&service));
+    let targets = parts.headers.get_all(TARGET).iter().map(|target| {
+        let target = String::from_utf8_lossy(target.as_bytes());
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        // What is no name stays whole, and no rule has it.
+        let name = target.trim().rsplit('.').next().unwrap_or_default();
+        let whole = target.trim().chars().all(is_name);
+        if whole {
+            name.to_owned()
+        } else {
+            target.into_owned()
+        }
     });
-    if is_form {
-        return form(std::str::from_utf8(body).ok()?);
-    }
-    if let Some(action) = parts.uri.query().and_then(form) {
-        return Some(action);
+    let targets: Vec<String> = targets.collect();
+    let mut forms: Vec<String> = in_form(parts.uri.query().unwrap_or_default()).collect();
+    let is_form = parts.headers.get_all(CONTENT_TYPE).iter().any(|kind| {
+        let kind = kind.as_bytes().to_ascii_lowercase();
+        kind.windows(FORM.len()).any(|part| part == FORM)
+    });
+    // A JSON service does not read a form, and its documents may well look like one.
+    if query || is_form {
+        forms.extend(in_form(&String::from_utf8_lossy(body)));
     }
     let path: Vec<&str> = parts.uri.path().split('/').skip(1).collect();
+    let mut by_path = Vec::new();
     match path[..] {
-        ["service", _, "operation", action] => Some(action.to_owned()),
+        ["service", _, "operation", action] => by_path.push(action.to_owned()),
         ["2015-03-31", "functions", _, "invocations"]
             if service == "lambda" && parts.method == Method::POST =>
         {
-            Some("Invoke".to_owned())
+            by_path.push("Invoke".to_owned());
         }
-        _ => None,
+        _ => {}
+    }
+    let all: Vec<String> = [&targets[..], &forms, &by_path].concat();
+    let counts = (json && !targets.is_empty())
+        || (query && !forms.is_empty())
+        || ((json || query || service == "lambda") && !by_path.is_empty());
+    match all.len() {
+        0 => Ok(None),
+        1 => Ok(all.into_iter().next().filter(|_| counts)),
+        _ => Err(all),
     }
 }
 
-/// AWS's own endpoint of a service.
-fn amazon(service: &str, region: &str) -> Result<Endpoint, Refusal> {
+/// The values of all parameters of a form that are called Action.
+fn in_form(text: &str) -> impl Iterator<Item = String> {
+    text.split(['&', ';']).filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        let is_action = decoded(name).trim().eq_ignore_ascii_case("action");
+        is_action.then(|| decoded(value).trim().to_owned())
+    })
+}
+
+fn decoded(text: &str) -> String {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+}
+
+/// AWS's own endpoint of a service in a region, which has to be one of the same partition as the host's.
+fn amazon(service: &str, region: &str, own: &str) -> Result<Endpoint, Refusal> {
+    let partition = |region: &str| {
+        ["cn-", "us-gov-"]
+            .iter()
+            .position(|start| region.starts_with(start))
+    };
+    if !is_region(region) || partition(region) != partition(own) {
+        let message = format!("{region} is no region that this host's keys are for.");
+        return Err(Refusal::access_denied(message));
+    }
     let host = HOSTS
         .iter()
         .find(|(name, _)| *name == service)
         .map_or(service, |(_, host)| host);
     let china = if region.starts_with("cn-") { ".cn" } else { "" };
-    let name = if GLOBAL.contains(&service) {
-        format!("{host}.amazonaws.com{china}")
-    } else {
-        format!("{host}.{region}.amazonaws.com{china}")
-    };
-    let authority = Authority::try_from(name)
+    let authority = Authority::try_from(format!("{host}.{region}.amazonaws.com{china}"))
         .map_err(|error| Refusal::bad_request("InvalidRequest", error.to_string()))?;
     Ok(Endpoint {
         scheme: Scheme::HTTPS,
         authority,
     })
+}
+
+/// Whether a text looks like a region's name: `eu-west-1`, `us-gov-east-1`.
+fn is_region(text: &str) -> bool {
+    let mut parts = text.rsplit('-');
+    let number = parts.next().unwrap_or_default();
+    let words: Vec<&str> = parts.collect();
+    let is_word = |word: &&str| word.len() >= 2 && word.bytes().all(|c| c.is_ascii_lowercase());
+    (1..=2).contains(&number.len())
+        && number.bytes().all(|c| c.is_ascii_digit())
+        && words.len() >= 2
+        && words.iter().all(is_word)
 }
 
 /// Reads a body whole.
@@ -111,9 +213,7 @@ pub(super) async fn whole(mut body: Body) -> Result<Bytes, Refusal> {
             continue;
         };
         if read.len() + data.len() > BODY_MAX {
-            let message = format!("The body of a request is at most {BODY_MAX} bytes long.");
-            let status = StatusCode::PAYLOAD_TOO_LARGE;
-            return Err(Refusal::new(status, "RequestEntityTooLarge", message));
+            return Err(too_long());
         }
         read.extend_from_slice(&data);
     }
@@ -129,11 +229,12 @@ impl Gateway {
         body: Bytes,
     ) -> Result<Body, Refusal> {
         let service = signed_for.service.as_str();
-        let action = action(service, parts, &body);
-        self.judge(service, action.as_deref())?;
+        // First of all: what a guest names in Connection is taken off, and must not be what it was judged by.
+        super::remove_hop_by_hop(&mut parts.headers);
+        self.judge(service, parts, &body)?;
         let endpoint = match self.upstream.endpoints.get(service) {
             Some(endpoint) => endpoint.clone(),
-            None => amazon(service, &signed_for.region)?,
+            None => amazon(service, &signed_for.region, &self.upstream.region)?,
         };
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::builder()
@@ -154,23 +255,66 @@ impl Gateway {
             .boxed_unsync())
     }
 
-    fn judge(&self, service: &str, action: Option<&str>) -> Result<(), Refusal> {
+    fn judge(&self, service: &str, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
         let function = &self.name;
-        let is_key = action.is_some_and(|action| KEYS.contains(&(service, action)));
-        if is_key || service.starts_with("s3") {
-            let what = action.unwrap_or("its requests");
+        let action = action(service, parts, body).map_err(|names| {
+            Refusal::access_denied(format!(
+                "The request names its action more than once ({}).",
+                names.join(", ")
+            ))
+        })?;
+        let action = action.as_deref();
+        let what = action.unwrap_or("this request, whose action the gateway does not know,");
+        if gives_keys(service, action) {
             return Err(Refusal::access_denied(format!(
-                "{service} {what}: a guest holds no keys, and the buckets that its policy names are reached as s3."
+                "{service}: {what} may answer with a key, and guests hold none."
             )));
         }
         if self.policy.allows_action(service, action) {
             return Ok(());
         }
-        let what = action.unwrap_or("this request, whose action the gateway does not know,");
         Err(Refusal::access_denied(format!(
             "The policy of the function {function} does not allow {what} of {service}."
         )))
     }
+
+    /// Refuses what no rule can allow, before its body takes any memory.
+    pub(super) fn admit(&self, signed_for: &SignedFor, length: Option<u64>) -> Result<(), Refusal> {
+        let service = signed_for.service.as_str();
+        let named = self
+            .policy
+            .services
+            .iter()
+            .any(|rule| rule.service == service);
+        if !named || service.starts_with("s3") || KEY_SERVICES.contains(&service) {
+            let function = &self.name;
+            return Err(Refusal::access_denied(format!(
+                "The policy of the function {function} does not allow {service}, or no policy can."
+            )));
+        }
+        if length.is_some_and(|length| length > BODY_MAX as u64) {
+            return Err(too_long());
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> Refusal {
+    let message = format!("The body of a request is at most {BODY_MAX} bytes long.");
+    Refusal::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "RequestEntityTooLarge",
+        message,
+    )
+}
+
+/// Whether the answer may hold a key; so may that of an action which is not known, where a service has such actions.
+fn gives_keys(service: &str, action: Option<&str>) -> bool {
+    if let Some((_, keyless)) = KEYLESS.iter().find(|(of, _)| *of == service) {
+        return !action.is_some_and(|action| keyless.contains(&action));
+    }
+    let mut names = KEY_ACTIONS.iter().filter(|(of, _)| *of == service);
+    names.any(|(_, name)| action.is_none_or(|action| action == *name))
 }
 
 #[cfg(test)]
@@ -179,69 +323,141 @@ mod tests {
 
     use super::*;
 
-    fn of(service: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<String> {
+    fn parts(path: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = Request::post(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).expect("a request").into_parts();
-        action(service, &parts, body.as_bytes())
+        request.body(()).expect("a request").into_parts().0
     }
+
+    fn of(service: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<String> {
+        action(service, &parts(path, headers), body.as_bytes()).expect("one action at most")
+    }
+
+    const FORM: (&str, &str) = (
+        "content-type",
+        "application/x-www-form-urlencoded; charset=utf-8",
+    );
 
     #[test]
     fn actions_by_protocol() {
+        let some = |name: &str| Some(name.to_owned());
         let json = [("x-amz-target", "DynamoDB_20120810.GetItem")];
-        assert_eq!(of("dynamodb", "/", &json, "{}").as_deref(), Some("GetItem"));
-        let form = [(
-            "content-type",
-            "application/x-www-form-urlencoded; charset=utf-8",
-        )];
+        let body = r#"{"text": "&Action=Other&"}"#;
+        assert_eq!(of("dynamodb", "/", &json, body), some("GetItem"));
         let body = "Version=2011-06-15&Action=GetCallerIdentity";
+        assert_eq!(of("sts", "/", &[FORM], body), some("GetCallerIdentity"));
         assert_eq!(
-            of("sts", "/", &form, body).as_deref(),
-            Some("GetCallerIdentity")
-        );
-        assert_eq!(
-            of("sts", "/?Action=AssumeRole", &[], "").as_deref(),
-            Some("AssumeRole")
+            of("sqs", "/?Action=ListQueues", &[], ""),
+            some("ListQueues")
         );
         let path = "/service/DynamoDB_20120810/operation/Query";
-        assert_eq!(of("dynamodb", path, &[], "").as_deref(), Some("Query"));
+        assert_eq!(of("dynamodb", path, &[], ""), some("Query"));
         let path = "/2015-03-31/functions/f/invocations";
-        assert_eq!(of("lambda", path, &[], "{}").as_deref(), Some("Invoke"));
+        assert_eq!(of("lambda", path, &[], "{}"), some("Invoke"));
         assert_eq!(of("other", path, &[], "{}"), None);
         assert_eq!(of("lambda", "/2015-03-31/functions", &[], ""), None);
     }
 
     #[test]
-    fn what_hides_an_action_is_found() {
-        // A form that a header calls a form is read as one, and no other place decides.
-        let form = [("content-type", "application/x-www-form-urlencoded")];
-        let hidden = of(
-            "sts",
-            "/?Action=GetCallerIdentity",
-            &form,
-            "Action=AssumeRole",
+    fn what_a_service_does_not_look_at_decides_nothing() {
+        let target = ("x-amz-target", "x.Invoke");
+        let path = "/2015-03-31/functions/f";
+        assert_eq!(of("lambda", path, &[target], ""), None);
+        assert_eq!(
+            of("lambda", "/2015-03-31/functions/f?Action=Invoke", &[], ""),
+            None
         );
-        assert_eq!(hidden.as_deref(), Some("AssumeRole"));
-        let encoded = of("sts", "/", &form, "Action=Assume%52ole");
-        assert_eq!(encoded.as_deref(), Some("AssumeRole"));
+        assert_eq!(of("lambda", path, &[FORM], "Action=Invoke"), None);
+        assert_eq!(
+            of("sts", "/", &[("x-amz-target", "a.GetCallerIdentity")], ""),
+            None
+        );
+        assert_eq!(of("dynamodb", "/?Action=GetItem", &[], "{}"), None);
+        assert_eq!(of("unheard-of", "/", &[target], ""), None);
+        let joined = ("x-amz-target", "D.DeleteTable,x.GetItem");
+        assert_eq!(
+            of("dynamodb", "/", &[joined], "{}").as_deref(),
+            Some(joined.1)
+        );
+    }
+
+    #[test]
+    fn a_second_action_is_found_wherever_it_hides() {
+        let target = ("x-amz-target", "A.Get");
+        for (service, path, headers, body) in [
+            ("sns", "/?Action=Get", &[FORM][..], "Action=Put"),
+            ("sns", "/?Action=Get", &[], "Action=Put"),
+            ("sns", "/", &[FORM, target], "Action=Put"),
+            ("sns", "/", &[target], "{\"x\": \"&Action=Put&\"}"),
+            ("dynamodb", "/", &[target, ("x-amz-target", "A.Put")], "{}"),
+            ("dynamodb", "/", &[target, FORM], "Action=Put"),
+            ("dynamodb", "/service/x/operation/Put", &[target], "{}"),
+            ("sns", "/", &[FORM], "Action=Get&Action=Put"),
+            ("sns", "/", &[FORM], "Action=Get;Action=Put"),
+            ("sns", "/", &[FORM], "Action=Get&%41ction=P%75t"),
+            ("sns", "/", &[FORM], "Action=Get&action=Put"),
+            (
+                "lambda",
+                "/2015-03-31/functions/f/invocations",
+                &[target],
+                "{}",
+            ),
+        ] {
+            let found = action(service, &parts(path, headers), body.as_bytes());
+            assert!(
+                found.is_err(),
+                "{service} {path} {headers:?} {body}: {found:?}"
+            );
+        }
+        let type_of_many = ("content-type", "APPLICATION/X-WWW-Form-Urlencoded");
+        let found = action(
+            "dynamodb",
+            &parts("/", &[target, type_of_many]),
+            b"Action=Put",
+        );
+        assert!(found.is_err(), "{found:?}");
+    }
+
+    #[test]
+    fn keys_are_not_for_guests() {
+        assert!(gives_keys("sts", Some("AssumeRole")) && gives_keys("sts", None));
+        assert!(gives_keys("sts", Some("GetCallerIdentity ")));
+        assert!(!gives_keys("sts", Some("GetCallerIdentity")));
+        assert!(gives_keys("ecr", Some("GetAuthorizationToken")) && gives_keys("ecr", None));
+        assert!(!gives_keys("ecr", Some("DescribeImages")));
+        assert!(!gives_keys("dynamodb", None));
     }
 
     #[test]
     fn amazons_hosts() {
-        let host = |service: &str, region: &str| {
-            amazon(service, region)
-                .expect("a host")
-                .authority
-                .to_string()
+        let host = |service: &str, region: &str, own: &str| {
+            let endpoint = amazon(service, region, own).ok()?;
+            Some(endpoint.authority.to_string())
         };
+        let some = |name: &str| Some(name.to_owned());
+        let own = "us-east-1";
         assert_eq!(
-            host("dynamodb", "eu-west-1"),
-            "dynamodb.eu-west-1.amazonaws.com"
+            host("dynamodb", "eu-west-1", own),
+            some("dynamodb.eu-west-1.amazonaws.com")
         );
-        assert_eq!(host("ses", "us-east-1"), "email.us-east-1.amazonaws.com");
-        assert_eq!(host("iam", "us-east-1"), "iam.amazonaws.com");
-        assert_eq!(host("sqs", "cn-north-1"), "sqs.cn-north-1.amazonaws.com.cn");
+        assert_eq!(host("ses", own, own), some("email.us-east-1.amazonaws.com"));
+        let china = "cn-north-1";
+        assert_eq!(
+            host("sqs", china, china),
+            some("sqs.cn-north-1.amazonaws.com.cn")
+        );
+        for region in [
+            china,
+            "us-gov-east-1",
+            "s3",
+            "evil",
+            "x-1",
+            "eu-west-1a",
+            "eu-west-",
+        ] {
+            assert_eq!(host("dynamodb", region, own), None, "{region}");
+        }
     }
 }

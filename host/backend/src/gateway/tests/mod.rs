@@ -4,6 +4,7 @@
 mod calls;
 mod failures;
 mod objects;
+mod services;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
