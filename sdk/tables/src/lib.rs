@@ -16,10 +16,10 @@ use std::io::Read as _;
 
 use flate2::read::GzDecoder;
 
-pub use table::Release;
+use table::Release;
 
 /// Services that there are tables for: the name for `boto3.client`, and the folder of its model under `data`.
-pub const SERVICES: [(&str, &str); 1] = [("s3", "s3/2006-03-01")];
+const SERVICES: [(&str, &str); 1] = [("s3", "s3/2006-03-01")];
 
 /// What tables are made of, in a folder of packages: version, classes, and the models in either form.
 pub const FILES: [&str; 4] = [
@@ -35,6 +35,18 @@ const MODEL_MAX: u64 = 16 << 20;
 /// Why no table is made.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// A file that tables are made of is not there.
+    #[error("it has no {0}")]
+    NoFile(&'static str),
+    /// A file of the sources is no text.
+    #[error("{0} is not UTF-8")]
+    NotUtf8(&'static str),
+    /// The sources do not say which release they are.
+    #[error("its version is not known")]
+    NoVersion,
+    /// There is no model of a service.
+    #[error("it has no model of {0}")]
+    NoModel(&'static str),
     /// The model is not one.
     #[error("the model of {service} cannot be read: {reason}")]
     Model {
@@ -53,15 +65,32 @@ pub enum TableError {
     },
 }
 
-/// The table of a service, of its model (`service-2.json`, or the same compressed by gzip), for a `release` of botocore.
+/// The tables of a botocore, by service. `read` gives a file of its folder, if it is there.
 ///
 /// # Errors
-/// If the model is not one, or lacks an operation that every version has had.
-pub fn table(
-    service: &'static str,
-    model: &[u8],
-    release: &Release,
-) -> Result<Vec<u8>, TableError> {
+/// If a file is missing or malformed, or a model lacks an operation that every version has had.
+pub fn tables<B: AsRef<[u8]>>(
+    read: impl Fn(&str) -> Option<B>,
+) -> Result<Vec<(&'static str, Vec<u8>)>, TableError> {
+    let text = |name: &'static str| {
+        let bytes = read(name).ok_or(TableError::NoFile(name))?;
+        let text = std::str::from_utf8(bytes.as_ref()).map_err(|_| TableError::NotUtf8(name))?;
+        Ok::<_, TableError>(text.to_owned())
+    };
+    let release =
+        Release::of(&text("__init__.py")?, &text("response.py")?).ok_or(TableError::NoVersion)?;
+    let of = |(service, folder): (&'static str, &str)| {
+        let model = ["service-2.json.gz", "service-2.json"]
+            .iter()
+            .find_map(|name| read(&format!("data/{folder}/{name}")))
+            .ok_or(TableError::NoModel(service))?;
+        Ok((service, table(service, model.as_ref(), &release)?))
+    };
+    SERVICES.into_iter().map(of).collect()
+}
+
+/// The table of a service, of its model (`service-2.json`, or the same compressed by gzip), for a `release` of botocore.
+fn table(service: &'static str, model: &[u8], release: &Release) -> Result<Vec<u8>, TableError> {
     let unreadable = |reason: String| TableError::Model { service, reason };
     let mut text = Vec::new();
     let model = if model.starts_with(&[0x1f, 0x8b]) {

@@ -2,11 +2,11 @@
 //! Makes the SDK shim's tables of an installed botocore.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nexus_sdk_tables::{Release, SERVICES, table};
+use nexus_sdk_tables::tables;
 
 /// Makes the SDK shim's tables of an installed botocore.
 #[derive(Debug, Parser)]
@@ -30,19 +30,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let release = release(&arguments.botocore)?;
+    let folder = &arguments.botocore;
+    let tables = tables(|name| fs::read(folder.join(name)).ok())
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
     // Complete or not there: others may look for it meanwhile.
     let mut unfinished = arguments.output.clone().into_os_string();
     unfinished.push(format!(".{}", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
     fs::create_dir_all(&unfinished)?;
-    for (service, folder) in SERVICES {
-        let folder = arguments.botocore.join("data").join(folder);
-        let model = ["service-2.json.gz", "service-2.json"]
-            .iter()
-            .find_map(|name| fs::read(folder.join(name)).ok())
-            .ok_or_else(|| format!("no service-2.json in {}", folder.display()))?;
-        let table = table(service, &model, &release)?;
+    for (service, table) in tables {
         fs::write(unfinished.join(service), table)?;
     }
     if arguments.output.is_dir() {
@@ -53,15 +49,4 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
         Err(_) if arguments.output.is_dir() => Ok(fs::remove_dir_all(&unfinished)?),
         renamed => Ok(renamed?),
     }
-}
-
-fn release(botocore: &Path) -> Result<Release, Box<dyn std::error::Error>> {
-    let read = |name: &str| {
-        let path = botocore.join(name);
-        fs::read_to_string(&path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))
-    };
-    let (init, response) = (read("__init__.py")?, read("response.py")?);
-    let release = Release::of(&init, &response);
-    Ok(release.ok_or_else(|| format!("no __version__ in {}", botocore.display()))?)
 }

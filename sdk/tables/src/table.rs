@@ -75,7 +75,7 @@ impl Entry {
 
 /// A release of botocore, as far as its models do not say it.
 #[derive(Clone, Debug)]
-pub struct Release {
+pub(crate) struct Release {
     version: Version,
     /// Methods of `StreamingBody` that not every release has.
     body: Vec<&'static str>,
@@ -87,7 +87,7 @@ struct Version([u32; 3]);
 
 impl Release {
     /// Of the text of `__init__.py`, which has the version, and of `response.py`. None if there is no version in it.
-    pub fn of(init: &str, response: &str) -> Option<Self> {
+    pub(crate) fn of(init: &str, response: &str) -> Option<Self> {
         let version = init
             .lines()
             .find_map(|line| line.strip_prefix("__version__ = "))?;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use nexus_sdk_tables::{Release, SERVICES, table};
+use nexus_sdk_tables::tables;
 
 use super::{directory, file, insert, read};
 use crate::error::RootfsError;
@@ -27,16 +27,16 @@ pub(super) fn add(tree: &mut Tree, folder: NodeId, source: &Path) -> Result<Vec<
     let sdk = insert(tree, folder, b"sdk", directory(0o755))?;
     let python = insert(tree, sdk, b"python", directory(0o755))?;
     copy(tree, python, source)?;
-    let tables = insert(tree, python, b"tables", directory(0o755))?;
+    let top = insert(tree, python, b"tables", directory(0o755))?;
     let mut found = Vec::new();
     find(tree, Tree::ROOT, &mut Vec::new(), &mut found);
     let mut sdks = Vec::new();
     for (path, package) in found {
-        let made = tables_of(tree, package);
+        let made = tables(|name| kept(tree, package, name));
         let name = String::from_utf8_lossy(&path.join(&b'/')).into_owned();
         let left_out = match made {
             Ok(made) => {
-                let mut place = tables;
+                let mut place = top;
                 for component in &path {
                     place = match tree.child(place, component) {
                         Some(there) => there,
@@ -48,7 +48,7 @@ pub(super) fn add(tree: &mut Tree, folder: NodeId, source: &Path) -> Result<Vec<
                 }
                 None
             }
-            Err(reason) => Some(reason),
+            Err(error) => Some(error.to_string()),
         };
         sdks.push(Sdk {
             path: format!("/{name}"),
@@ -102,26 +102,6 @@ fn find(
         }
         path.pop();
     }
-}
-
-/// The tables of a botocore, or why there are none.
-fn tables_of(tree: &Tree, package: NodeId) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
-    let text = |name: &str| {
-        let bytes = kept(tree, package, name).ok_or_else(|| format!("it has no {name}"))?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| format!("{name} is not UTF-8"))
-    };
-    let release = Release::of(&text("__init__.py")?, &text("response.py")?)
-        .ok_or("its version is not known")?;
-    let mut tables = Vec::new();
-    for (service, folder) in SERVICES {
-        let model = ["service-2.json.gz", "service-2.json"]
-            .iter()
-            .find_map(|name| kept(tree, package, &format!("data/{folder}/{name}")))
-            .ok_or_else(|| format!("it has no model of {service}"))?;
-        let table = table(service, model, &release).map_err(|error| error.to_string())?;
-        tables.push((service, table));
-    }
-    Ok(tables)
 }
 
 /// The content of a file under `folder` that was kept.

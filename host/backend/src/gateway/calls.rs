@@ -130,19 +130,19 @@ impl Connection {
                 return self.answer(response).await;
             }
         };
-        let response = if length <= WHOLE_MAX {
+        let (response, passed) = if length <= WHOLE_MAX {
             let body = self.whole(length).await?;
-            gateway.call(parts, signed_for, wording, body).await
+            let call = gateway.call(parts, signed_for, wording, body);
+            (call.await, Ok(()))
         } else {
             let (sender, receiver) = mpsc::channel(PIECES);
             let body = Pieces(receiver).boxed_unsync();
             let call = gateway.call(parts, signed_for, wording, body);
-            let (response, passed) = tokio::join!(call, self.pass_on(length, sender));
-            let answered = self.answer(response).await;
-            passed?;
-            return answered;
+            tokio::join!(call, self.pass_on(length, sender))
         };
-        self.answer(response).await
+        let answered = self.answer(response).await;
+        passed?;
+        answered
     }
 
     /// Reads a body whole.
