@@ -8,7 +8,8 @@
 //! - [`local`]: the same for a program outside a VM.
 //! - [`boot`]: what init asks for before it starts the function.
 //! - [`runtime_api`]: AWS Lambda's runtime API, one per VM.
-//! - [`gateway`]: the guest's view of S3: policy, signature, forwarding.
+//! - [`gateway`]: the guest's view of S3 and other services: policy, signature, forwarding.
+//! - [`writeback`]: writes that are answered before they are done, and what waits for them.
 //!
 //! Services do not know each other, and the queue handling knows no service: the daemon puts them together in a
 //! [`service::Services`] for each VM.
@@ -22,3 +23,4 @@ pub mod runtime_api;
 pub mod service;
 pub mod session;
 pub mod sockets;
+pub mod writeback;

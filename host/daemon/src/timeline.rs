@@ -22,6 +22,8 @@ pub mod mark {
     pub const GUEST_BOOTED: &str = "guest booted";
     /// The VM's processors run again.
     pub const RESUMED: &str = "resumed";
+    /// The function's deferred writes are done; the caller's answer waited for them.
+    pub const DURABLE: &str = "durable";
     /// The caller's answer is made.
     pub const DONE: &str = "done";
 }

@@ -13,6 +13,7 @@ use nexus_backend::gateway::{
     Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream,
 };
 use nexus_backend::service::Service as _;
+use nexus_backend::writeback::Writeback;
 use nexusd::config;
 use nexusd::store::Store;
 use support::http::{Answer, request};
@@ -61,7 +62,7 @@ impl Site {
         };
         Self {
             folder,
-            gateway: Gateway::new(upstream, Arc::new(policy), "f".into()),
+            gateway: Gateway::new(upstream, Arc::new(policy), "f".into(), Writeback::off()),
         }
     }
 

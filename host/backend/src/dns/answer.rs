@@ -98,6 +98,14 @@ impl DnsService {
             tracing::debug!(name, "name refused by policy");
             return Err(ResponseCode::Refused);
         }
+        if self
+            .writeback
+            .settled(self.writeback.point())
+            .await
+            .is_err()
+        {
+            return Err(ResponseCode::ServFail);
+        }
         // Without a final dot, which would hide the names of /etc/hosts: a name means what it means to a program on the host.
         let addresses =
             self.resolver

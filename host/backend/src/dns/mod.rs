@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use self::resolve::Resolver;
 use crate::service::{Responder, Response, Service, ServiceStream, Serving};
 use crate::sockets::EndpointPolicy;
+use crate::writeback::Writeback;
 
 /// Longest query in bytes: a name of 255 bytes and EDNS options fit many times over.
 const QUERY_MAX: usize = 4096;
@@ -31,14 +32,17 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct DnsService {
     policy: Arc<EndpointPolicy>,
+    writeback: Arc<Writeback>,
     resolver: Resolver,
 }
 
 impl DnsService {
-    /// A name service for the VM whose connections `policy` governs.
-    pub fn new(policy: Arc<EndpointPolicy>) -> Arc<Self> {
+    /// A name service for the VM whose connections `policy` governs. Questions wait for the writes of `writeback`, since they go
+    /// on to other hosts.
+    pub fn new(policy: Arc<EndpointPolicy>, writeback: Arc<Writeback>) -> Arc<Self> {
         Arc::new(Self {
             policy,
+            writeback,
             resolver: Resolver::default(),
         })
     }

@@ -20,9 +20,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 use super::refusal::{Refusal, Wording};
+use super::s3::S3;
 use super::sign::SignedFor;
 use super::upstream::{Body, BodyError};
-use super::{Gateway, Payload, S3};
+use super::{Gateway, Payload};
 use crate::service::{Service, ServiceStream, Serving};
 
 /// Bodies of requests up to this length are read before the call is made, in bytes.
@@ -332,18 +333,19 @@ fn head(parts: &http::response::Parts, body: u64) -> BytesMut {
 
 impl Gateway {
     /// Makes one call, which is signed for what the shim says.
-    async fn call(
+    pub(super) async fn call(
         self: Arc<Self>,
-        mut parts: Parts,
+        parts: Parts,
         signed_for: SignedFor,
         wording: Wording,
         body: Body,
     ) -> Response<Body> {
+        let point = self.writeback.point();
         let (resource, is_head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
         let answered = if signed_for.service == S3 {
-            match self.prepare(&mut parts, &signed_for).await {
-                Ok(Payload::AsIs) => self.forward(parts, body).await,
-                Ok(Payload::Unchunk(_)) => Err(Refusal::bad_request(
+            match self.judge_s3(parts, &signed_for) {
+                Ok((judged, Payload::AsIs)) => self.do_s3(judged, point, body).await,
+                Ok((_, Payload::Unchunk(_))) => Err(Refusal::bad_request(
                     "InvalidArgument",
                     "The body of a call is not signed in chunks.",
                 )),
@@ -351,7 +353,7 @@ impl Gateway {
             }
         } else {
             match self.admit(&signed_for, body.size_hint().upper()) {
-                Ok(()) => self.serve_service(parts, &signed_for, body).await,
+                Ok(()) => self.serve_service(parts, &signed_for, point, body).await,
                 Err(refusal) => Err(refusal),
             }
         };

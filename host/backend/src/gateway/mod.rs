@@ -8,15 +8,18 @@
 //! Requests come over HTTP, or as calls of an SDK shim ([`Calls`]).
 //!
 //! Of S3 each request is taken apart, since policy speaks of buckets and prefixes; of other services it speaks of actions
-//! (`services`).
+//! (`services`). Writes may be answered before they are done (`deferred`); all else waits for them.
 
 mod calls;
 mod chunked;
 mod credentials;
+mod deferred;
 mod operation;
 mod payload;
 mod policy;
+mod predict;
 mod refusal;
+mod s3;
 mod services;
 mod sign;
 mod target;
@@ -47,16 +50,13 @@ pub use self::credentials::{CredentialSource, credentials_from};
 use self::payload::Payload;
 pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, ServiceRule};
 use self::refusal::{Refusal, Wording};
+use self::s3::{COPY_SOURCE, S3};
 use self::sign::SignedFor;
-use self::target::{CopySource, Target};
-use self::upstream::{Body, Endpoint};
+use self::target::CopySource;
+use self::upstream::{Body, Endpoint, Unanswered};
 pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
 use crate::service::{Service, ServiceStream, Serving};
-
-/// The signing name of S3.
-const S3: &str = "s3";
-
-const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+use crate::writeback::{Point, WriteFailed, Writeback};
 
 /// How much of a refused request's body is read, so that its sender gets to see the refusal, in bytes.
 const MAX_DRAIN: usize = 256 * 1024;
@@ -73,56 +73,58 @@ pub struct Gateway {
     upstream: Arc<Upstream>,
     policy: Arc<Policy>,
     name: String,
+    writeback: Arc<Writeback>,
     /// Room for bodies that are read whole, in KiB.
     bodies: Semaphore,
 }
 
 impl Gateway {
-    /// A gateway for the function `name` (for the log), which may do what `policy` says.
-    pub fn new(upstream: Arc<Upstream>, policy: Arc<Policy>, name: String) -> Arc<Self> {
+    /// A gateway for the function `name`, which may do what `policy` says, and whose writes `writeback` may defer.
+    pub fn new(
+        upstream: Arc<Upstream>,
+        policy: Arc<Policy>,
+        name: String,
+        writeback: Arc<Writeback>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             upstream,
             policy,
             name,
+            writeback,
             bodies: Semaphore::new(BODIES_KIB as usize),
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (mut parts, mut body) = request.into_parts();
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let point = self.writeback.point();
+        let (parts, mut body) = request.into_parts();
         let (resource, head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
         let wording = wording(&parts.headers);
         let expects = parts.headers.contains_key(header::EXPECT);
-        let answered = match SignedFor::parse(&parts.headers) {
-            Err(refusal) => Err((refusal, Some(&mut body))),
-            Ok(signed_for) if signed_for.service == S3 => {
-                match self.prepare(&mut parts, &signed_for).await {
-                    Err(refusal) => Err((refusal, Some(&mut body))),
-                    Ok(payload) => {
-                        let answered = self.forward(parts, payload.of(body)).await;
-                        return answered.unwrap_or_else(|refusal| {
-                            self.refuse(&refusal, wording, &resource, head)
-                        });
-                    }
+        let judged = match SignedFor::parse(&parts.headers) {
+            Err(refusal) => Err(refusal),
+            Ok(signed_for) if signed_for.service == S3 => self
+                .judge_s3(parts, &signed_for)
+                .map(|(judged, payload)| Admitted::S3(judged, payload)),
+            Ok(signed_for) => self
+                .admit(&signed_for, body.size_hint().upper())
+                .map(|()| Admitted::Other(parts, signed_for)),
+        };
+        let answered = match judged {
+            Err(refusal) => {
+                // With Expect, the body comes only after it was asked for.
+                if !expects {
+                    drain(&mut body).await;
                 }
+                Err(refusal)
             }
-            Ok(signed_for) => match self.admit(&signed_for, body.size_hint().upper()) {
-                Err(refusal) => Err((refusal, Some(&mut body))),
-                Ok(()) => self
-                    .serve_service(parts, &signed_for, Payload::AsIs.of(body))
-                    .await
-                    .map_err(|refusal| (refusal, None)),
-            },
+            Ok(Admitted::S3(judged, payload)) => self.do_s3(judged, point, payload.of(body)).await,
+            Ok(Admitted::Other(parts, signed_for)) => {
+                let body = Payload::AsIs.of(body);
+                self.serve_service(parts, &signed_for, point, body).await
+            }
         };
-        let (refusal, unread) = match answered {
-            Ok(response) => return response,
-            Err(refused) => refused,
-        };
-        // With Expect, the body comes only after it was asked for.
-        if let Some(body) = unread.filter(|_| !expects) {
-            drain(body).await;
-        }
-        self.refuse(&refusal, wording, &resource, head)
+        answered.unwrap_or_else(|refusal| self.refuse(&refusal, wording, &resource, head))
     }
 
     /// Answers a request to a service other than S3, which has been admitted.
@@ -130,6 +132,7 @@ impl Gateway {
         &self,
         mut parts: Parts,
         signed_for: &SignedFor,
+        point: Point,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
         // One request after the other where they are large: a VM has its budget, and waits for no other.
@@ -137,8 +140,19 @@ impl Gateway {
         let kibibytes = u32::try_from(kibibytes).unwrap_or(u32::MAX).min(BODIES_KIB);
         let _room = self.bodies.acquire_many(kibibytes).await;
         let body = services::whole(body).await?;
+        self.settled(point).await?;
         let body = self.prepare_service(&mut parts, signed_for, body).await?;
         self.forward(parts, body).await
+    }
+
+    /// Resolves when the writes that came before are durable. If one has failed, nothing goes out any more.
+    async fn settled(&self, point: Point) -> Result<(), Refusal> {
+        let settled = self.writeback.settled(point).await;
+        settled.map_err(|WriteFailed(reason)| {
+            let message =
+                format!("An earlier write has failed, and with it this invocation: {reason}.");
+            Refusal::new(StatusCode::FAILED_DEPENDENCY, "WriteFailed", message)
+        })
     }
 
     /// The answer to a request for `resource` that goes no further.
@@ -152,35 +166,6 @@ impl Gateway {
         let request_id = Uuid::new_v4().simple().to_string();
         tracing::info!(function = %self.name, %resource, %request_id, code = refusal.code, reason = %refusal.message, "refused");
         refusal.reply(wording, resource, &request_id, head)
-    }
-
-    /// Turns the guest's request into the one for the store, if the policy allows it.
-    async fn prepare(&self, parts: &mut Parts, signed_for: &SignedFor) -> Result<Payload, Refusal> {
-        refuse_presigned(&parts.uri)?;
-        let endpoint = self.store()?;
-        let host = parts
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or_default();
-        let target = Target::parse(&parts.uri, host)?;
-        let copy = copy_source(&parts.headers)?;
-        for (scope, access) in operation::needs(&parts.method, &target, copy.as_ref())? {
-            if !self.policy.buckets.allows(&scope, access) {
-                let message = format!(
-                    "The policy of the function {} does not allow {access} {scope}.",
-                    self.name
-                );
-                return Err(Refusal::access_denied(message));
-            }
-        }
-        operation::check_headers(&parts.headers)?;
-        let payload = Payload::prepare(&mut parts.headers)?;
-        parts.uri = uri(endpoint, &target.path_and_query())?;
-        prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
-        let credentials = self.credentials().await?;
-        sign::sign_s3(parts, credentials, &signed_for.region)?;
-        Ok(payload)
     }
 
     async fn credentials(&self) -> Result<Credentials, Refusal> {
@@ -198,20 +183,11 @@ impl Gateway {
         })
     }
 
-    /// Where S3 is.
-    fn store(&self) -> Result<&Endpoint, Refusal> {
-        self.upstream.endpoints.get(S3).ok_or_else(|| {
-            let message = "No endpoint is configured for s3: name one in the gateway's endpoints of nexusd's configuration.";
-            Refusal::access_denied(message)
-        })
-    }
-
     async fn forward(&self, mut parts: Parts, body: Body) -> Result<Response<Body>, Refusal> {
         parts.version = http::Version::HTTP_11;
         let endpoint = parts.uri.authority().map(ToString::to_string);
         match self.upstream.send(Request::from_parts(parts, body)).await {
-            Ok(response) => {
-                let mut response = response.map(|body| body.map_err(Into::into).boxed_unsync());
+            Ok(mut response) => {
                 remove_hop_by_hop(response.headers_mut());
                 if response.status() == StatusCode::FORBIDDEN {
                     response = without_signature(response).await?;
@@ -225,6 +201,12 @@ impl Gateway {
             }
         }
     }
+}
+
+/// A request that goes further.
+enum Admitted {
+    S3(deferred::Judged, Payload),
+    Other(Parts, SignedFor),
 }
 
 impl Service for Gateway {
@@ -262,38 +244,6 @@ fn prepare_headers(
         headers.insert(COPY_SOURCE, value(&copy.header())?);
     }
     Ok(())
-}
-
-/// A presigned URL carries its signature in the query. Only the guest's placeholder key can have made it.
-fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
-    let presigned = |part: &str| {
-        ["X-Amz-Signature=", "X-Amz-Algorithm=", "Signature="]
-            .iter()
-            .any(|p| part.starts_with(p))
-    };
-    if uri
-        .query()
-        .is_some_and(|query| query.split('&').any(presigned))
-    {
-        return Err(Refusal::not_implemented(
-            "Presigned URLs are not supported yet: they are signed with a key that no store knows.",
-        ));
-    }
-    Ok(())
-}
-
-fn copy_source(headers: &HeaderMap) -> Result<Option<CopySource>, Refusal> {
-    let mut values = headers.get_all(COPY_SOURCE).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => {
-            CopySource::parse(&String::from_utf8_lossy(value.as_bytes())).map(Some)
-        }
-        _ => Err(Refusal::bad_request(
-            "InvalidArgument",
-            "x-amz-copy-source is given twice.",
-        )),
-    }
 }
 
 fn uri(endpoint: &Endpoint, path_and_query: &str) -> Result<Uri, Refusal> {
@@ -361,19 +311,16 @@ async fn without_signature(response: Response<Body>) -> Result<Response<Body>, R
 }
 
 /// What the guest hears when the store gave no answer: an error after which SDKs try again, without the host's addresses.
-fn no_answer(error: &hyper_util::client::legacy::Error) -> Refusal {
-    let mut cause: &(dyn StdError + 'static) = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
+fn no_answer(error: &Unanswered) -> Refusal {
+    let cause = error.cause();
     if let Some(malformed) = cause.downcast_ref::<Malformed>() {
         return Refusal::bad_request("IncompleteBody", malformed.to_string());
     }
-    let (status, code, what) = if error.is_connect() {
+    let (status, code, what) = if error.sent {
+        (StatusCode::BAD_GATEWAY, "BadGateway", "broke off")
+    } else {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         (status, "ServiceUnavailable", "cannot be reached")
-    } else {
-        (StatusCode::BAD_GATEWAY, "BadGateway", "broke off")
     };
     let message = format!("The store {what}: {cause}. Please try again.");
     Refusal::new(status, code, message)

@@ -16,6 +16,8 @@ use http::{HeaderMap, HeaderValue};
 use super::refusal::Refusal;
 
 pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+/// The checksum of a body, by S3's own header.
+pub(super) const CHECKSUM_CRC32: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 

@@ -2,8 +2,11 @@
 //! The services as the host reaches them: connection pools, TLS, the key. One value serves all VMs.
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
 use std::fmt;
+use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +14,15 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
+use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::credentials::KeptCredentials;
+use super::predict::Manners;
 
 /// A connection that nobody used for this time is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,7 +31,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_IDLE: usize = 64;
 
 /// Why a body ended early.
-pub(super) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type BodyError = Box<dyn StdError + Send + Sync>;
 
 /// A body on its way, either way.
 pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
@@ -80,12 +84,59 @@ pub(super) struct Endpoint {
     pub(super) authority: Authority,
 }
 
+/// A request got no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer")]
+pub(super) struct Unanswered {
+    /// Whether it may have arrived all the same.
+    pub(super) sent: bool,
+    #[source]
+    pub(super) source: BodyError,
+}
+
+impl Unanswered {
+    /// The innermost reason.
+    pub(super) fn cause(&self) -> &(dyn StdError + 'static) {
+        let mut cause: &(dyn StdError + 'static) = &*self.source;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        cause
+    }
+}
+
+/// An answer on its way.
+pub(super) type Carrying = Pin<Box<dyn Future<Output = Result<Response<Body>, Unanswered>> + Send>>;
+
+/// Carries requests to services, and answers back.
+pub(super) trait Carrier: Send + Sync {
+    fn carry(&self, request: Request<Body>) -> Carrying;
+}
+
+/// The network.
+impl Carrier for Client<HttpsConnector<HttpConnector>, Body> {
+    fn carry(&self, request: Request<Body>) -> Carrying {
+        let answer = self.request(request);
+        Box::pin(async move {
+            match answer.await {
+                Ok(response) => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),
+                Err(error) => Err(Unanswered {
+                    sent: !error.is_connect(),
+                    source: error.into(),
+                }),
+            }
+        })
+    }
+}
+
 /// Connections to the services and the key that signs for them. One for all VMs.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Body>,
+    carrier: Box<dyn Carrier>,
     pub(super) endpoints: HashMap<String, Endpoint>,
     pub(super) region: String,
     pub(super) credentials: KeptCredentials,
+    /// How the services answer writes.
+    pub(super) manners: Manners,
 }
 
 impl Upstream {
@@ -99,18 +150,7 @@ impl Upstream {
         config: GatewayConfig,
         credentials: SharedCredentialsProvider,
     ) -> Result<Arc<Self>, GatewayError> {
-        let endpoints = config
-            .endpoints
-            .into_iter()
-            .map(|(service, url)| match endpoint(&url) {
-                Ok(endpoint) => Ok((service, endpoint)),
-                Err(reason) => Err(GatewayError::Endpoint {
-                    service,
-                    url,
-                    reason,
-                }),
-            })
-            .collect::<Result<HashMap<_, _>, _>>()?;
+        let endpoints = endpoints(config.endpoints)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -130,17 +170,28 @@ impl Upstream {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
-        let credentials = KeptCredentials::new(credentials);
-        Ok(Arc::new(Self {
-            client,
-            endpoints,
-            region: config.region,
-            credentials,
-        }))
+        let carrier = Box::new(client);
+        Ok(Self::by(carrier, endpoints, config.region, credentials))
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Incoming>, Error> {
-        self.client.request(request).await
+    /// Services that `carrier` leads to.
+    pub(super) fn by(
+        carrier: Box<dyn Carrier>,
+        endpoints: HashMap<String, Endpoint>,
+        region: String,
+        credentials: SharedCredentialsProvider,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            carrier,
+            endpoints,
+            region,
+            credentials: KeptCredentials::new(credentials),
+            manners: Manners::default(),
+        })
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Unanswered> {
+        self.carrier.carry(request).await
     }
 }
 
@@ -151,6 +202,21 @@ impl fmt::Debug for Upstream {
             .field("region", &self.region)
             .finish_non_exhaustive()
     }
+}
+
+/// Endpoints by signing name.
+pub(super) fn endpoints(
+    urls: HashMap<String, String>,
+) -> Result<HashMap<String, Endpoint>, GatewayError> {
+    let endpoints = urls.into_iter().map(|(service, url)| match endpoint(&url) {
+        Ok(endpoint) => Ok((service, endpoint)),
+        Err(reason) => Err(GatewayError::Endpoint {
+            service,
+            url,
+            reason,
+        }),
+    });
+    endpoints.collect()
 }
 
 fn endpoint(url: &str) -> Result<Endpoint, String> {

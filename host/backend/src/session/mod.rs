@@ -33,6 +33,7 @@ use self::device::Device;
 pub use self::statistics::Statistics;
 use crate::service::Services;
 use crate::sockets::{EndpointPolicy, PublishedPort, Targets};
+use crate::writeback::Writeback;
 
 /// What one VM may use.
 #[derive(Debug, Clone)]
@@ -108,7 +109,8 @@ pub struct Session {
 
 impl Session {
     /// Serves the VM at the other end of `stream`, called `name` in logs, until it ends. Spawns on the current tokio
-    /// runtime. `services` and `policy` are this VM's own; `published` are the ports of the host that lead into it.
+    /// runtime. `services` and `policy` are this VM's own; `published` are the ports of the host that lead into it, and what it
+    /// sends waits for the writes of `writeback`.
     ///
     /// # Errors
     /// [`SessionError`], before anything was received.
@@ -118,6 +120,7 @@ impl Session {
         services: Services,
         policy: Arc<EndpointPolicy>,
         published: Vec<PublishedPort>,
+        writeback: Arc<Writeback>,
         limits: Limits,
     ) -> Result<Self, SessionError> {
         if tokio::runtime::Handle::try_current().is_err() {
@@ -125,7 +128,7 @@ impl Session {
         }
         let limits = limits.within_protocol();
         let (timeout, max_sockets) = (limits.connect_timeout, limits.max_sockets);
-        let targets = Targets::new(services, policy, published, timeout, max_sockets);
+        let targets = Targets::new(services, policy, published, writeback, timeout, max_sockets);
         let device = Device::new(name, targets, limits);
         let control = control::Control::new(stream, Arc::clone(&device)).map_err(|source| {
             SessionError::Stream {

@@ -25,6 +25,7 @@ use super::state::Mover;
 use super::stream::RingStream;
 use super::{EndpointPolicy, tcp, udp};
 use crate::service::{Service, Services};
+use crate::writeback::Writeback;
 
 /// The guest's own address, as its sockets show it: beside [`crate::service::SERVICE_IP`] in the link-local network.
 pub(crate) const GUEST_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 1);
@@ -44,6 +45,7 @@ pub(crate) struct Targets {
     services: Services,
     policy: Arc<EndpointPolicy>,
     published: Vec<PublishedPort>,
+    writeback: Arc<Writeback>,
     arrivals: Arc<Arrivals>,
     connect_timeout: Duration,
     ports: AtomicU16,
@@ -58,6 +60,7 @@ impl Targets {
         services: Services,
         policy: Arc<EndpointPolicy>,
         published: Vec<PublishedPort>,
+        writeback: Arc<Writeback>,
         connect_timeout: Duration,
         max_sockets: u32,
     ) -> Self {
@@ -65,6 +68,7 @@ impl Targets {
             services,
             policy,
             published,
+            writeback,
             arrivals: Arc::default(),
             connect_timeout,
             ports: AtomicU16::new(0),
@@ -119,8 +123,10 @@ pub(crate) fn connect(socket: &Arc<Socket>, peer: &Address, source_port: u16, ta
         return socket.finish(Some(error));
     }
     socket.attach(Mover::Host);
+    socket.put_behind(Arc::clone(&targets.writeback));
     tokio::spawn(tcp::run(
         Arc::clone(socket),
+        Arc::clone(&targets.writeback),
         address,
         source_port,
         targets.connect_timeout,
@@ -158,7 +164,9 @@ pub(crate) fn accept(
         Some(arrival) => {
             let local = local_address(family, arrival.peer.ip(), arrival.port);
             let socket = Socket::accepted(id, local, rings, outbox);
-            (socket, Accepted(Some(arrival.stream)))
+            let gate = Arc::clone(&targets.writeback);
+            socket.put_behind(Arc::clone(&gate));
+            (socket, Accepted(Some((arrival.stream, gate))))
         }
         None => (Socket::new(id, family, rings, outbox), Accepted(None)),
     }
@@ -166,15 +174,15 @@ pub(crate) fn accept(
 
 /// The host's side of a connection that has arrived; none if the guest's listener was closed meanwhile.
 #[derive(Debug)]
-pub(crate) struct Accepted(Option<TcpStream>);
+pub(crate) struct Accepted(Option<(TcpStream, Arc<Writeback>)>);
 
 impl Accepted {
     /// Starts to move bytes. Spawns on the current runtime.
     pub(crate) fn start(self, socket: &Arc<Socket>) {
         match self.0 {
-            Some(stream) => {
+            Some((stream, gate)) => {
                 socket.flush();
-                tokio::spawn(tcp::serve(Arc::clone(socket), stream));
+                tokio::spawn(tcp::serve(Arc::clone(socket), gate, stream));
             }
             None => socket.finish(Some(errno(libc::ECONNABORTED))),
         }
@@ -183,8 +191,10 @@ impl Accepted {
 
 /// Starts to move the datagrams of `socket`. Spawns on the current runtime.
 pub(crate) fn exchange(socket: &Arc<Socket>, targets: &Targets) {
+    socket.put_behind(Arc::clone(&targets.writeback));
     tokio::spawn(udp::run(
         Arc::clone(socket),
+        Arc::clone(&targets.writeback),
         targets.services.clone(),
         Arc::clone(&targets.policy),
         targets.published.clone(),

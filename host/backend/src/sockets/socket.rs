@@ -17,6 +17,7 @@ use vm_memory::VolatileSlice;
 
 use super::rings::Rings;
 use super::state::{Moved, Mover, SocketViolation, State, Step, Urgency};
+use crate::writeback::Writeback;
 
 /// Whoever has news for the guest.
 pub(crate) trait Speaker: Send + Sync + std::fmt::Debug {
@@ -194,6 +195,11 @@ impl Socket {
     /// `mover` takes charge of the socket.
     pub(super) fn attach(&self, mover: Mover) {
         self.lock().attach(mover);
+    }
+
+    /// Has what the guest sends wait at `gate`.
+    pub(super) fn put_behind(&self, gate: Arc<Writeback>) {
+        self.lock().put_behind(gate);
     }
 
     /// Where small writes of the guest go at once; nowhere any more, if it is none.

@@ -108,7 +108,7 @@ impl AsyncWrite for RingStream {
             Moved::Discard if !self.socket.closing() => Poll::Ready(Ok(wanted)),
             Moved::Discard | Moved::Finished => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
             Moved::Gone => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            Moved::Idle | Moved::Blocked | Moved::Failed(_) => {
+            Moved::Idle | Moved::Blocked | Moved::Held | Moved::Failed(_) => {
                 let mut state = self.socket.lock();
                 if state.writable() {
                     cx.waker().wake_by_ref();

@@ -18,3 +18,4 @@ mod services;
 mod transfer;
 mod violations;
 mod vmm;
+mod writeback;

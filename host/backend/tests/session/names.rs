@@ -9,6 +9,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use nexus_backend::dns::DnsService;
 use nexus_backend::service::{SERVICE_IP, Service, Services, port};
 use nexus_backend::sockets::EndpointPolicy;
+use nexus_backend::writeback::Writeback;
 use nexus_proto::wire::Family;
 
 use super::guest::{Guest, Setup};
@@ -20,7 +21,7 @@ fn guest(rules: &[&str]) -> Guest {
         rules.iter().map(|rule| rule.parse().unwrap()),
     ));
     let mut services = Services::default();
-    let names = DnsService::new(Arc::clone(&policy));
+    let names = DnsService::new(Arc::clone(&policy), Writeback::off());
     services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
     services.register_responder(port::DNS, names);
     let mut guest = Setup {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use nexus_backend::service::Services;
 use nexus_backend::session::{Limits, Session, SessionEnd};
 use nexus_backend::sockets::EndpointPolicy;
+use nexus_backend::writeback::Writeback;
 use nexus_proto::wire::Config;
 
 use super::guest::{Guest, PATIENCE, Setup};
@@ -125,6 +126,7 @@ fn a_broken_vmm_gets_its_session_ended_and_disturbs_nobody() {
             Services::default(),
             Arc::new(EndpointPolicy::default()),
             Vec::new(),
+            Writeback::off(),
             Limits::default(),
         );
         (ours, session.unwrap())

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
 use serde_json::json;
 
 use super::Outcome;
@@ -36,6 +37,10 @@ pub(crate) struct Deploy {
     /// A port of this host that leads to a port of the function. ADDRESS is by default 127.0.0.1, PROTOCOL tcp (or udp).
     #[arg(long, value_name = "[ADDRESS:]PORT:GUEST-PORT[/PROTOCOL]")]
     publish: Vec<String>,
+    /// Whether writes to S3 may be answered before they are done. With `sync` each is done while the function waits, and an
+    /// error of the store is the function's; with `deferred` it fails the invocation.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    writeback: Writeback,
     /// The command, instead of the image's: all that follows.
     #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "WORD")]
     command: Option<Vec<String>>,
@@ -61,6 +66,7 @@ impl Deploy {
             "env": env,
             "policy": self.grants.to_json(),
             "publish": self.publish,
+            "writeback": self.writeback,
         });
         if let Some(command) = self.command {
             function["command"] = json!(command);
@@ -73,6 +79,17 @@ impl Deploy {
         })?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What becomes of a function's writes.
+#[derive(Debug, Clone, Copy, Default, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Writeback {
+    /// Answered before they are done, where that can be told from nothing.
+    #[default]
+    Deferred,
+    /// Answered when they are done.
+    Sync,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

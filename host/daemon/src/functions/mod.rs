@@ -9,4 +9,4 @@ pub mod spec;
 
 pub use name::{FunctionName, NameError, Reference};
 pub use registry::{Registry, RegistryError};
-pub use spec::{Access, BucketGrant, Function, Policy, ServiceGrant, SpecError};
+pub use spec::{Access, BucketGrant, Function, Policy, ServiceGrant, SpecError, WritebackMode};

@@ -7,21 +7,25 @@ use nexus_backend::dns::DnsService;
 use nexus_backend::gateway::{Calls, Gateway, Upstream};
 use nexus_backend::service::{Service, Services, port};
 use nexus_backend::sockets::EndpointPolicy;
+use nexus_backend::writeback::Writeback;
 
 use super::{FunctionName, Policy};
 
-/// The services, and what the function may connect to: each for one VM or one program, as both remember names.
+/// The services, and what the function may connect to: each for one VM or one program, as both remember names. What they send
+/// waits for the writes of `writeback`, which they may defer.
 pub fn compose(
     name: &FunctionName,
     policy: &Policy,
     upstream: &Arc<Upstream>,
+    writeback: &Arc<Writeback>,
 ) -> (Services, Arc<EndpointPolicy>) {
     let endpoints = Arc::new(policy.endpoint_policy());
     let granted = Arc::new(policy.gateway_policy());
-    let gateway = Gateway::new(Arc::clone(upstream), granted, name.to_string());
+    let (upstream, deferred) = (Arc::clone(upstream), Arc::clone(writeback));
+    let gateway = Gateway::new(upstream, granted, name.to_string(), deferred);
 
     let mut services = Services::default();
-    let names = DnsService::new(Arc::clone(&endpoints));
+    let names = DnsService::new(Arc::clone(&endpoints), Arc::clone(writeback));
     services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
     services.register_responder(port::DNS, names);
     services.register(port::CALLS, Calls::new(Arc::clone(&gateway)));

@@ -39,9 +39,23 @@ pub struct Function {
     /// What the function may reach. Nothing unless said.
     #[serde(default)]
     pub policy: Policy,
+    /// Whether writes may be answered before they are done.
+    #[serde(default)]
+    pub writeback: WritebackMode,
     /// Ports of the host that lead to the function. Nobody reaches it unless said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<PublishedPort>,
+}
+
+/// What becomes of a function's writes to S3.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WritebackMode {
+    /// They may be answered before they are done; what depends on them waits, and one that fails fails the invocation.
+    #[default]
+    Deferred,
+    /// Each is answered when it is done.
+    Sync,
 }
 
 /// What a function may reach.
@@ -157,6 +171,7 @@ impl Function {
             env: BTreeMap::new(),
             command: None,
             policy,
+            writeback: WritebackMode::default(),
             publish: Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ use nexus_backend::gateway::Upstream;
 use nexus_backend::local::{LocalError, Namespace, Plan};
 use nexus_backend::service::Services;
 use nexus_backend::sockets::EndpointPolicy;
+use nexus_backend::writeback::Writeback;
 use serde::Serialize;
 use tokio::net::UnixStream;
 
@@ -79,7 +80,10 @@ impl Local {
     pub fn program(&self, name: &FunctionName, function: &Function) -> Program {
         let mut env = environment::compose(name, function, &self.region, INSTANCE);
         env.remove(RUNTIME_API);
-        let (services, policy) = outside::compose(name, &function.policy, &self.upstream);
+        // Nothing here could hold back what a program does outside of the gateway.
+        let writeback = Writeback::off();
+        let (services, policy) =
+            outside::compose(name, &function.policy, &self.upstream, &writeback);
         Program {
             env,
             services,

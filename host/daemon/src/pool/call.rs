@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use nexus_backend::writeback::WriteFailed;
 use serde_json::json;
 
 use super::launch::LaunchError;
@@ -62,6 +63,17 @@ pub enum PoolError {
     /// The instance did something that it should not be able to do.
     #[error("the instance failed: {0}")]
     Instance(String),
+}
+
+/// The type of the error below.
+pub(super) const WRITE_FAILED: &str = "Nexus.WriteFailed";
+
+/// The error of an invocation whose function was told that a write was done, which was not.
+pub(super) fn write_failed_payload(request_id: &str, failure: &WriteFailed) -> Bytes {
+    let message = format!("RequestId: {request_id} Error: {failure}");
+    json!({ "errorType": WRITE_FAILED, "errorMessage": message })
+        .to_string()
+        .into()
 }
 
 /// The error of a function that ran out of time, as Lambda words it.

@@ -15,16 +15,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nexus_backend::runtime_api::{RuntimeApi, RuntimeLimits};
+use nexus_backend::runtime_api::{ExitReason, RuntimeApi, RuntimeLimits};
+use nexus_backend::writeback::Writeback;
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::launch::{LaunchError, Launcher, Machine, MachineError, Order};
-use crate::functions::{Function, FunctionName};
+use crate::functions::{Function, FunctionName, WritebackMode};
 use crate::logs::FunctionLog;
 use crate::logs::console::Console;
+
+/// Bytes of deferred writes that an instance may have under way.
+const WRITEBACK_BYTES: u64 = 64 * 1024 * 1024;
 
 /// What an instance is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,6 +55,8 @@ pub struct Instance {
     pub function: Arc<Function>,
     /// Where the function gets its events.
     pub runtime: Arc<RuntimeApi>,
+    /// Its deferred writes.
+    pub writeback: Arc<Writeback>,
     /// What it prints.
     pub console: Arc<Console>,
     /// What runs it.
@@ -83,6 +89,10 @@ impl Instance {
             source,
         })?;
         let runtime = RuntimeApi::new(RuntimeLimits::default());
+        let writeback = match function.writeback {
+            WritebackMode::Deferred => Writeback::new(WRITEBACK_BYTES),
+            WritebackMode::Sync => Writeback::off(),
+        };
         let id = Uuid::new_v4().simple().to_string()[..12].to_owned();
         let machine = launcher
             .launch(Order {
@@ -90,6 +100,7 @@ impl Instance {
                 name: name.clone(),
                 function: Arc::clone(&function),
                 runtime: Arc::clone(&runtime),
+                writeback: Arc::clone(&writeback),
                 console: end,
             })
             .await?;
@@ -98,6 +109,7 @@ impl Instance {
             name,
             function,
             runtime,
+            writeback,
             console,
             machine,
             started: Instant::now(),
@@ -113,7 +125,8 @@ impl Instance {
         Ok(instance)
     }
 
-    /// Reads the console to its end, and tells the runtime API when the machine ends, so that nobody waits for it.
+    /// Reads the console to its end, and tells the runtime API when the machine ends, so that nobody waits for it. Ends the machine
+    /// when a deferred write has failed.
     fn watch(self: &Arc<Self>) {
         let console = Arc::clone(&self.console);
         tokio::spawn(async move {
@@ -123,7 +136,17 @@ impl Instance {
         });
         let instance = Arc::clone(self);
         tokio::spawn(async move {
-            let reason = instance.machine.ended().await;
+            let reason = tokio::select! {
+                reason = instance.machine.ended() => reason,
+                failure = instance.writeback.failed() => {
+                    // It acts on a write that is not there.
+                    instance.retire();
+                    let text = failure.to_string();
+                    instance.runtime.fail(ExitReason { text, ..ExitReason::default() });
+                    instance.machine.stop().await;
+                    return;
+                }
+            };
             tracing::debug!(instance = instance.id, %reason, "instance ended");
             instance.runtime.fail(reason);
         });

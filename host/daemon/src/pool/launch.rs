@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nexus_backend::runtime_api::{ExitReason, RuntimeApi};
+use nexus_backend::writeback::Writeback;
 
 use crate::functions::{Function, FunctionName};
 
@@ -27,6 +28,8 @@ pub struct Order {
     pub function: Arc<Function>,
     /// Where the function gets its events.
     pub runtime: Arc<RuntimeApi>,
+    /// Its deferred writes.
+    pub writeback: Arc<Writeback>,
     /// Where the console goes; the machine gets the only copy.
     pub console: OwnedFd,
 }

@@ -9,7 +9,7 @@ use nexus_backend::runtime_api::{
     ExitReason, Invocation, Outcome, RuntimeError, exit_error_payload,
 };
 
-use super::call::{Answer, Call, PoolError, timeout_payload};
+use super::call::{Answer, Call, PoolError, WRITE_FAILED, timeout_payload, write_failed_payload};
 use super::{Instance, Place, Pool};
 use crate::functions::name::LATEST;
 use crate::timeline::{Summary, Timeline, mark};
@@ -81,7 +81,10 @@ impl Pool {
                             instance.lease();
                             (instance, Some(duration))
                         }
-                        Ok(Err(done)) => return Ok(self.conclude(instance, done, "").await),
+                        Ok(Err(done)) => {
+                            let answer = self.conclude(Arc::clone(&instance), done, "").await;
+                            return Ok(settle(&instance, call, timeline, answer).await);
+                        }
                         Err(error) => {
                             self.discard(&instance).await;
                             return Err(error);
@@ -166,7 +169,8 @@ impl Pool {
         match done {
             Ok(done) => {
                 let lines = end_lines(call, duration, init, &done);
-                Ok(self.conclude(instance, done, &lines).await)
+                let answer = self.conclude(Arc::clone(&instance), done, &lines).await;
+                Ok(settle(&instance, call, timeline, answer).await)
             }
             Err(error) => {
                 self.discard(&instance).await;
@@ -228,6 +232,31 @@ impl From<Outcome> for Done {
                 reusable: true,
             },
         }
+    }
+}
+
+/// Holds the answer until all writes that the function was told of as done are durable. If one is not, that is the answer. The
+/// instance goes on meanwhile.
+async fn settle(
+    instance: &Instance,
+    call: &Call,
+    timeline: &mut Timeline,
+    answer: Answer,
+) -> Answer {
+    let writeback = &instance.writeback;
+    if writeback.is_clear() {
+        return answer;
+    }
+    match writeback.settled(writeback.point()).await {
+        Ok(()) => {
+            timeline.mark(mark::DURABLE);
+            answer
+        }
+        Err(failure) => Answer {
+            error_type: Some(WRITE_FAILED.into()),
+            payload: write_failed_payload(&call.request_id, &failure),
+            ..answer
+        },
     }
 }
 

@@ -2,9 +2,11 @@
 //! A guest with a placeholder key, the gateway, and a store that knows only the real key.
 
 mod calls;
+mod deferred;
 mod failures;
 mod objects;
 mod services;
+mod synchrony;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -32,6 +34,7 @@ use tokio::net::TcpListener;
 use super::upstream::Body;
 use super::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream, sign};
 use crate::service::Service as _;
+use crate::writeback::Writeback;
 
 const MIB: usize = 1024 * 1024;
 const REAL_ID: &str = "AKIAREAL";
@@ -83,6 +86,10 @@ fn policy() -> Policy {
 }
 
 async fn gateway_to(store: &str) -> Arc<Gateway> {
+    deferring_gateway_to(store, Writeback::off()).await
+}
+
+async fn deferring_gateway_to(store: &str, writeback: Arc<Writeback>) -> Arc<Gateway> {
     let config = GatewayConfig {
         region: "us-east-1".to_owned(),
         endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
@@ -94,6 +101,7 @@ async fn gateway_to(store: &str) -> Arc<Gateway> {
         Upstream::new(config, key).await.unwrap(),
         Arc::new(policy()),
         "f".to_owned(),
+        writeback,
     )
 }
 

@@ -2,11 +2,13 @@
 //! The rings of a stream socket: bytes.
 
 use std::io;
+use std::sync::Arc;
 
 use vm_memory::VolatileSlice;
 
 use super::{Moved, State};
 use crate::sockets::tcp::transfer;
+use crate::writeback::Writeback;
 
 /// Largest write that goes out where the request queue is read, in bytes: many of those must not keep other VMs waiting.
 const AT_ONCE_MAX: u32 = 16 << 10;
@@ -29,6 +31,9 @@ impl State {
     ) -> Result<u64, Moved> {
         if let Some(error) = self.broken.take() {
             return Err(Moved::Failed(error));
+        }
+        if self.is_held() {
+            return Err(Moved::Held);
         }
         let rings = match &self.rings {
             Some(rings) if self.close != Some(true) => rings,
@@ -54,6 +59,17 @@ impl State {
         self.news |= rings.tx.report_due(self.tx_consumed, self.tx_reported);
         self.release_if_over();
         Ok(bytes)
+    }
+
+    pub(in crate::sockets) fn put_behind(&mut self, gate: Arc<Writeback>) {
+        self.gate = Some(gate);
+    }
+
+    /// Whether what the guest sends, or that it sends nothing more, has to wait. Asked under the socket's lock: so what the guest
+    /// wrote after it was told of a write is seen only when that write is known.
+    pub(super) fn is_held(&self) -> bool {
+        let waits = |gate: &Arc<Writeback>| !gate.is_clear();
+        self.gate.as_ref().is_some_and(waits) && self.rings.is_some() && self.readable()
     }
 
     /// How many of the next `length` bytes are alike: those before an urgent one, that one, or those behind it.

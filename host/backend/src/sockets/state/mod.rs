@@ -18,6 +18,7 @@ pub(super) use self::bytes::Urgency;
 pub(super) use self::records::Step;
 use super::raw::errno;
 use super::rings::Rings;
+use crate::writeback::Writeback;
 
 /// What a guest did to one of its sockets that no honest driver does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +60,8 @@ pub(super) enum Moved {
     Idle,
     /// None now: the peer would block.
     Blocked,
+    /// None now: what the guest sends has to wait for its deferred writes.
+    Held,
     /// This direction is over and its last byte has moved.
     Finished,
     /// The guest takes nothing more: what the peer sends is to be dropped.
@@ -99,6 +102,8 @@ pub(super) struct State {
     rings: Option<Rings>,
     phase: Phase,
     mover: Mover,
+    /// What has to be durable before anything leaves the host from here.
+    gate: Option<Arc<Writeback>>,
     connected: bool,
     local: Address,
     tx_produced: u64,
@@ -141,6 +146,7 @@ impl State {
             rings: Some(rings),
             phase: Phase::Open,
             mover: Mover::Nobody,
+            gate: None,
             connected: false,
             local: Address::unspecified(family),
             tx_produced: 0,

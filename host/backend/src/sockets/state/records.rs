@@ -18,6 +18,8 @@ pub(in crate::sockets) enum Step {
     Idle,
     /// None now: the host's socket would block.
     Blocked,
+    /// None now: what the guest sends has to wait for its deferred writes.
+    Held,
     /// The guest closed the socket and its last datagram has moved, or the device is gone.
     Over,
     /// The guest wrote what is no record.
@@ -30,6 +32,9 @@ impl State {
         &mut self,
         send: impl FnOnce(&Record, [VolatileSlice<'_>; 2]) -> io::Result<()>,
     ) -> Result<u64, Step> {
+        if self.is_held() {
+            return Err(Step::Held);
+        }
         let rings = match &self.rings {
             Some(rings) if self.close != Some(true) => rings,
             _ => return Err(Step::Over),

@@ -22,6 +22,7 @@ use super::connect::local_address;
 use super::raw::{self, errno};
 use super::socket::Socket;
 use super::state::Moved;
+use crate::writeback::Writeback;
 
 /// Most bytes that one system call moves: long enough to make the call cheap, short enough to hold a socket's lock for.
 const CHUNK: u32 = 128 << 10;
@@ -47,11 +48,12 @@ const SOL_IPV6: u32 = 41;
 enum Turn {
     /// Nothing: there is more to do.
     More,
-    /// The guest, and the peer's bytes, room or reset.
+    /// The guest, and the peer's bytes, room or reset, or the guest's deferred writes.
     Wait {
         read: bool,
         write: bool,
         reset: bool,
+        held: bool,
     },
     /// Both directions are over.
     Done,
@@ -81,12 +83,13 @@ impl Drop for Shortcut<'_> {
 /// Connects `socket` to `peer` and moves its bytes until the connection ends. A source port of zero is any.
 pub(super) async fn run(
     socket: Arc<Socket>,
+    gate: Arc<Writeback>,
     peer: SocketAddr,
     source_port: u16,
     connect_timeout: Duration,
 ) {
-    let error = match connect(&socket, peer, source_port, connect_timeout).await {
-        Ok(Some(stream)) => pump(&socket, stream, peer).await,
+    let error = match connect(&socket, &gate, peer, source_port, connect_timeout).await {
+        Ok(Some(stream)) => pump(&socket, &gate, stream, peer).await,
         Ok(None) => None,
         Err(error) => Some(errno_of(&error)),
     };
@@ -95,9 +98,9 @@ pub(super) async fn run(
 }
 
 /// Moves the bytes of a connection that the guest has accepted, until it ends.
-pub(super) async fn serve(socket: Arc<Socket>, stream: TcpStream) {
+pub(super) async fn serve(socket: Arc<Socket>, gate: Arc<Writeback>, stream: TcpStream) {
     let error = match stream.peer_addr() {
-        Ok(peer) => pump(&socket, stream, peer).await,
+        Ok(peer) => pump(&socket, &gate, stream, peer).await,
         // The peer is gone already.
         Err(error) => Some(errno_of(&error)),
     };
@@ -107,6 +110,7 @@ pub(super) async fn serve(socket: Arc<Socket>, stream: TcpStream) {
 /// Connects, or gives `None` if the guest closes the socket meanwhile.
 async fn connect(
     socket: &Socket,
+    gate: &Writeback,
     peer: SocketAddr,
     source_port: u16,
     timeout: Duration,
@@ -127,7 +131,11 @@ async fn connect(
         tcp.bind((any, source_port).into())
             .map_err(|_| io::Error::from_raw_os_error(libc::EADDRNOTAVAIL))?;
     }
-    let connecting = tokio::time::timeout(timeout, tcp.connect(peer));
+    let connecting = async {
+        // That somebody connects can be seen, too.
+        gate.cleared().await;
+        tokio::time::timeout(timeout, tcp.connect(peer)).await
+    };
     tokio::pin!(connecting);
     let stream = loop {
         tokio::select! {
@@ -186,7 +194,12 @@ fn apply_options(socket: &Socket, fd: BorrowedFd<'_>, peer: SocketAddr) {
 }
 
 /// Moves bytes both ways until the connection ends; the error with which it broke, if it did.
-async fn pump(socket: &Arc<Socket>, stream: TcpStream, peer: SocketAddr) -> Option<u16> {
+async fn pump(
+    socket: &Arc<Socket>,
+    gate: &Writeback,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<u16> {
     let stream = Arc::new(stream);
     let _shortcut = Shortcut::open(socket, &stream);
     let mut fin_sent = false;
@@ -197,8 +210,14 @@ async fn pump(socket: &Arc<Socket>, stream: TcpStream, peer: SocketAddr) -> Opti
         match turn {
             Turn::More => tokio::task::yield_now().await,
             // Readiness is only a hint here: the next turn's calls say what is the matter with the connection.
-            Turn::Wait { read, write, reset } => tokio::select! {
+            Turn::Wait {
+                read,
+                write,
+                reset,
+                held,
+            } => tokio::select! {
                 () = socket.changed() => {}
+                () = gate.cleared(), if held => {}
                 _ = stream.readable(), if read => {}
                 _ = stream.writable(), if write => {}
                 _ = stream.ready(Interest::ERROR), if reset => {}
@@ -257,6 +276,7 @@ fn turn(socket: &Socket, stream: &TcpStream, fin_sent: &mut bool) -> Turn {
         read: matches!(received, Moved::Blocked),
         write: matches!(sent, Moved::Blocked),
         reset,
+        held: matches!(sent, Moved::Held),
     }
 }
 

@@ -31,6 +31,7 @@ use super::raw::errno;
 use super::socket::Socket;
 use super::state::Step;
 use crate::service::{Responder, SERVICE_IP, Services};
+use crate::writeback::Writeback;
 
 /// Most datagrams for each direction in one turn, after which other sockets get theirs.
 const DATAGRAMS: usize = 32;
@@ -44,6 +45,7 @@ const FAILURES: usize = 64;
 /// Serves a datagram socket until the guest closes it or its VM ends.
 pub(super) async fn run(
     socket: Arc<Socket>,
+    gate: Arc<Writeback>,
     services: Services,
     policy: Arc<EndpointPolicy>,
     published: Vec<PublishedPort>,
@@ -51,6 +53,7 @@ pub(super) async fn run(
 ) {
     let mut exchange = Exchange {
         socket: Arc::clone(&socket),
+        gate,
         services,
         policy,
         published,
@@ -75,12 +78,13 @@ pub(super) async fn run(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     More,
-    Wait { write: bool },
+    Wait { write: bool, held: bool },
     Over,
 }
 
 struct Exchange {
     socket: Arc<Socket>,
+    gate: Arc<Writeback>,
     services: Services,
     policy: Arc<EndpointPolicy>,
     published: Vec<PublishedPort>,
@@ -103,17 +107,18 @@ impl Exchange {
             }
             let turn = self.turn();
             self.socket.flush();
-            let write = match turn {
+            let (write, held) = match turn {
                 Turn::Over => return,
                 Turn::More => {
                     tokio::task::yield_now().await;
                     continue;
                 }
-                Turn::Wait { write } => write,
+                Turn::Wait { write, held } => (write, held),
             };
             let socket = Arc::clone(&self.socket);
             tokio::select! {
                 () = socket.changed() => {}
+                () = self.gate.cleared(), if held => {}
                 () = host::ready(self.v4.as_ref(), write) => {}
                 () = host::ready(self.v6.as_ref(), write) => {}
                 () = self.inbound.ready(write) => {}
@@ -126,7 +131,7 @@ impl Exchange {
     }
 
     fn turn(&mut self) -> Turn {
-        let mut write = false;
+        let (mut write, mut held) = (false, false);
         let mut moved = 0;
         while moved < DATAGRAMS {
             match self.send() {
@@ -134,6 +139,10 @@ impl Exchange {
                 Step::Idle => break,
                 Step::Blocked => {
                     write = true;
+                    break;
+                }
+                Step::Held => {
+                    held = true;
                     break;
                 }
                 Step::Over => return Turn::Over,
@@ -147,7 +156,7 @@ impl Exchange {
         if moved == DATAGRAMS || received == DATAGRAMS {
             Turn::More
         } else {
-            Turn::Wait { write }
+            Turn::Wait { write, held }
         }
     }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nexus_backend::service::Services;
 use nexus_backend::session::{Limits, Session, SessionEnd};
 use nexus_backend::sockets::{EndpointPolicy, PublishedPort};
+use nexus_backend::writeback::Writeback;
 use nexus_proto::wire::{Event, Message, Request, SocketId, limits};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::runtime::Runtime;
@@ -46,6 +47,7 @@ pub(crate) struct Setup {
     pub(crate) policy: Option<Arc<EndpointPolicy>>,
     pub(crate) services: Services,
     pub(crate) published: Vec<PublishedPort>,
+    pub(crate) writeback: Arc<Writeback>,
     pub(crate) limits: Limits,
     pub(crate) event_buffers: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Setup {
             policy: None,
             services: Services::default(),
             published: Vec::new(),
+            writeback: Writeback::off(),
             limits: Limits::default(),
             event_buffers: true,
         }
@@ -79,7 +82,8 @@ impl Setup {
             let _context = runtime.enter();
             let name = "test".into();
             let (services, published) = (self.services, self.published);
-            Session::start(theirs, name, services, policy, published, self.limits).unwrap()
+            let (writeback, limits) = (self.writeback, self.limits);
+            Session::start(theirs, name, services, policy, published, writeback, limits).unwrap()
         };
         let memory = Arc::new(Memory::new());
         let mut frontend = Frontend::new(ours);

@@ -57,6 +57,7 @@ impl VmLauncher {
             services,
             policy,
             order.function.publish.clone(),
+            Arc::clone(&order.writeback),
             session::Limits::default(),
         )
         .map_err(|error| LaunchError::Session(error.to_string()))?;

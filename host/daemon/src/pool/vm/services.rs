@@ -23,7 +23,12 @@ pub(super) fn compose(
         hostname: order.name.to_string(),
         ..BootConfig::default()
     });
-    let (mut services, policy) = outside::compose(&order.name, &order.function.policy, upstream);
+    let (mut services, policy) = outside::compose(
+        &order.name,
+        &order.function.policy,
+        upstream,
+        &order.writeback,
+    );
     services.register(port::BOOT, Arc::clone(&boot) as Arc<dyn Service>);
     services.register(
         port::RUNTIME_API,

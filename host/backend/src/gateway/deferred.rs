@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Writes to S3 that are answered before they are done (`writeback`).
+//!
+//! Deferred are small whole objects and deletes of them, plain ones, whose answer is known beforehand (`predict`). All else,
+//! and whatever carries `X-Nexus-Writeback: sync`, is done while the guest waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING,
+    CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, USER_AGENT,
+};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Empty, Full};
+
+use super::predict::{Kind, Tag};
+use super::refusal::Refusal;
+use super::sign::{CHECKSUM_CRC32, CONTENT_SHA256};
+use super::upstream::Body;
+use super::{Gateway, services};
+use crate::writeback::{Point, Room};
+
+/// Says `sync` where the program has to see for itself what becomes of a write, or `deferred`, as is usual.
+const MODE: HeaderName = HeaderName::from_static("x-nexus-writeback");
+
+/// Longest body of a deferred write, in bytes: up to there SDKs write an object whole.
+const BODY_MAX: u64 = 8 * 1024 * 1024;
+
+/// How often a write is tried: as often as boto3 does by default.
+const ATTEMPTS: u32 = 5;
+
+/// Pause before the second attempt; it doubles each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a store gets for an answer to one attempt.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Headers of a request that change nothing about how it will be answered.
+const PLAIN: [HeaderName; 13] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    CACHE_CONTROL,
+    CONTENT_DISPOSITION,
+    CONTENT_ENCODING,
+    CONTENT_LANGUAGE,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    EXPIRES,
+    HOST,
+    USER_AGENT,
+    CONTENT_SHA256,
+    CHECKSUM_CRC32,
+];
+const PLAIN_STARTS: [&str; 5] = [
+    "amz-sdk-",
+    "x-amz-meta-",
+    "x-amz-sdk-",
+    "x-amz-user-agent",
+    "x-amzn-trace-id",
+];
+
+/// A request to S3 that was judged, not signed yet.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub(super) parts: Parts,
+    pub(super) region: String,
+    /// The bucket and key of an object, if it is about one and has no query.
+    pub(super) object: Option<(String, String)>,
+}
+
+/// A write that may be deferred, whose body is here.
+struct Write {
+    judged: Judged,
+    body: Bytes,
+    kind: Kind,
+    tag: Tag,
+}
+
+impl Gateway {
+    /// Room for a write, if it is one that may be deferred.
+    pub(super) fn room_for(&self, judged: &Judged, length: Option<u64>) -> Option<Room> {
+        judged.object.as_ref()?;
+        let Parts {
+            method, headers, ..
+        } = &judged.parts;
+        let length = match *method {
+            Method::PUT => length?,
+            // Some clients send a length, and none sends a body.
+            Method::DELETE if length.is_none_or(|length| length == 0) => 0,
+            _ => return None,
+        };
+        if length > BODY_MAX || !headers.keys().all(is_plain) || is_chunked(headers) {
+            return None;
+        }
+        self.writeback.room(length)
+    }
+
+    /// Does a write that may be deferred.
+    pub(super) async fn write(
+        self: &Arc<Self>,
+        judged: Judged,
+        point: Point,
+        room: Room,
+        body: Body,
+    ) -> Result<Response<Body>, Refusal> {
+        let body = services::whole(body).await?;
+        let Some(write) = self.known(judged.clone(), &body) else {
+            return self.pass_on(judged, point, full(body)).await;
+        };
+        let (manners, request) = (&self.upstream.manners, &write.judged.parts.headers);
+        if let Some(told) = manners.predict(&write.kind, request, &write.tag) {
+            let gateway = Arc::clone(self);
+            let carried = async move { gateway.carry_out(write).await };
+            self.writeback.defer(room, point, carried);
+            let nothing = Empty::new().map_err(|never| match never {});
+            return Ok(Response::from_parts(told, nothing.boxed_unsync()));
+        }
+        let response = self.pass_on(judged, point, full(body)).await?;
+        let (parts, body) = response.into_parts();
+        manners.learn(write.kind, &write.judged.parts.headers, &write.tag, &parts);
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// The write with what its answer depends on; None if its checksum is not its body's, which the store has to say.
+    fn known(&self, judged: Judged, body: &Bytes) -> Option<Write> {
+        let (bucket, _) = judged.object.clone()?;
+        let sum = judged.parts.headers.get(CHECKSUM_CRC32);
+        if sum.is_some_and(|sum| sum.as_bytes() != crc32(body).as_bytes()) {
+            return None;
+        }
+        let kind = Kind {
+            function: self.name.clone(),
+            bucket,
+            method: judged.parts.method.clone(),
+            summed: sum.is_some(),
+        };
+        Some(Write {
+            tag: Tag::of(body),
+            body: body.clone(),
+            kind,
+            judged,
+        })
+    }
+
+    /// Does a write whose guest has been told that it is done. The error says why it cannot be.
+    async fn carry_out(&self, write: Write) -> Result<(), String> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let failure = match self.attempt(&write).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            let (function, uri) = (&self.name, write.judged.parts.uri.path());
+            tracing::warn!(%function, %uri, attempt, reason = failure.reason, "a deferred write failed");
+            if attempt == ATTEMPTS || !failure.passing {
+                let method = &write.judged.parts.method;
+                return Err(format!("{method} {uri}: {}", failure.reason));
+            }
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+
+    async fn attempt(&self, write: &Write) -> Result<(), Failure> {
+        let passing = |reason: String| Failure {
+            reason,
+            passing: true,
+        };
+        let mut judged = write.judged.clone();
+        self.sign(&mut judged)
+            .await
+            .map_err(|refusal| passing(refusal.message))?;
+        let request = Request::from_parts(judged.parts, full(write.body.clone()));
+        let answered = async {
+            let response = self.upstream.send(request).await;
+            let response = response.map_err(|error| error.cause().to_string())?;
+            let (parts, body) = response.into_parts();
+            let body = services::whole(body).await;
+            Ok((parts, body.map_err(|refusal| refusal.message)?))
+        };
+        let (parts, body) = tokio::time::timeout(ATTEMPT_LIMIT, answered)
+            .await
+            .unwrap_or_else(|_| Err("the store does not answer".to_owned()))
+            .map_err(passing)?;
+        if !parts.status.is_success() {
+            return Err(Failure::of(parts.status, &body));
+        }
+        let request = &write.judged.parts.headers;
+        let manners = &self.upstream.manners;
+        if !manners.confirm(&write.kind, request, &write.tag, &parts) {
+            let (function, bucket) = (&self.name, &write.kind.bucket);
+            tracing::warn!(%function, %bucket, "the store answered a deferred write in another way than the one before it: none is deferred any more");
+        }
+        Ok(())
+    }
+}
+
+/// Takes the mode out of a request's headers; whether it lets a write be deferred.
+pub(super) fn is_allowed(headers: &mut HeaderMap) -> Result<bool, Refusal> {
+    let mode = headers.remove(MODE);
+    match mode.as_ref().map(HeaderValue::as_bytes) {
+        None | Some(b"deferred") => Ok(true),
+        Some(b"sync") => Ok(false),
+        Some(other) => {
+            let other = String::from_utf8_lossy(other);
+            let message = format!("{MODE} is {other:?}, must be sync or deferred.");
+            Err(Refusal::bad_request("InvalidArgument", message))
+        }
+    }
+}
+
+/// Why an attempt was in vain.
+struct Failure {
+    reason: String,
+    /// Whether another one may do.
+    passing: bool,
+}
+
+impl Failure {
+    /// By an answer that is no success.
+    fn of(status: StatusCode, body: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(body);
+        let code = text
+            .split_once("<Code>")
+            .and_then(|(_, rest)| rest.split_once("</Code>"))
+            .map_or("", |(code, _)| code);
+        // What SDKs try again for (Smithy's retryable errors, S3's error codes).
+        let passing = status.is_server_error()
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || matches!(code, "RequestTimeout" | "SlowDown" | "RequestTimeTooSkewed");
+        Self {
+            reason: format!("the store answered {status} {code}"),
+            passing,
+        }
+    }
+}
+
+fn is_plain(name: &HeaderName) -> bool {
+    PLAIN.contains(name)
+        || PLAIN_STARTS
+            .iter()
+            .any(|start| name.as_str().starts_with(start))
+}
+
+/// Whether the body is chunks of which the store looks at the last one.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let hash = headers.get(CONTENT_SHA256);
+    hash.is_some_and(|hash| hash.as_bytes().starts_with(b"STREAMING"))
+}
+
+fn crc32(body: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::prelude::BASE64_STANDARD.encode(crc32fast::hash(body).to_be_bytes())
+}
+
+fn full(body: Bytes) -> Body {
+    Full::new(body)
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}

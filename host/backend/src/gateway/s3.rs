@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Requests to S3: each is taken apart and judged by the policy for buckets, then done or deferred.
+
+use std::sync::Arc;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Response, Uri};
+use hyper::body::Body as _;
+
+use super::deferred::{self, Judged};
+use super::payload::Payload;
+use super::refusal::Refusal;
+use super::sign::{self, SignedFor};
+use super::target::{CopySource, Target};
+use super::upstream::{Body, Endpoint};
+use super::{Gateway, operation};
+use crate::writeback::Point;
+
+/// The signing name of S3.
+pub(super) const S3: &str = "s3";
+
+pub(super) const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+
+impl Gateway {
+    /// Turns the guest's request into the one for the store, if the policy allows it. What is left is to sign it.
+    pub(super) fn judge_s3(
+        &self,
+        mut parts: Parts,
+        signed_for: &SignedFor,
+    ) -> Result<(Judged, Payload), Refusal> {
+        refuse_presigned(&parts.uri)?;
+        let endpoint = self.store()?;
+        let host = parts
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default();
+        let target = Target::parse(&parts.uri, host)?;
+        let copy = copy_source(&parts.headers)?;
+        for (scope, access) in operation::needs(&parts.method, &target, copy.as_ref())? {
+            if !self.policy.buckets.allows(&scope, access) {
+                let message = format!(
+                    "The policy of the function {} does not allow {access} {scope}.",
+                    self.name
+                );
+                return Err(Refusal::access_denied(message));
+            }
+        }
+        operation::check_headers(&parts.headers)?;
+        let payload = Payload::prepare(&mut parts.headers)?;
+        parts.uri = super::uri(endpoint, &target.path_and_query())?;
+        super::prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
+        let object = match (target.bucket, target.key) {
+            // `x-id` only names the operation.
+            (Some(bucket), Some(key)) if target.query.iter().all(|(name, _)| name == "x-id") => {
+                Some((bucket, key))
+            }
+            _ => None,
+        };
+        let judged = Judged {
+            parts,
+            region: signed_for.region.clone(),
+            object,
+        };
+        Ok((judged, payload))
+    }
+
+    /// Does what was judged, or promises it. `point` is when the guest asked.
+    pub(super) async fn do_s3(
+        self: &Arc<Self>,
+        mut judged: Judged,
+        point: Point,
+        body: Body,
+    ) -> Result<Response<Body>, Refusal> {
+        let may_defer = deferred::is_allowed(&mut judged.parts.headers)?;
+        if may_defer && let Some(room) = self.room_for(&judged, body.size_hint().exact()) {
+            return self.write(judged, point, room, body).await;
+        }
+        self.pass_on(judged, point, body).await
+    }
+
+    /// Sends a request to the store when all that came before it is durable.
+    pub(super) async fn pass_on(
+        &self,
+        mut judged: Judged,
+        point: Point,
+        body: Body,
+    ) -> Result<Response<Body>, Refusal> {
+        self.settled(point).await?;
+        self.sign(&mut judged).await?;
+        self.forward(judged.parts, body).await
+    }
+
+    /// Puts the real signature on.
+    pub(super) async fn sign(&self, judged: &mut Judged) -> Result<(), Refusal> {
+        let credentials = self.credentials().await?;
+        sign::sign_s3(&mut judged.parts, credentials, &judged.region)
+    }
+
+    /// Where S3 is.
+    fn store(&self) -> Result<&Endpoint, Refusal> {
+        self.upstream.endpoints.get(S3).ok_or_else(|| {
+            let message = "No endpoint is configured for s3: name one in the gateway's endpoints of nexusd's configuration.";
+            Refusal::access_denied(message)
+        })
+    }
+}
+
+/// A presigned URL carries its signature in the query. Only the guest's placeholder key can have made it.
+fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
+    let presigned = |part: &str| {
+        ["X-Amz-Signature=", "X-Amz-Algorithm=", "Signature="]
+            .iter()
+            .any(|p| part.starts_with(p))
+    };
+    if uri
+        .query()
+        .is_some_and(|query| query.split('&').any(presigned))
+    {
+        return Err(Refusal::not_implemented(
+            "Presigned URLs are not supported yet: they are signed with a key that no store knows.",
+        ));
+    }
+    Ok(())
+}
+
+fn copy_source(headers: &HeaderMap<HeaderValue>) -> Result<Option<CopySource>, Refusal> {
+    let mut values = headers.get_all(COPY_SOURCE).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            CopySource::parse(&String::from_utf8_lossy(value.as_bytes())).map(Some)
+        }
+        _ => Err(Refusal::bad_request(
+            "InvalidArgument",
+            "x-amz-copy-source is given twice.",
+        )),
+    }
+}
