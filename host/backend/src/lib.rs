@@ -9,6 +9,7 @@
 //! - [`boot`]: what init asks for before it starts the function.
 //! - [`runtime_api`]: AWS Lambda's runtime API, one per VM.
 //! - [`gateway`]: the guest's view of S3 and other services: policy, signature, forwarding.
+//! - [`prefetch`]: objects that are fetched before a function asks for them.
 //! - [`writeback`]: writes that are answered before they are done, and what waits for them.
 //!
 //! Services do not know each other, and the queue handling knows no service: the daemon puts them together in a
@@ -19,6 +20,7 @@ pub mod dns;
 mod file;
 pub mod gateway;
 pub mod local;
+pub mod prefetch;
 pub mod runtime_api;
 pub mod service;
 pub mod session;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use nexus_backend::gateway::{
-    CredentialSource, GatewayConfig, GatewayError, Upstream, credentials_from,
+    CredentialSource, GatewayConfig, GatewayError, Prefetcher, Upstream, credentials_from,
 };
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::config::{Config, Credentials};
 use crate::functions::{Registry, RegistryError};
 use crate::ingress::Ingress;
 use crate::ingress::events::EventQueue;
+use crate::inputs::Inputs;
 use crate::local::Local;
 use crate::logs::Logs;
 use crate::pool::vm::VmLauncher;
@@ -34,6 +35,9 @@ use crate::web;
 
 /// Time for a connection to a service behind the gateway.
 const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Room for objects that are fetched before they are asked for, of all functions together, in bytes.
+const PREFETCH_BYTES: usize = 256 * 1024 * 1024;
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +91,7 @@ pub struct Daemon {
     logs: Arc<Logs>,
     launcher: Arc<dyn Launcher>,
     local: Option<Local>,
+    inputs: Option<Arc<Inputs>>,
 }
 
 impl Daemon {
@@ -107,9 +112,11 @@ impl Daemon {
         };
         let upstream = Upstream::new(gateway, credentials).await?;
         let local = Local::new(region.clone(), Arc::clone(&upstream));
+        let prefetcher = Prefetcher::new(Arc::clone(&upstream), region.clone(), PREFETCH_BYTES);
         let launcher = Arc::new(VmLauncher::new(config.vm.clone(), region, upstream));
         Ok(Self {
             local: Some(local),
+            inputs: Some(Arc::new(Inputs::new(prefetcher))),
             ..Self::open_with(config, store, launcher).await?
         })
     }
@@ -142,6 +149,7 @@ impl Daemon {
             logs,
             launcher,
             local: None,
+            inputs: None,
         })
     }
 
@@ -229,6 +237,7 @@ impl Daemon {
             Arc::clone(&self.launcher),
             Arc::clone(&self.logs),
             Arc::new(History::default()),
+            self.inputs.clone(),
         )
     }
 }

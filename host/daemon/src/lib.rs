@@ -15,6 +15,7 @@ pub mod config;
 pub mod daemon;
 pub mod functions;
 pub mod ingress;
+pub mod inputs;
 pub mod local;
 pub mod logs;
 pub mod pool;

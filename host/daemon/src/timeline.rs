@@ -7,6 +7,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::inputs::Score;
+
 /// Invocations that are remembered.
 const HISTORY: usize = 1000;
 
@@ -94,6 +96,8 @@ pub struct Record {
     pub instance: Option<String>,
     /// Whether the instance was started for it.
     pub cold: bool,
+    /// Objects that were fetched before the function asked, and those of them that it read.
+    pub prefetch: Score,
     /// `ok`, or the type of the error.
     pub outcome: String,
     /// When the request was read, in milliseconds since 1970.
@@ -113,6 +117,8 @@ pub struct Summary {
     pub instance: Option<String>,
     /// Whether the instance was started for it.
     pub cold: bool,
+    /// Objects that were fetched before the function asked, and those of them that it read.
+    pub prefetch: Score,
     /// `ok`, or the type of the error.
     pub outcome: String,
 }
@@ -135,6 +141,7 @@ impl History {
             function: summary.function,
             instance: summary.instance,
             cold: summary.cold,
+            prefetch: summary.prefetch,
             outcome: summary.outcome,
             arrived_at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             marks: timeline.marks(),
@@ -173,6 +180,7 @@ mod tests {
             function: "f".into(),
             instance: None,
             cold: false,
+            prefetch: crate::inputs::Score::default(),
             outcome: "ok".into(),
         }
     }

@@ -117,7 +117,7 @@ async fn waiting_for_room_leaves_no_record() {
     };
     let logs = Logs::open(folder.path().to_owned()).expect("opened");
     let launcher = Arc::new(ProcessLauncher);
-    let pool = Pool::new(limits, launcher, Arc::new(logs), Arc::clone(&history));
+    let pool = Pool::new(limits, launcher, Arc::new(logs), Arc::clone(&history), None);
     let function: Function =
         serde_json::from_value(json!({ "root": "/f.erofs" })).expect("a function");
     for (id, tried_again) in [("event", true), ("request", false)] {
@@ -129,6 +129,7 @@ async fn waiting_for_room_leaves_no_record() {
             trace_id: String::new(),
             client_context: None,
             payload: "{}".into(),
+            objects: Vec::new(),
             tried_again,
         };
         let throttled = pool.invoke(call, Timeline::start()).await;

@@ -16,7 +16,6 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use nexus_backend::gateway::{Gateway, GatewayConfig, Policy, ServiceRule, Upstream};
 use nexus_backend::service::Service as _;
-use nexus_backend::writeback::Writeback;
 use serde_json::Value;
 use support::{eventually, venv};
 
@@ -126,7 +125,7 @@ async fn gateway(moto: u16, lambda: u16, key: Credentials) -> u16 {
         services: ALLOWED.iter().map(rule).collect(),
         ..Policy::default()
     };
-    let gateway = Gateway::new(upstream, Arc::new(policy), "f".into(), Writeback::off());
+    let gateway = Gateway::new(upstream, Arc::new(policy), "f".into());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");

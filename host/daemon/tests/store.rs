@@ -13,7 +13,6 @@ use nexus_backend::gateway::{
     Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream,
 };
 use nexus_backend::service::Service as _;
-use nexus_backend::writeback::Writeback;
 use nexusd::config;
 use nexusd::store::Store;
 use support::http::{Answer, request};
@@ -62,7 +61,7 @@ impl Site {
         };
         Self {
             folder,
-            gateway: Gateway::new(upstream, Arc::new(policy), "f".into(), Writeback::off()),
+            gateway: Gateway::new(upstream, Arc::new(policy), "f".into()),
         }
     }
 

@@ -156,6 +156,11 @@ impl Testbed {
         self.store
     }
 
+    /// Where the object store has its buckets, a folder each.
+    pub fn store_root(&self) -> PathBuf {
+        self.folder().join("store")
+    }
+
     /// Process id of nexusd.
     pub fn daemon_pid(&self) -> u32 {
         self.daemon.id()

@@ -258,7 +258,8 @@ fn crc32(body: &[u8]) -> String {
     base64::prelude::BASE64_STANDARD.encode(crc32fast::hash(body).to_be_bytes())
 }
 
-fn full(body: Bytes) -> Body {
+/// A body that is here.
+pub(super) fn full(body: Bytes) -> Body {
     Full::new(body)
         .map_err(|never| match never {})
         .boxed_unsync()

@@ -18,6 +18,7 @@ mod operation;
 mod payload;
 mod policy;
 mod predict;
+mod prefetched;
 mod refusal;
 mod s3;
 mod services;
@@ -49,12 +50,14 @@ use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};
 use self::payload::Payload;
 pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, ServiceRule};
+pub use self::prefetched::Prefetcher;
 use self::refusal::{Refusal, Wording};
 use self::s3::{COPY_SOURCE, S3};
 use self::sign::SignedFor;
 use self::target::CopySource;
 use self::upstream::{Body, Endpoint, Unanswered};
 pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
+use crate::prefetch::Inputs;
 use crate::service::{Service, ServiceStream, Serving};
 use crate::writeback::{Point, WriteFailed, Writeback};
 
@@ -74,23 +77,32 @@ pub struct Gateway {
     policy: Arc<Policy>,
     name: String,
     writeback: Arc<Writeback>,
+    inputs: Arc<Inputs>,
     /// Room for bodies that are read whole, in KiB.
     bodies: Semaphore,
 }
 
 impl Gateway {
-    /// A gateway for the function `name`, which may do what `policy` says, and whose writes `writeback` may defer.
-    pub fn new(
+    /// A gateway for the function `name`, which may do what `policy` says. Nothing is deferred, nothing fetched beforehand.
+    pub fn new(upstream: Arc<Upstream>, policy: Arc<Policy>, name: String) -> Arc<Self> {
+        let inputs = Arc::new(Inputs::default());
+        Self::of_vm(upstream, policy, name, Writeback::off(), inputs)
+    }
+
+    /// The same for a VM whose writes `writeback` may defer, and whose invocations find in `inputs` what was fetched for them.
+    pub fn of_vm(
         upstream: Arc<Upstream>,
         policy: Arc<Policy>,
         name: String,
         writeback: Arc<Writeback>,
+        inputs: Arc<Inputs>,
     ) -> Arc<Self> {
         Arc::new(Self {
             upstream,
             policy,
             name,
             writeback,
+            inputs,
             bodies: Semaphore::new(BODIES_KIB as usize),
         })
     }

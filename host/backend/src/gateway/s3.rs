@@ -73,6 +73,9 @@ impl Gateway {
         point: Point,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
+        if let Some(response) = self.prefetched(&judged).await {
+            return Ok(response);
+        }
         let may_defer = deferred::is_allowed(&mut judged.parts.headers)?;
         if may_defer && let Some(room) = self.room_for(&judged, body.size_hint().exact()) {
             return self.write(judged, point, room, body).await;

@@ -41,6 +41,16 @@ pub(crate) struct Deploy {
     /// error of the store is the function's; with `deferred` it fails the invocation.
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     writeback: Writeback,
+    /// An object that each event speaks of, fetched before the function asks, such as
+    /// `s3://{Records.0.s3.bucket.name}/{Records.0.s3.object.key:decoded}`.
+    #[arg(long, value_name = "TEMPLATE")]
+    prefetch: Vec<String>,
+    /// Whether to learn from the function's reads what to fetch beforehand.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    prefetch_learn: Learn,
+    /// Whether the store is asked, when the function reads what was fetched, if that has changed since.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    prefetch_freshness: Freshness,
     /// The command, instead of the image's: all that follows.
     #[arg(long, num_args = 1.., allow_hyphen_values = true, value_name = "WORD")]
     command: Option<Vec<String>>,
@@ -67,6 +77,11 @@ impl Deploy {
             "policy": self.grants.to_json(),
             "publish": self.publish,
             "writeback": self.writeback,
+            "prefetch": {
+                "objects": self.prefetch,
+                "learn": self.prefetch_learn,
+                "freshness": self.prefetch_freshness,
+            },
         });
         if let Some(command) = self.command {
             function["command"] = json!(command);
@@ -90,6 +105,28 @@ enum Writeback {
     Deferred,
     /// Answered when they are done.
     Sync,
+}
+
+/// Whether reads are learned from.
+#[derive(Debug, Clone, Copy, Default, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Learn {
+    /// What reads have in common with events is fetched beforehand.
+    #[default]
+    On,
+    /// Only what templates and callers name.
+    Off,
+}
+
+/// How fresh a read is of what was fetched beforehand.
+#[derive(Debug, Clone, Copy, Default, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Freshness {
+    /// As fresh as any read.
+    #[default]
+    Strict,
+    /// As fresh as the event.
+    Relaxed,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::error::AdminError;
 use super::{Admin, json_response, no_content, read_json};
 use crate::functions::{Function, FunctionName};
+use crate::inputs::Score;
 use crate::web::Response;
 
 /// A function as the API shows it.
@@ -15,6 +16,8 @@ use crate::web::Response;
 struct Named<'a> {
     name: &'a FunctionName,
     arn: String,
+    /// How often objects that were fetched beforehand were read.
+    prefetched: Score,
     #[serde(flatten)]
     function: &'a Function,
 }
@@ -69,6 +72,10 @@ impl Admin {
         Named {
             name,
             arn: name.arn(&self.region, None),
+            prefetched: self
+                .pool
+                .inputs()
+                .map_or_else(Score::default, |inputs| inputs.score(name)),
             function,
         }
     }

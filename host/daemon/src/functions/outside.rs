@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nexus_backend::dns::DnsService;
 use nexus_backend::gateway::{Calls, Gateway, Upstream};
+use nexus_backend::prefetch::Inputs;
 use nexus_backend::service::{Service, Services, port};
 use nexus_backend::sockets::EndpointPolicy;
 use nexus_backend::writeback::Writeback;
@@ -12,17 +13,19 @@ use nexus_backend::writeback::Writeback;
 use super::{FunctionName, Policy};
 
 /// The services, and what the function may connect to: each for one VM or one program, as both remember names. What they send
-/// waits for the writes of `writeback`, which they may defer.
+/// waits for the writes of `writeback`, which they may defer; what was fetched for them is in `inputs`.
 pub fn compose(
     name: &FunctionName,
     policy: &Policy,
     upstream: &Arc<Upstream>,
     writeback: &Arc<Writeback>,
+    inputs: &Arc<Inputs>,
 ) -> (Services, Arc<EndpointPolicy>) {
     let endpoints = Arc::new(policy.endpoint_policy());
     let granted = Arc::new(policy.gateway_policy());
     let (upstream, deferred) = (Arc::clone(upstream), Arc::clone(writeback));
-    let gateway = Gateway::new(upstream, granted, name.to_string(), deferred);
+    let inputs = Arc::clone(inputs);
+    let gateway = Gateway::of_vm(upstream, granted, name.to_string(), deferred, inputs);
 
     let mut services = Services::default();
     let names = DnsService::new(Arc::clone(&endpoints), Arc::clone(writeback));

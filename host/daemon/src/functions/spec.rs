@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment;
 use super::name::FunctionName;
+use crate::inputs::Prefetch;
 
 /// Least and greatest memory of a VM, in MiB. Lambda's bounds.
 const MEMORY_MIB: std::ops::RangeInclusive<u32> = 64..=10_240;
@@ -42,6 +43,9 @@ pub struct Function {
     /// Whether writes may be answered before they are done.
     #[serde(default)]
     pub writeback: WritebackMode,
+    /// What is fetched before the function asks for it.
+    #[serde(default)]
+    pub prefetch: Prefetch,
     /// Ports of the host that lead to the function. Nobody reaches it unless said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<PublishedPort>,
@@ -172,6 +176,7 @@ impl Function {
             command: None,
             policy,
             writeback: WritebackMode::default(),
+            prefetch: Prefetch::default(),
             publish: Vec::new(),
         }
     }

@@ -91,6 +91,7 @@ impl Ingress {
             trace_id: trace_id.clone(),
             client_context: options.client_context,
             payload,
+            objects: options.objects,
             tried_again: options.invocation_type == InvocationType::Event,
         };
         let mut response = match options.invocation_type {

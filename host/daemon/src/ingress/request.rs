@@ -4,6 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
+use nexus_backend::prefetch::Object;
 use percent_encoding::percent_decode_str;
 use serde::de::IgnoredAny;
 
@@ -34,6 +35,8 @@ pub struct Options {
     pub client_context: Option<String>,
     /// `X-Amzn-Trace-Id`
     pub trace_id: Option<String>,
+    /// Objects that the function will read, by the caller's word.
+    pub objects: Vec<Object>,
 }
 
 impl Options {
@@ -65,6 +68,7 @@ impl Options {
                 .map(client_context)
                 .transpose()?,
             trace_id: text(headers, "x-amzn-trace-id")?.map(str::to_owned),
+            objects: objects(headers)?,
         })
     }
 }
@@ -72,6 +76,29 @@ impl Options {
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, InvokeError> {
     let value = headers.get(name).map(http::HeaderValue::to_str).transpose();
     value.map_err(|_| InvokeError::Parameter(format!("the header {name} is not ASCII text")))
+}
+
+/// `X-Nexus-Prefetch: s3://BUCKET/KEY, …`, keys percent-encoded where they hold a comma or more than ASCII.
+fn objects(headers: &HeaderMap) -> Result<Vec<Object>, InvokeError> {
+    let Some(list) = text(headers, "x-nexus-prefetch")? else {
+        return Ok(Vec::new());
+    };
+    let wrong = |one: &str| {
+        InvokeError::Parameter(format!("x-nexus-prefetch: {one:?} is not s3://BUCKET/KEY"))
+    };
+    let object = |one: &str| {
+        let (bucket, key) = one.strip_prefix("s3://")?.split_once('/')?;
+        let key = percent_decode_str(key).decode_utf8().ok()?;
+        let empty = bucket.is_empty() || key.is_empty();
+        (!empty).then(|| Object {
+            bucket: bucket.to_owned(),
+            key: key.into_owned(),
+            range: None,
+        })
+    };
+    let list = list.split(',').map(str::trim).filter(|one| !one.is_empty());
+    list.map(|one| object(one).ok_or_else(|| wrong(one)))
+        .collect()
 }
 
 fn client_context(encoded: &str) -> Result<String, InvokeError> {

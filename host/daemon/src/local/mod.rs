@@ -82,8 +82,13 @@ impl Local {
         env.remove(RUNTIME_API);
         // Nothing here could hold back what a program does outside of the gateway.
         let writeback = Writeback::off();
-        let (services, policy) =
-            outside::compose(name, &function.policy, &self.upstream, &writeback);
+        let (services, policy) = outside::compose(
+            name,
+            &function.policy,
+            &self.upstream,
+            &writeback,
+            &Arc::default(),
+        );
         Program {
             env,
             services,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use nexus_backend::prefetch::Object;
 use nexus_backend::writeback::WriteFailed;
 use serde_json::json;
 
@@ -28,6 +29,8 @@ pub struct Call {
     pub client_context: Option<String>,
     /// The event.
     pub payload: Bytes,
+    /// Objects that the caller says it will read.
+    pub objects: Vec<Object>,
     /// Whether the caller waits and tries again if no instance is free. So that is no outcome, and not recorded.
     pub tried_again: bool,
 }

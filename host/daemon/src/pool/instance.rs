@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use nexus_backend::prefetch::Inputs;
 use nexus_backend::runtime_api::{ExitReason, RuntimeApi, RuntimeLimits};
 use nexus_backend::writeback::Writeback;
 use serde::Serialize;
@@ -57,6 +58,8 @@ pub struct Instance {
     pub runtime: Arc<RuntimeApi>,
     /// Its deferred writes.
     pub writeback: Arc<Writeback>,
+    /// What was fetched for its invocations.
+    pub inputs: Arc<Inputs>,
     /// What it prints.
     pub console: Arc<Console>,
     /// What runs it.
@@ -89,6 +92,7 @@ impl Instance {
             source,
         })?;
         let runtime = RuntimeApi::new(RuntimeLimits::default());
+        let inputs = Arc::<Inputs>::default();
         let writeback = match function.writeback {
             WritebackMode::Deferred => Writeback::new(WRITEBACK_BYTES),
             WritebackMode::Sync => Writeback::off(),
@@ -101,6 +105,7 @@ impl Instance {
                 function: Arc::clone(&function),
                 runtime: Arc::clone(&runtime),
                 writeback: Arc::clone(&writeback),
+                inputs: Arc::clone(&inputs),
                 console: end,
             })
             .await?;
@@ -110,6 +115,7 @@ impl Instance {
             function,
             runtime,
             writeback,
+            inputs,
             console,
             machine,
             started: Instant::now(),

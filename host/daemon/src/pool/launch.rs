@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use nexus_backend::prefetch::Inputs;
 use nexus_backend::runtime_api::{ExitReason, RuntimeApi};
 use nexus_backend::writeback::Writeback;
 
@@ -30,6 +31,8 @@ pub struct Order {
     pub runtime: Arc<RuntimeApi>,
     /// Its deferred writes.
     pub writeback: Arc<Writeback>,
+    /// What was fetched for its invocations.
+    pub inputs: Arc<Inputs>,
     /// Where the console goes; the machine gets the only copy.
     pub console: OwnedFd,
 }

@@ -29,6 +29,7 @@ pub use instance::{Instance, State};
 pub use launch::Launcher;
 
 use crate::functions::{Function, FunctionName};
+use crate::inputs::Inputs;
 use crate::logs::Logs;
 use crate::timeline::{History, Timeline, mark};
 
@@ -50,6 +51,7 @@ pub struct Pool {
     launcher: Arc<dyn Launcher>,
     logs: Arc<Logs>,
     history: Arc<History>,
+    inputs: Option<Arc<Inputs>>,
     slots: Arc<Semaphore>,
     instances: Mutex<Instances>,
     released: Notify,
@@ -71,12 +73,13 @@ enum Place {
 }
 
 impl Pool {
-    /// An empty pool.
+    /// An empty pool. `inputs` fetches what invocations will read; without it nothing is fetched before it is asked for.
     pub fn new(
         limits: Limits,
         launcher: Arc<dyn Launcher>,
         logs: Arc<Logs>,
         history: Arc<History>,
+        inputs: Option<Arc<Inputs>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             slots: Arc::new(Semaphore::new(limits.max_instances)),
@@ -84,6 +87,7 @@ impl Pool {
             launcher,
             logs,
             history,
+            inputs,
             instances: Mutex::default(),
             released: Notify::new(),
             closed: AtomicBool::new(false),
@@ -111,6 +115,11 @@ impl Pool {
     /// Resolves when an instance may have become free after this was called.
     pub fn released(&self) -> tokio::sync::futures::Notified<'_> {
         self.released.notified()
+    }
+
+    /// What fetches inputs, if there is anything.
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.inputs.as_deref()
     }
 
     /// The last invocations.

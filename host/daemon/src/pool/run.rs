@@ -12,7 +12,15 @@ use nexus_backend::runtime_api::{
 use super::call::{Answer, Call, PoolError, WRITE_FAILED, timeout_payload, write_failed_payload};
 use super::{Instance, Place, Pool};
 use crate::functions::name::LATEST;
+use crate::inputs::Score;
 use crate::timeline::{Summary, Timeline, mark};
+
+/// What there is to know of a call beside its outcome.
+#[derive(Debug, Default)]
+struct Notes {
+    cold: bool,
+    prefetch: Score,
+}
 
 /// What one instance made of one call.
 struct Done {
@@ -29,8 +37,8 @@ impl Pool {
         call: Call,
         mut timeline: Timeline,
     ) -> Result<Answer, PoolError> {
-        let mut cold = false;
-        let result = self.run_somewhere(&call, &mut timeline, &mut cold).await;
+        let mut notes = Notes::default();
+        let result = self.run_somewhere(&call, &mut timeline, &mut notes).await;
         if call.tried_again && matches!(result, Err(PoolError::Throttled { .. })) {
             return result;
         }
@@ -46,7 +54,8 @@ impl Pool {
             request_id: call.request_id,
             function: call.name.to_string(),
             instance,
-            cold,
+            cold: notes.cold,
+            prefetch: notes.prefetch,
             outcome,
         };
         self.history.add(summary, &timeline);
@@ -57,11 +66,13 @@ impl Pool {
         self: &Arc<Self>,
         call: &Call,
         timeline: &mut Timeline,
-        cold: &mut bool,
+        notes: &mut Notes,
     ) -> Result<Answer, PoolError> {
         loop {
             let place = self.place(&call.function).await?;
             timeline.mark(mark::PLACED);
+            // While the VM is started or woken.
+            let plan = self.inputs.as_ref().map(|inputs| inputs.start(call));
             let (instance, init) = match place {
                 Place::Warm(instance) => {
                     if !wake(&instance).await {
@@ -73,7 +84,7 @@ impl Pool {
                     (instance, None)
                 }
                 Place::Cold(slot) => {
-                    *cold = true;
+                    notes.cold = true;
                     let instance = self.start(call, slot, timeline).await?;
                     instance.console.begin("");
                     match self.initialise(&instance, call, timeline).await {
@@ -92,7 +103,14 @@ impl Pool {
                     }
                 }
             };
-            return self.run_on(instance, call, timeline, init).await;
+            let prefetched = plan.as_ref().and_then(|plan| plan.prefetched.clone());
+            instance.inputs.begin(prefetched);
+            let inputs = Arc::clone(&instance.inputs);
+            let result = self.run_on(instance, call, timeline, init).await;
+            if let (Some(known), Some(plan)) = (&self.inputs, &plan) {
+                notes.prefetch = known.end(call, plan, &inputs.end());
+            }
+            return result;
         }
     }
 

@@ -27,6 +27,7 @@ mod secret;
 mod slow_reader;
 mod socket_model;
 mod stream_calls;
+mod writeback;
 
 /// A case.
 pub(crate) struct Case {
@@ -52,6 +53,7 @@ pub(crate) const ALL: &[&Case] = &[
     &bulk::CASE,
     &many_connections::CASE,
     &slow_reader::CASE,
+    &writeback::CASE,
     &secret::CASE,
     &hostile_guest::CASE,
     &function_faults::CASE,

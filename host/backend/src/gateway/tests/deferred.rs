@@ -7,8 +7,9 @@ use std::sync::atomic::AtomicU16;
 use http::Response;
 use tokio::sync::Semaphore;
 
-use super::super::upstream::{Carrier, Carrying, endpoints};
+use super::super::upstream::Carrying;
 use super::*;
+use crate::writeback::Writeback;
 
 /// A store that answers each request when it is given leave.
 #[derive(Clone)]
@@ -60,16 +61,10 @@ impl Setup {
     }
 
     async fn guest(store: &Store, writeback: &Arc<Writeback>) -> Guest {
-        let urls = HashMap::from([("s3".to_owned(), "http://store".to_owned())]);
-        let key = Credentials::new(REAL_ID, REAL_SECRET, None, None, "test");
-        let upstream = Upstream::by(
-            Box::new(store.clone()),
-            endpoints(urls).unwrap(),
-            "us-east-1".into(),
-            SharedCredentialsProvider::new(key),
-        );
+        let upstream = upstream_by(store.clone());
         let policy = Arc::new(policy());
-        let gateway = Gateway::new(upstream, policy, "f".to_owned(), Arc::clone(writeback));
+        let (writeback, inputs) = (Arc::clone(writeback), Arc::default());
+        let gateway = Gateway::of_vm(upstream, policy, "f".to_owned(), writeback, inputs);
         Guest::connect(&gateway).await
     }
 

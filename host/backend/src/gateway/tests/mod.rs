@@ -5,6 +5,7 @@ mod calls;
 mod deferred;
 mod failures;
 mod objects;
+mod prefetched;
 mod services;
 mod synchrony;
 
@@ -31,10 +32,9 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use super::upstream::Body;
+use super::upstream::{Body, Carrier, endpoints};
 use super::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream, sign};
 use crate::service::Service as _;
-use crate::writeback::Writeback;
 
 const MIB: usize = 1024 * 1024;
 const REAL_ID: &str = "AKIAREAL";
@@ -86,23 +86,25 @@ fn policy() -> Policy {
 }
 
 async fn gateway_to(store: &str) -> Arc<Gateway> {
-    deferring_gateway_to(store, Writeback::off()).await
-}
-
-async fn deferring_gateway_to(store: &str, writeback: Arc<Writeback>) -> Arc<Gateway> {
     let config = GatewayConfig {
         region: "us-east-1".to_owned(),
         endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
         connect_timeout: Duration::from_secs(5),
     };
-    let key =
-        SharedCredentialsProvider::new(Credentials::new(REAL_ID, REAL_SECRET, None, None, "test"));
-    Gateway::new(
-        Upstream::new(config, key).await.unwrap(),
-        Arc::new(policy()),
-        "f".to_owned(),
-        writeback,
-    )
+    let upstream = Upstream::new(config, key()).await.unwrap();
+    Gateway::new(upstream, Arc::new(policy()), "f".to_owned())
+}
+
+fn key() -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(Credentials::new(REAL_ID, REAL_SECRET, None, None, "test"))
+}
+
+/// A way to services that is a test's own.
+fn upstream_by(carrier: impl Carrier + 'static) -> Arc<Upstream> {
+    let store = "http://store".to_owned();
+    let urls = HashMap::from([("s3".to_owned(), store.clone()), ("sqs".to_owned(), store)]);
+    let endpoints = endpoints(urls).unwrap();
+    Upstream::by(Box::new(carrier), endpoints, "us-east-1".into(), key())
 }
 
 /// A connection of the guest.

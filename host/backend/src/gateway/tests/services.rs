@@ -60,7 +60,7 @@ async fn gateway(address: SocketAddr) -> Arc<Gateway> {
     let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))
         .await
         .unwrap();
-    Gateway::new(upstream, Arc::new(policy), "f".to_owned(), Writeback::off())
+    Gateway::new(upstream, Arc::new(policy), "f".to_owned())
 }
 
 /// Sends a request over HTTP as a guest would write it by hand, and returns the status.

@@ -4,12 +4,10 @@
 //! sees an effect, each write of which the guest had been told before it asked for that effect must be there.
 #![expect(clippy::cast_possible_truncation, reason = "numbers here are small")]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -17,9 +15,9 @@ use md5::{Digest as _, Md5};
 
 use super::super::refusal::Wording;
 use super::super::sign::SignedFor;
-use super::super::upstream::{Body, Carrier, Carrying, Unanswered, endpoints};
-use super::super::{Access, BucketPolicy, BucketRule, Gateway, Policy, ServiceRule, Upstream};
-use super::full;
+use super::super::upstream::{Body, Carrier, Carrying, Unanswered};
+use super::super::{Access, BucketPolicy, BucketRule, Gateway, Policy, ServiceRule};
+use super::{full, upstream_by};
 use crate::writeback::Writeback;
 
 /// Simulations in one run, unless the variable says otherwise.
@@ -404,17 +402,9 @@ fn gateway(store: &Store, writeback: &Arc<Writeback>) -> Arc<Gateway> {
             actions: Vec::new(),
         }],
     };
-    let key = SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test"));
-    let store_url = "http://store".to_owned();
-    let urls = HashMap::from([("s3".into(), store_url.clone()), ("sqs".into(), store_url)]);
-    let endpoints = endpoints(urls).unwrap();
-    let upstream = Upstream::by(Box::new(store.clone()), endpoints, "us-east-1".into(), key);
-    Gateway::new(
-        upstream,
-        Arc::new(policy),
-        "f".into(),
-        Arc::clone(writeback),
-    )
+    let upstream = upstream_by(store.clone());
+    let (writeback, inputs) = (Arc::clone(writeback), Arc::default());
+    Gateway::of_vm(upstream, Arc::new(policy), "f".into(), writeback, inputs)
 }
 
 const HONEST: [Doing; 9] = [

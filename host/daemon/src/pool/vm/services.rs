@@ -28,6 +28,7 @@ pub(super) fn compose(
         &order.function.policy,
         upstream,
         &order.writeback,
+        &order.inputs,
     );
     services.register(port::BOOT, Arc::clone(&boot) as Arc<dyn Service>);
     services.register(

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Objects that are fetched before a function asks for them: from the moment its event arrives, while its VM is still being
+//! started or woken.
+//!
+//! What was fetched for an invocation serves reads of this invocation only, and none that follows a write to the same key.
+//! Whether it is still what the store has is asked when it is read, unless the function's owner says that this does not matter.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::response::Parts;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+/// Reads of an invocation that are remembered.
+const READS_MAX: usize = 256;
+
+/// An object, or a range of one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Object {
+    /// Its bucket.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// The value of the header Range, such as `bytes=0-65535`.
+    pub range: Option<String>,
+}
+
+/// What was fetched.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) parts: Parts,
+    pub(crate) body: Bytes,
+    /// Its room, for as long as it is kept.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Fetched {
+    pub(crate) fn new(parts: Parts, body: Bytes, room: OwnedSemaphorePermit) -> Self {
+        Self {
+            parts,
+            body,
+            _room: room,
+        }
+    }
+}
+
+/// One object on its way: nothing yet, or whether it came.
+pub(crate) type Arriving = watch::Receiver<Option<Option<Arc<Fetched>>>>;
+
+/// What is fetched for one invocation.
+#[derive(Debug)]
+pub struct Prefetched {
+    /// Whether it is used without asking the store whether it is still the same.
+    pub(crate) unasked: bool,
+    objects: Mutex<HashMap<Object, Arriving>>,
+}
+
+impl Prefetched {
+    pub(crate) fn new(unasked: bool, objects: HashMap<Object, Arriving>) -> Arc<Self> {
+        Arc::new(Self {
+            unasked,
+            objects: Mutex::new(objects),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Object, Arriving>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The inputs of a VM's current invocation.
+#[derive(Debug, Default)]
+pub struct Inputs(Mutex<Current>);
+
+#[derive(Debug, Default)]
+struct Current {
+    prefetched: Option<Arc<Prefetched>>,
+    report: Report,
+}
+
+/// What an invocation read.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Objects that it got whole or in part, each once.
+    pub reads: Vec<Object>,
+    /// Those of them that were there before it asked.
+    pub used: HashSet<Object>,
+}
+
+impl Inputs {
+    /// An invocation begins, for which something may have been fetched.
+    pub fn begin(&self, prefetched: Option<Arc<Prefetched>>) {
+        *self.lock() = Current {
+            prefetched,
+            ..Current::default()
+        };
+    }
+
+    /// The invocation is over; says what it read.
+    pub fn end(&self) -> Report {
+        std::mem::take(&mut *self.lock()).report
+    }
+
+    /// The function asks for an object; what was fetched of it, and whether that need not be compared with the store.
+    pub(crate) fn read(&self, object: &Object) -> Option<(Arriving, bool)> {
+        let mut current = self.lock();
+        let reads = &mut current.report.reads;
+        if reads.len() < READS_MAX && !reads.contains(object) {
+            reads.push(object.clone());
+        }
+        let prefetched = current.prefetched.as_ref()?;
+        let arriving = prefetched.lock().get(object).cloned()?;
+        Some((arriving, prefetched.unasked))
+    }
+
+    /// What was fetched of an object served a read.
+    pub(crate) fn used(&self, object: &Object) {
+        self.lock().report.used.insert(object.clone());
+    }
+
+    /// The function writes: to one key, or to any.
+    pub(crate) fn written(&self, object: Option<(&str, &str)>) {
+        let current = self.lock();
+        let Some(prefetched) = &current.prefetched else {
+            return;
+        };
+        prefetched.lock().retain(|known, _| match object {
+            Some((bucket, key)) => known.bucket != bucket || known.key != key,
+            None => false,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
