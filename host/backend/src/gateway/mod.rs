@@ -19,6 +19,7 @@ mod payload;
 mod policy;
 mod predict;
 mod prefetched;
+mod presign;
 mod refusal;
 mod s3;
 mod services;

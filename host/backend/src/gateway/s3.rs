@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::sign::{self, SignedFor};
 use super::target::{CopySource, Target};
 use super::upstream::{Body, Endpoint};
-use super::{Gateway, operation};
+use super::{Gateway, operation, presign};
 use crate::writeback::Point;
 
 /// The signing name of S3.
@@ -73,6 +73,9 @@ impl Gateway {
         point: Point,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
+        if let Some(validity) = presign::validity(&mut judged.parts.headers)? {
+            return self.presign(judged, validity).await;
+        }
         if let Some(response) = self.prefetched(&judged).await {
             return Ok(response);
         }

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The guest's signature off, the real one on (AWS Signature Version 4).
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
-    UriPathNormalizationMode, sign,
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
+    SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
+use percent_encoding::utf8_percent_encode;
 
 use super::refusal::Refusal;
+use super::target::QUERY;
 
 pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 /// The checksum of a body, by S3's own header.
@@ -97,12 +99,52 @@ pub(super) fn sign_s3(
         Some(hash) => hash.to_str().unwrap_or_default().to_owned(),
         None => "UNSIGNED-PAYLOAD".to_owned(),
     };
-    let mut settings = SigningSettings::default();
-    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    let mut settings = s3_settings();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     let body = SignableBody::Precomputed(payload);
     put_on(parts, credentials, (region, "s3"), settings, body)
+}
+
+/// Puts the signature of a request to S3 into its URI, valid for a time. All headers that it has become part of it.
+pub(super) fn presign(
+    parts: &mut Parts,
+    credentials: Credentials,
+    region: &str,
+    validity: Duration,
+) -> Result<(), Refusal> {
+    let mut settings = s3_settings();
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(validity);
+    let body = SignableBody::UnsignedPayload;
+    let instructions = instructions(parts, credentials, (region, "s3"), settings, body)?;
+    let mut query = url_query(parts.uri.query().unwrap_or_default());
+    for (name, value) in instructions.params() {
+        let encode = |text| utf8_percent_encode(text, QUERY);
+        query.push(format!("{}={}", encode(name), encode(value)));
+    }
+    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    let path = uri
+        .path_and_query
+        .as_ref()
+        .map_or("/", |target| target.path());
+    let target = format!("{path}?{}", query.join("&"));
+    uri.path_and_query = Some(target.parse().map_err(|e| cannot_sign(&e))?);
+    parts.uri = Uri::from_parts(uri).map_err(|e| cannot_sign(&e))?;
+    Ok(())
+}
+
+/// The parameters of a query, as they are.
+fn url_query(query: &str) -> Vec<String> {
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+/// How S3 wants a URI signed: as it is.
+fn s3_settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings
 }
 
 /// Signs a request to a service other than S3, with its whole body.
@@ -123,10 +165,28 @@ pub(super) fn sign_service(
 fn put_on(
     parts: &mut Parts,
     credentials: Credentials,
-    (region, service): (&str, &str),
+    scope: (&str, &str),
     settings: SigningSettings,
     body: SignableBody<'_>,
 ) -> Result<(), Refusal> {
+    let instructions = instructions(parts, credentials, scope, settings, body)?;
+    for (name, value) in instructions.headers() {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| cannot_sign(&e))?;
+        let mut value = HeaderValue::from_str(value).map_err(|e| cannot_sign(&e))?;
+        value.set_sensitive(name == AUTHORIZATION || name == SECURITY_TOKEN);
+        parts.headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// What a signature for a region and a service adds to a request.
+fn instructions(
+    parts: &Parts,
+    credentials: Credentials,
+    (region, service): (&str, &str),
+    settings: SigningSettings,
+    body: SignableBody<'_>,
+) -> Result<SigningInstructions, Refusal> {
     let identity = credentials.into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
@@ -137,23 +197,12 @@ fn put_on(
         .build()
         .map_err(|e| cannot_sign(&e))?
         .into();
-    let instructions = {
-        let headers = signed_headers(&parts.headers)?;
-        let uri = parts.uri.to_string();
-        let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
-            .map_err(|e| cannot_sign(&e))?;
-        sign(request, &params)
-            .map_err(|e| cannot_sign(&e))?
-            .into_parts()
-            .0
-    };
-    for (name, value) in instructions.headers() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| cannot_sign(&e))?;
-        let mut value = HeaderValue::from_str(value).map_err(|e| cannot_sign(&e))?;
-        value.set_sensitive(name == AUTHORIZATION || name == SECURITY_TOKEN);
-        parts.headers.insert(name, value);
-    }
-    Ok(())
+    let headers = signed_headers(&parts.headers)?;
+    let uri = parts.uri.to_string();
+    let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
+        .map_err(|e| cannot_sign(&e))?;
+    let signed = sign(request, &params).map_err(|e| cannot_sign(&e))?;
+    Ok(signed.into_parts().0)
 }
 
 /// Host and all `x-amz-` headers must be signed; others that a proxy might change should not.

@@ -10,6 +10,52 @@ async fn guest() -> (TempDir, Guest) {
 }
 
 #[tokio::test]
+async fn a_url_is_good_for_whoever_has_it() {
+    let (folder, mut guest) = guest().await;
+    std::fs::write(folder.path().join("input/a b"), b"pixels").unwrap();
+    let url = async |guest: &mut Guest, method, path: &str, seconds: &str| {
+        let headers = [("x-nexus-presign", seconds)];
+        guest.send(request(method, path, &headers, full(""))).await
+    };
+    let got = url(&mut guest, Method::GET, "/input/a%20b", "60").await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert!(got.text().contains("X-Amz-Expires=60"), "{}", got.text());
+    let direct = |url: String, method: &'static str, body: &'static str| {
+        let output = std::process::Command::new("curl")
+            .args(["--silent", "--request", method, "--data-binary", body])
+            .args([
+                "--header",
+                "Content-Type:",
+                "--write-out",
+                " %{http_code}",
+                &url,
+            ])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let of = |answer: &Answer| answer.text().to_owned();
+    let (get, tampered) = (of(&got), of(&got).replace("a%20b", "c"));
+    let put = of(&url(&mut guest, Method::PUT, "/out/new", "60").await);
+    let answers = tokio::task::spawn_blocking(move || {
+        let get_answer = direct(get, "GET", "");
+        let put_answer = direct(put, "PUT", "content");
+        (get_answer, put_answer, direct(tampered, "GET", ""))
+    });
+    let (get_answer, put_answer, tampered) = answers.await.unwrap();
+    assert_eq!(get_answer, "pixels 200");
+    assert_eq!(put_answer, " 200");
+    assert!(tampered.ends_with(" 403"), "{tampered}");
+    let written = std::fs::read(folder.path().join("out/new")).unwrap();
+    assert_eq!(written, b"content");
+
+    let refused = url(&mut guest, Method::PUT, "/input/a", "60").await;
+    assert_eq!(refused.error(), (403, "AccessDenied"));
+    let refused = url(&mut guest, Method::GET, "/input/a", "604801").await;
+    assert_eq!(refused.error(), (400, "AuthorizationQueryParametersError"));
+}
+
+#[tokio::test]
 async fn put_get_head_list_copy_delete() {
     let (folder, mut guest) = guest().await;
     std::fs::write(folder.path().join("input/photo 1+ä.jpg"), b"pixels").unwrap();

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//! URLs that let whoever has them make one request to S3: signed here, since a guest has no key that a store knows.
+//!
+//! A request with the header `X-Nexus-Presign`, whose value is for how many seconds the URL is to be valid, is judged by the
+//! function's policy as ever. It is not made; its answer is the URL.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
+};
+use http::{HeaderMap, Response};
+
+use super::deferred::{Judged, full};
+use super::refusal::Refusal;
+use super::upstream::Body;
+use super::{Gateway, sign};
+
+const PRESIGN: HeaderName = HeaderName::from_static("x-nexus-presign");
+
+/// Longest validity of a URL (S3, "Authenticating Requests: Using Query Parameters").
+const SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
+
+/// Headers that are the request's own, and none of those that the URL will be used with.
+const PASSING: [HeaderName; 5] = [
+    ACCEPT,
+    ACCEPT_ENCODING,
+    CONTENT_LENGTH,
+    USER_AGENT,
+    sign::CONTENT_SHA256,
+];
+
+/// How long a URL for this request is to be valid; None if the request is to be made.
+pub(super) fn validity(headers: &mut HeaderMap) -> Result<Option<Duration>, Refusal> {
+    let Some(value) = headers.remove(PRESIGN) else {
+        return Ok(None);
+    };
+    let seconds = value.to_str().ok().and_then(|text| text.parse().ok());
+    match seconds {
+        Some(seconds @ 1..=SECONDS_MAX) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(Refusal::bad_request(
+            "AuthorizationQueryParametersError",
+            format!("X-Amz-Expires must be from 1 to {SECONDS_MAX} seconds."),
+        )),
+    }
+}
+
+impl Gateway {
+    /// Answers with the URL of a request that was judged.
+    pub(super) async fn presign(
+        &self,
+        judged: Judged,
+        validity: Duration,
+    ) -> Result<Response<Body>, Refusal> {
+        let mut parts = judged.parts;
+        for name in PASSING {
+            parts.headers.remove(name);
+        }
+        let credentials = self.credentials().await?;
+        sign::presign(&mut parts, credentials, &judged.region, validity)?;
+        let mut response = Response::new(full(Bytes::from(parts.uri.to_string())));
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        Ok(response)
+    }
+}
