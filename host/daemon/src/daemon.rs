@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use nexus_backend::gateway::{
-    CredentialSource, GatewayConfig, GatewayError, Prefetcher, Upstream, credentials_from,
+    Audit, CredentialSource, GatewayConfig, GatewayError, Prefetcher, Upstream, credentials_from,
 };
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
 use crate::admin::socket::{self, SocketError, SocketFile};
+use crate::audit::AuditLog;
 use crate::config::{Config, Credentials};
 use crate::functions::{Registry, RegistryError};
 use crate::ingress::Ingress;
@@ -46,6 +47,15 @@ pub enum DaemonError {
     #[error("cannot use the state folder {path}; check that it may be written, or set state_dir to another", path = path.display())]
     State {
         /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The audit log cannot be written.
+    #[error("cannot write the audit log {path}; check gateway.audit", path = path.display())]
+    Audit {
+        /// The file.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -109,6 +119,7 @@ impl Daemon {
             region: region.clone(),
             endpoints: endpoints(&config, store_address.map_err(DaemonError::Address)?),
             connect_timeout: CONNECT_TIMEOUT,
+            audit: open_audit(&config)?,
         };
         let upstream = Upstream::new(gateway, credentials).await?;
         let local = Local::new(region.clone(), Arc::clone(&upstream));
@@ -256,6 +267,17 @@ fn endpoints(config: &Config, store: Option<SocketAddr>) -> HashMap<String, Stri
 fn aws_s3(region: &str) -> String {
     let china = if region.starts_with("cn-") { ".cn" } else { "" };
     format!("https://s3.{region}.amazonaws.com{china}")
+}
+
+fn open_audit(config: &Config) -> Result<Option<Arc<dyn Audit>>, DaemonError> {
+    let Some(path) = &config.gateway.audit else {
+        return Ok(None);
+    };
+    let log = AuditLog::open(path).map_err(|source| DaemonError::Audit {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(log))
 }
 
 async fn open_store(

@@ -11,6 +11,7 @@
 //! [`daemon`] puts the parts together; [`config`] says how; [`web`] is the HTTP that they share.
 
 pub mod admin;
+pub mod audit;
 pub mod config;
 pub mod daemon;
 pub mod functions;

@@ -19,6 +19,7 @@ use nexus_proto::call::{self, Answer, FIXED_SIZE, Head, IN_CHUNKS, Malformed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
+use super::audit::Asked;
 use super::refusal::{Refusal, Wording};
 use super::s3::S3;
 use super::sign::SignedFor;
@@ -332,9 +333,23 @@ fn head(parts: &http::response::Parts, body: u64) -> BytesMut {
 }
 
 impl Gateway {
-    /// Makes one call, which is signed for what the shim says.
+    /// Makes one call, which is signed for what the shim says, and writes it down.
     pub(super) async fn call(
         self: Arc<Self>,
+        parts: Parts,
+        signed_for: SignedFor,
+        wording: Wording,
+        body: Body,
+    ) -> Response<Body> {
+        let asked = Asked::new(&parts.method, &parts.uri, &signed_for.service);
+        let response = self.make(parts, signed_for, wording, body).await;
+        let (status, headers) = (response.status(), response.headers());
+        self.audit(asked, status, headers, response.extensions());
+        response
+    }
+
+    async fn make(
+        self: &Arc<Self>,
         parts: Parts,
         signed_for: SignedFor,
         wording: Wording,

@@ -16,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Full};
 
+use super::audit::{Asked, How};
 use super::predict::{Kind, Tag};
 use super::refusal::Refusal;
 use super::sign::{CHECKSUM_CRC32, CONTENT_SHA256};
@@ -111,10 +112,11 @@ impl Gateway {
             return self.pass_on(judged, point, full(body)).await;
         };
         let (manners, request) = (&self.upstream.manners, &write.judged.parts.headers);
-        if let Some(told) = manners.predict(&write.kind, request, &write.tag) {
+        if let Some(mut told) = manners.predict(&write.kind, request, &write.tag) {
             let gateway = Arc::clone(self);
             let carried = async move { gateway.carry_out(write).await };
             self.writeback.defer(room, point, carried);
+            told.extensions.insert(How::Deferred);
             let nothing = Empty::new().map_err(|never| match never {});
             return Ok(Response::from_parts(told, nothing.boxed_unsync()));
         }
@@ -187,6 +189,9 @@ impl Gateway {
             .await
             .unwrap_or_else(|_| Err("the store does not answer".to_owned()))
             .map_err(passing)?;
+        let Parts { method, uri, .. } = &write.judged.parts;
+        let asked = Asked::new(method, uri, super::S3);
+        self.audit(asked, parts.status, &parts.headers, &parts.extensions);
         if !parts.status.is_success() {
             return Err(Failure::of(parts.status, &body));
         }

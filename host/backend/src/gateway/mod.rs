@@ -10,6 +10,7 @@
 //! Of S3 each request is taken apart, since policy speaks of buckets and prefixes; of other services it speaks of actions
 //! (`services`). Writes may be answered before they are done (`deferred`); all else waits for them.
 
+mod audit;
 mod calls;
 mod chunked;
 mod credentials;
@@ -46,6 +47,8 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::audit::{Action, Asked};
+pub use self::audit::{Audit, Entry, How};
 pub use self::calls::Calls;
 use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};
@@ -108,7 +111,22 @@ impl Gateway {
         })
     }
 
+    /// Answers a request, and writes it down.
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let signed_for = SignedFor::parse(request.headers());
+        let service = signed_for.map(|signed_for| signed_for.service);
+        let asked = Asked::new(
+            request.method(),
+            request.uri(),
+            &service.unwrap_or_default(),
+        );
+        let response = self.respond(request).await;
+        let (status, headers) = (response.status(), response.headers());
+        self.audit(asked, status, headers, response.extensions());
+        response
+    }
+
+    async fn respond(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let point = self.writeback.point();
         let (parts, mut body) = request.into_parts();
         let (resource, head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
@@ -154,8 +172,12 @@ impl Gateway {
         let _room = self.bodies.acquire_many(kibibytes).await;
         let body = services::whole(body).await?;
         self.settled(point).await?;
-        let body = self.prepare_service(&mut parts, signed_for, body).await?;
-        self.forward(parts, body).await
+        let (body, action) = self.prepare_service(&mut parts, signed_for, body).await?;
+        let mut response = self.forward(parts, body).await?;
+        if let Some(action) = action {
+            response.extensions_mut().insert(Action(action));
+        }
+        Ok(response)
     }
 
     /// Resolves when the writes that came before are durable. If one has failed, nothing goes out any more.

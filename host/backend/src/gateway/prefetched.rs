@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{Semaphore, watch};
 
+use super::audit::How;
 use super::deferred::{Judged, full};
 use super::sign::{CONTENT_SHA256, SignedFor};
 use super::upstream::Body;
@@ -144,6 +145,7 @@ impl Gateway {
         if !judged.parts.headers.contains_key(CHECKSUM_MODE) {
             without_checksums(&mut parts.headers);
         }
+        parts.extensions.insert(How::Prefetched);
         Some(Response::from_parts(parts, full(fetched.body.clone())))
     }
 

@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, Response};
 
+use super::audit::How;
 use super::deferred::{Judged, full};
 use super::refusal::Refusal;
 use super::upstream::Body;
@@ -62,6 +63,7 @@ impl Gateway {
         let mut response = Response::new(full(Bytes::from(parts.uri.to_string())));
         let kind = HeaderValue::from_static("text/plain; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, kind);
+        response.extensions_mut().insert(How::Presigned);
         Ok(response)
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::json;
 
+use super::audit::How;
 use super::upstream::Body;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -104,6 +105,7 @@ impl Refusal {
                 .boxed_unsync(),
         );
         *reply.status_mut() = self.status;
+        reply.extensions_mut().insert(How::Refused);
         let headers = reply.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Ok(id) = HeaderValue::from_str(request_id) {

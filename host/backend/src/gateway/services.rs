@@ -221,17 +221,18 @@ pub(super) async fn whole(mut body: Body) -> Result<Bytes, Refusal> {
 }
 
 impl Gateway {
-    /// Turns a request to a service other than S3 into the one that it gets, if the policy allows it.
+    /// Turns a request to a service other than S3 into the one that it gets, if the policy allows it; beside its body, the action
+    /// that it is.
     pub(super) async fn prepare_service(
         &self,
         parts: &mut Parts,
         signed_for: &SignedFor,
         body: Bytes,
-    ) -> Result<Body, Refusal> {
+    ) -> Result<(Body, Option<String>), Refusal> {
         let service = signed_for.service.as_str();
         // First of all: what a guest names in Connection is taken off, and must not be what it was judged by.
         super::remove_hop_by_hop(&mut parts.headers);
-        self.judge(service, parts, &body)?;
+        let action = self.judge(service, parts, &body)?;
         let endpoint = match self.upstream.endpoints.get(service) {
             Some(endpoint) => endpoint.clone(),
             None => amazon(service, &signed_for.region, &self.upstream.region)?,
@@ -250,12 +251,12 @@ impl Gateway {
         }
         let credentials = self.credentials().await?;
         sign::sign_service(parts, credentials, signed_for, &body)?;
-        Ok(Full::new(body)
-            .map_err(|never| match never {})
-            .boxed_unsync())
+        let body = Full::new(body).map_err(|never| match never {});
+        Ok((body.boxed_unsync(), action))
     }
 
-    fn judge(&self, service: &str, parts: &Parts, body: &[u8]) -> Result<(), Refusal> {
+    /// The action that a request is, if it is known and allowed.
+    fn judge(&self, service: &str, parts: &Parts, body: &[u8]) -> Result<Option<String>, Refusal> {
         let function = &self.name;
         let action = action(service, parts, body).map_err(|names| {
             Refusal::access_denied(format!(
@@ -263,15 +264,15 @@ impl Gateway {
                 names.join(", ")
             ))
         })?;
-        let action = action.as_deref();
-        let what = action.unwrap_or("this request, whose action the gateway does not know,");
-        if gives_keys(service, action) {
+        let name = action.as_deref();
+        let what = name.unwrap_or("this request, whose action the gateway does not know,");
+        if gives_keys(service, name) {
             return Err(Refusal::access_denied(format!(
                 "{service}: {what} may answer with a key, and guests hold none."
             )));
         }
-        if self.policy.allows_action(service, action) {
-            return Ok(());
+        if self.policy.allows_action(service, name) {
+            return Ok(action);
         }
         Err(Refusal::access_denied(format!(
             "The policy of the function {function} does not allow {what} of {service}."

@@ -21,6 +21,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::audit::Audit;
 use super::credentials::KeptCredentials;
 use super::predict::Manners;
 
@@ -45,6 +46,8 @@ pub struct GatewayConfig {
     pub endpoints: HashMap<String, String>,
     /// How long a connection to a service may take.
     pub connect_timeout: Duration,
+    /// Who keeps a record of all calls, if anybody does.
+    pub audit: Option<Arc<dyn Audit>>,
 }
 
 /// Why the gateway cannot work.
@@ -137,6 +140,7 @@ pub struct Upstream {
     pub(super) credentials: KeptCredentials,
     /// How the services answer writes.
     pub(super) manners: Manners,
+    pub(super) audit: Option<Arc<dyn Audit>>,
 }
 
 impl Upstream {
@@ -171,7 +175,13 @@ impl Upstream {
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
         let carrier = Box::new(client);
-        Ok(Self::by(carrier, endpoints, config.region, credentials))
+        Ok(Self::by(
+            carrier,
+            endpoints,
+            config.region,
+            config.audit,
+            credentials,
+        ))
     }
 
     /// Services that `carrier` leads to.
@@ -179,6 +189,7 @@ impl Upstream {
         carrier: Box<dyn Carrier>,
         endpoints: HashMap<String, Endpoint>,
         region: String,
+        audit: Option<Arc<dyn Audit>>,
         credentials: SharedCredentialsProvider,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -187,6 +198,7 @@ impl Upstream {
             region,
             credentials: KeptCredentials::new(credentials),
             manners: Manners::default(),
+            audit,
         })
     }
 

@@ -71,6 +71,8 @@ pub struct RawGateway {
     pub endpoints: HashMap<String, Spanned<String>>,
     /// `"chain"` or `{ file = "..." }`.
     pub credentials: Option<Spanned<RawCredentials>>,
+    /// File for a record of all calls.
+    pub audit: Option<Spanned<PathBuf>>,
 }
 
 /// Where the real keys are.

@@ -69,6 +69,8 @@ pub struct Gateway {
     pub endpoints: HashMap<String, String>,
     /// Where the real keys are.
     pub credentials: Credentials,
+    /// Where a record of all calls goes, if anywhere.
+    pub audit: Option<PathBuf>,
 }
 
 /// Where the real keys are.
@@ -186,6 +188,10 @@ fn gateway(raw: RawGateway, origin: &Origin<'_>) -> Result<Gateway, ConfigError>
         credentials: raw
             .credentials
             .map_or(Ok(Credentials::Chain), |value| credentials(&value, origin))?,
+        audit: raw
+            .audit
+            .map(|path| absolute(&path, "gateway.audit", origin))
+            .transpose()?,
     })
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A guest with a placeholder key, the gateway, and a store that knows only the real key.
 
+mod audit;
 mod calls;
 mod deferred;
 mod failures;
@@ -90,6 +91,7 @@ async fn gateway_to(store: &str) -> Arc<Gateway> {
         region: "us-east-1".to_owned(),
         endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
         connect_timeout: Duration::from_secs(5),
+        audit: None,
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
     Gateway::new(upstream, Arc::new(policy()), "f".to_owned())
@@ -104,7 +106,13 @@ fn upstream_by(carrier: impl Carrier + 'static) -> Arc<Upstream> {
     let store = "http://store".to_owned();
     let urls = HashMap::from([("s3".to_owned(), store.clone()), ("sqs".to_owned(), store)]);
     let endpoints = endpoints(urls).unwrap();
-    Upstream::by(Box::new(carrier), endpoints, "us-east-1".into(), key())
+    Upstream::by(
+        Box::new(carrier),
+        endpoints,
+        "us-east-1".into(),
+        None,
+        key(),
+    )
 }
 
 /// A connection of the guest.

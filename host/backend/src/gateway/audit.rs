@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! A record of each call that a function makes: what of, and what came of it. Never a header's value or a byte of a body.
+
+use std::fmt;
+
+use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+use serde::Serialize;
+
+use super::Gateway;
+
+/// What was done for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// The service answered it.
+    Done,
+    /// It was answered before it was done. Another entry says what became of it.
+    Deferred,
+    /// The service said that what had been fetched before is still the same, or was not asked.
+    Prefetched,
+    /// A URL was signed for it.
+    Presigned,
+    /// No service answered it: it was refused, or none could be reached.
+    Refused,
+}
+
+/// A call of a function.
+#[derive(Debug, Clone, Serialize)]
+pub struct Entry {
+    /// The function's name.
+    pub function: String,
+    /// The service's signing name; empty if the call does not say.
+    pub service: String,
+    /// HTTP's method.
+    pub method: String,
+    /// The path, which names bucket and key of S3's.
+    pub resource: String,
+    /// The action, of services other than S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// What was done.
+    pub how: How,
+    /// HTTP's status; 0 if there was no answer.
+    pub status: u16,
+    /// The service's id of the request, or the gateway's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// Keeps entries.
+pub trait Audit: Send + Sync + fmt::Debug {
+    /// Takes in an entry. Must not wait.
+    fn record(&self, entry: Entry);
+}
+
+/// The action that a request was judged to be, beside its answer.
+#[derive(Debug, Clone)]
+pub(super) struct Action(pub(super) String);
+
+/// What is known of a call before its answer.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) service: String,
+    pub(super) method: String,
+    pub(super) resource: String,
+}
+
+impl Asked {
+    pub(super) fn new(method: &Method, uri: &Uri, service: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            method: method.to_string(),
+            resource: uri.path().to_owned(),
+        }
+    }
+}
+
+impl Gateway {
+    /// Writes down a call with its answer.
+    pub(super) fn audit(
+        &self,
+        asked: Asked,
+        status: StatusCode,
+        headers: &HeaderMap,
+        said: &Extensions,
+    ) {
+        let Some(audit) = &self.upstream.audit else {
+            return;
+        };
+        audit.record(Entry {
+            function: self.name.clone(),
+            service: asked.service,
+            method: asked.method,
+            resource: asked.resource,
+            action: said.get::<Action>().map(|action| action.0.clone()),
+            how: said.get::<How>().copied().unwrap_or(How::Done),
+            status: status.as_u16(),
+            request_id: request_id(headers),
+        });
+    }
+}
+
+/// The id that a service gives a request.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = ["x-amz-request-id", "x-amzn-requestid"]
+        .iter()
+        .find_map(|name| headers.get(*name))?;
+    id.to_str().ok().map(str::to_owned)
+}
