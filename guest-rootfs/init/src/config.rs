@@ -54,6 +54,8 @@ pub(crate) struct BootConfig {
     pub(crate) clock_ns: u64,
     #[serde(default)]
     pub(crate) hostname: String,
+    /// A certificate that SDKs are to trust, as PEM.
+    pub(crate) authority: Option<String>,
 }
 
 /// A program, ready to be started.
@@ -69,11 +71,13 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The program of an image, with the SDK shim in `sdk` if there is one.
+    /// The program of an image, with the SDK shim in `sdk` if there is one, and the variables `trust`, by which SDKs find whom to
+    /// trust, unless it has them already.
     pub(crate) fn new(
         image: ImageConfig,
         boot: BootConfig,
         sdk: Option<&str>,
+        trust: Vec<(&str, String)>,
     ) -> Result<Self, InitError> {
         let mut arguments = boot.entrypoint.unwrap_or(image.entrypoint);
         let command = boot.command.unwrap_or(image.cmd);
@@ -93,6 +97,9 @@ impl Program {
         env.extend(boot.env);
         if let Some(sdk) = sdk {
             bring_in(&mut env, sdk);
+        }
+        for (name, value) in trust {
+            env.entry(name.to_owned()).or_insert(value);
         }
         let cwd = boot.cwd.unwrap_or(image.cwd);
         // Runtimes find the function by these two: Lambda's images name the handler in their command and unpack the code into
@@ -157,7 +164,7 @@ mod tests {
     fn program(boot: &str) -> Result<Program, InitError> {
         let image = serde_json::from_str(IMAGE).expect("the image's configuration");
         let boot = serde_json::from_str(boot).expect("the boot answer");
-        Program::new(image, boot, None)
+        Program::new(image, boot, None, Vec::new())
     }
 
     #[test]
@@ -207,7 +214,7 @@ mod tests {
         let path = |boot: &str| {
             let image = serde_json::from_str(IMAGE).expect("the image's configuration");
             let boot = serde_json::from_str(boot).expect("the boot answer");
-            let program = Program::new(image, boot, Some("/shim")).expect("a program");
+            let program = Program::new(image, boot, Some("/shim"), Vec::new()).expect("a program");
             program.env.get("PYTHONPATH").cloned()
         };
         assert_eq!(path(r#"{"clock_ns": 1}"#).as_deref(), Some("/shim"));
@@ -215,6 +222,20 @@ mod tests {
         assert_eq!(path(own).as_deref(), Some("/shim:/opt:/x"));
         let off = r#"{"clock_ns": 1, "env": {"NEXUS_SDK": "off"}}"#;
         assert_eq!(path(off), None);
+    }
+
+    #[test]
+    fn whom_to_trust_is_the_functions_own_choice() {
+        let variable = |boot: &str| {
+            let image = serde_json::from_str(IMAGE).expect("the image's configuration");
+            let boot = serde_json::from_str(boot).expect("the boot answer");
+            let trust = vec![("AWS_CA_BUNDLE", "/ours".to_owned())];
+            let program = Program::new(image, boot, None, trust).expect("a program");
+            program.env.get("AWS_CA_BUNDLE").cloned()
+        };
+        assert_eq!(variable(r#"{"clock_ns": 1}"#).as_deref(), Some("/ours"));
+        let own = r#"{"clock_ns": 1, "env": {"AWS_CA_BUNDLE": "/own"}}"#;
+        assert_eq!(variable(own).as_deref(), Some("/own"));
     }
 
     #[test]

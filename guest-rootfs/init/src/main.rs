@@ -5,7 +5,7 @@
 //! 1. puts a writable overlay over the root and moves into it ([`mounts`]),
 //! 2. loads the driver, which brings the socket families ([`machine`]),
 //! 3. asks nexusd how to run the program ([`host`], [`config`]), or finds that on the kernel's command line ([`standalone`]), and
-//!    writes what libc reads ([`files`]),
+//!    writes what libc reads ([`files`]) and whom SDKs are to trust ([`trust`]),
 //! 4. starts the program, reaps orphans, and reports how the program ended ([`process`]),
 //! 5. ends the VM ([`machine`]).
 //!
@@ -21,6 +21,7 @@ mod machine;
 mod mounts;
 mod process;
 mod standalone;
+mod trust;
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -80,7 +81,11 @@ fn boot() -> Result<Infallible, InitError> {
     files::write(Path::new("/"), &boot.hostname, !stock)?;
     // Without the driver there is no gateway for it to speak to.
     let sdk = (!stock && Path::new(SDK).exists()).then_some(SDK);
-    let program = Program::new(image, boot, sdk)?;
+    let trust = match &boot.authority {
+        Some(authority) => trust::write(Path::new("/"), authority)?,
+        None => Vec::new(),
+    };
+    let program = Program::new(image, boot, sdk, trust)?;
     let ready = machine::time_since_boot();
     println!(
         "nexus-init: ready in {} ns (init began at {} ns)",

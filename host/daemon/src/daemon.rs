@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use nexus_backend::gateway::{
-    Audit, CredentialSource, GatewayConfig, GatewayError, Prefetcher, Upstream, credentials_from,
+    Audit, Authority, AuthorityError, CredentialSource, GatewayConfig, GatewayError, Prefetcher,
+    Upstream, credentials_from,
 };
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -79,6 +80,9 @@ pub enum DaemonError {
     /// The gateway cannot work.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The gateway cannot speak TLS.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// There is no key for the object store.
     #[error("the object store needs the gateway's key; set gateway.credentials")]
     Key(#[source] aws_credential_types::provider::error::CredentialsError),
@@ -124,7 +128,9 @@ impl Daemon {
         let upstream = Upstream::new(gateway, credentials).await?;
         let local = Local::new(region.clone(), Arc::clone(&upstream));
         let prefetcher = Prefetcher::new(Arc::clone(&upstream), region.clone(), PREFETCH_BYTES);
-        let launcher = Arc::new(VmLauncher::new(config.vm.clone(), region, upstream));
+        let authority = Authority::open(&authority_folder(&config)?)?;
+        let launcher = VmLauncher::new(config.vm.clone(), region, upstream, authority)?;
+        let launcher = Arc::new(launcher);
         Ok(Self {
             local: Some(local),
             inputs: Some(Arc::new(Inputs::new(prefetcher))),
@@ -267,6 +273,15 @@ fn endpoints(config: &Config, store: Option<SocketAddr>) -> HashMap<String, Stri
 fn aws_s3(region: &str) -> String {
     let china = if region.starts_with("cn-") { ".cn" } else { "" };
     format!("https://s3.{region}.amazonaws.com{china}")
+}
+
+/// Where the node's certificate authority is.
+fn authority_folder(config: &Config) -> Result<PathBuf, DaemonError> {
+    let path = config.state_dir.join("authority");
+    match private::make_folder(&path) {
+        Ok(()) => Ok(path),
+        Err(source) => Err(DaemonError::State { path, source }),
+    }
 }
 
 fn open_audit(config: &Config) -> Result<Option<Arc<dyn Audit>>, DaemonError> {

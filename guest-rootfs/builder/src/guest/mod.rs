@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What Nexus adds beside the image's files: the folder `/.nexus`, and mount points that the image lacks.
 
+mod certificates;
 mod sdk;
 
 use std::collections::BTreeMap;

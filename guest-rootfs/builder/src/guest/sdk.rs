@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nexus_sdk_tables::tables;
 
-use super::{directory, file, insert, read};
+use super::{certificates, directory, file, insert, read};
 use crate::error::RootfsError;
 use crate::tree::{Content, Kind, NodeId, Tree};
 
@@ -30,6 +30,7 @@ pub(super) fn add(tree: &mut Tree, folder: NodeId, source: &Path) -> Result<Vec<
     let top = insert(tree, python, b"tables", directory(0o755))?;
     let mut found = Vec::new();
     find(tree, Tree::ROOT, &mut Vec::new(), &mut found);
+    certificates::link(tree, folder, &found)?;
     let mut sdks = Vec::new();
     for (path, package) in found {
         let made = tables(|name| kept(tree, package, name));
@@ -105,7 +106,7 @@ fn find(
 }
 
 /// The content of a file under `folder` that was kept.
-fn kept<'a>(tree: &'a Tree, folder: NodeId, path: &str) -> Option<&'a [u8]> {
+pub(super) fn kept<'a>(tree: &'a Tree, folder: NodeId, path: &str) -> Option<&'a [u8]> {
     let node = path
         .split('/')
         .try_fold(folder, |folder, name| tree.child(folder, name.as_bytes()))?;

@@ -41,6 +41,9 @@ pub struct BootConfig {
     pub cwd: Option<String>,
     /// The host name that the function sees.
     pub hostname: String,
+    /// A certificate that the function's SDKs are to trust, as PEM: that of the gateway under services' own names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
 }
 
 /// The answer to init's question.

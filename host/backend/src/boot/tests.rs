@@ -38,6 +38,7 @@ fn config() -> BootConfig {
         entrypoint: None,
         cwd: Some("/var/task".to_owned()),
         hostname: "thumbnail".to_owned(),
+        authority: None,
     }
 }
 

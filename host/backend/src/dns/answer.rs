@@ -9,6 +9,7 @@ use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
 
 use super::DnsService;
 use super::resolve::{Failure, Wanted};
+use crate::service::{SERVICE_IP, hosts};
 
 /// How long a guest may keep an answer, in seconds. The host's resolver does not say how long it is valid, and keeps
 /// what it has itself; so asking again soon is cheap, and a name that moves is followed.
@@ -93,6 +94,13 @@ impl DnsService {
                 Wanted::V4 => Ipv4Addr::LOCALHOST.into(),
                 Wanted::V6 => Ipv6Addr::LOCALHOST.into(),
             }]);
+        }
+        if self.stands_in && hosts::is_service(name) && !self.policy.resolvable(name) {
+            // The gateway, which has no other address.
+            return Ok(match wanted {
+                Wanted::V4 => vec![SERVICE_IP.into()],
+                Wanted::V6 => Vec::new(),
+            });
         }
         if !self.policy.resolvable(name) {
             tracing::debug!(name, "name refused by policy");

@@ -33,16 +33,23 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct DnsService {
     policy: Arc<EndpointPolicy>,
     writeback: Arc<Writeback>,
+    /// Whether the gateway answers under services' own names.
+    stands_in: bool,
     resolver: Resolver,
 }
 
 impl DnsService {
     /// A name service for the VM whose connections `policy` governs. Questions wait for the writes of `writeback`, since they go
-    /// on to other hosts.
-    pub fn new(policy: Arc<EndpointPolicy>, writeback: Arc<Writeback>) -> Arc<Self> {
+    /// on to other hosts. With `stands_in`, names of AWS's services lead to the gateway, unless the policy has them lead elsewhere.
+    pub fn new(
+        policy: Arc<EndpointPolicy>,
+        writeback: Arc<Writeback>,
+        stands_in: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             policy,
             writeback,
+            stands_in,
             resolver: Resolver::default(),
         })
     }

@@ -11,6 +11,7 @@
 //! (`services`). Writes may be answered before they are done (`deferred`); all else waits for them.
 
 mod audit;
+mod authority;
 mod calls;
 mod chunked;
 mod credentials;
@@ -49,6 +50,7 @@ use uuid::Uuid;
 
 use self::audit::{Action, Asked};
 pub use self::audit::{Audit, Entry, How};
+pub use self::authority::{Acceptor, Authority, AuthorityError, TlsGateway};
 pub use self::calls::Calls;
 use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};

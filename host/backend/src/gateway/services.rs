@@ -16,6 +16,7 @@ use super::Gateway;
 use super::refusal::Refusal;
 use super::sign::{self, SignedFor};
 use super::upstream::{Body, Endpoint};
+use crate::service::hosts::is_region;
 
 /// Longest body of a request, in bytes: above what any of these services takes in one (Lambda's 6 MiB, Bedrock's 25 MB).
 const BODY_MAX: usize = 32 * 1024 * 1024;
@@ -188,18 +189,6 @@ fn amazon(service: &str, region: &str, own: &str) -> Result<Endpoint, Refusal> {
         scheme: Scheme::HTTPS,
         authority,
     })
-}
-
-/// Whether a text looks like a region's name: `eu-west-1`, `us-gov-east-1`.
-fn is_region(text: &str) -> bool {
-    let mut parts = text.rsplit('-');
-    let number = parts.next().unwrap_or_default();
-    let words: Vec<&str> = parts.collect();
-    let is_word = |word: &&str| word.len() >= 2 && word.bytes().all(|c| c.is_ascii_lowercase());
-    (1..=2).contains(&number.len())
-        && number.bytes().all(|c| c.is_ascii_digit())
-        && words.len() >= 2
-        && words.iter().all(is_word)
 }
 
 /// Reads a body whole.

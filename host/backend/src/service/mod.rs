@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The traits between the queue handling and what answers inside the process: one for streams, one for datagrams.
 
+pub(crate) mod hosts;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -20,6 +22,8 @@ pub mod port {
     pub const DNS: u16 = 53;
     /// The gateway to AWS-style services, plain HTTP.
     pub const GATEWAY: u16 = 80;
+    /// The gateway again, under the services' own names: HTTP over TLS.
+    pub const GATEWAY_TLS: u16 = 443;
     /// What init asks for before it starts the function.
     pub const BOOT: u16 = 9000;
     /// AWS Lambda's runtime API.

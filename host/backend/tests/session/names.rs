@@ -21,7 +21,7 @@ fn guest(rules: &[&str]) -> Guest {
         rules.iter().map(|rule| rule.parse().unwrap()),
     ));
     let mut services = Services::default();
-    let names = DnsService::new(Arc::clone(&policy), Writeback::off());
+    let names = DnsService::new(Arc::clone(&policy), Writeback::off(), true);
     services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
     services.register_responder(port::DNS, names);
     let mut guest = Setup {
@@ -87,6 +87,32 @@ fn what_the_policy_does_not_mention_is_refused() {
         ask(&mut guest, "db.example.", RecordType::MX),
         (ResponseCode::NotImp, vec![])
     );
+}
+
+#[test]
+fn names_of_services_lead_to_the_gateway_unless_the_policy_has_them_lead_elsewhere() {
+    let mut guest = guest(&["sqs.eu-west-1.amazonaws.com:443"]);
+    let gateway = vec![IpAddr::V4(SERVICE_IP)];
+    for name in ["b.s3.eu-west-1.amazonaws.com.", "STS.amazonaws.com."] {
+        assert_eq!(
+            ask(&mut guest, name, RecordType::A),
+            (ResponseCode::NoError, gateway.clone()),
+            "{name}"
+        );
+        assert_eq!(
+            ask(&mut guest, name, RecordType::AAAA),
+            (ResponseCode::NoError, vec![]),
+            "{name}"
+        );
+    }
+    let name = "x.execute-api.eu-west-1.amazonaws.com.";
+    assert_eq!(
+        ask(&mut guest, name, RecordType::A),
+        (ResponseCode::Refused, vec![])
+    );
+    // The real one, or none where there is no network.
+    let (_, addresses) = ask(&mut guest, "sqs.eu-west-1.amazonaws.com.", RecordType::A);
+    assert_ne!(addresses, gateway);
 }
 
 #[test]

@@ -46,9 +46,18 @@ fn text(status: &Value) -> String {
                 cell(function, "/name"),
                 format!("{} MiB", cell(function, "/memory_mib")),
                 format!("{} s", cell(function, "/timeout_s")),
+                format!(
+                    "{} of {}",
+                    cell(function, "/prefetched/used"),
+                    cell(function, "/prefetched/fetched")
+                ),
                 cell(function, "/root"),
             ]
         })
         .collect();
-    daemon + &table(["FUNCTION", "MEMORY", "TIMEOUT", "ROOT"], &rows)
+    daemon
+        + &table(
+            ["FUNCTION", "MEMORY", "TIMEOUT", "PREFETCHED", "ROOT"],
+            &rows,
+        )
 }

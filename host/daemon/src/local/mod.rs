@@ -88,6 +88,7 @@ impl Local {
             &self.upstream,
             &writeback,
             &Arc::default(),
+            None,
         );
         Program {
             env,

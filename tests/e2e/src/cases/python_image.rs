@@ -27,6 +27,8 @@ fn host(bed: &Bed) -> Result<()> {
     let testbed = &bed.testbed;
     deploy(testbed, &bed.root("thumbnail"))?;
     scale(testbed)?;
+    by_name(testbed, &bed.root("thumbnail"))?;
+    beforehand(testbed, &bed.root("thumbnail"))?;
     for (bucket, key, code) in [
         ("photos", "in/nothing", "NoSuchKey"),
         ("private", "in/picture.ppm", "AccessDenied"),
@@ -62,10 +64,46 @@ pub(super) fn deploy(testbed: &Testbed, root: &Path) -> Result<()> {
     testbed.deploy(&function.with("--memory", "256").with("--bucket", "photos"))
 }
 
+/// The same by an SDK that knows no variable for endpoints: it goes to `photos.s3.us-east-1.amazonaws.com`, by TLS.
+fn by_name(testbed: &Testbed, root: &Path) -> Result<()> {
+    let function = Deployment::new("by-name", root)
+        .with("--memory", "256")
+        .with("--bucket", "photos")
+        .with("--env", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true")
+        .with("--env", "AWS_CA_BUNDLE=/etc/nexus/authority.pem");
+    testbed.deploy(&function)?;
+    scale_by(testbed, "by-name")
+}
+
+/// The same with the picture fetched before the function asks for it.
+fn beforehand(testbed: &Testbed, root: &Path) -> Result<()> {
+    let function = Deployment::new("beforehand", root)
+        .with("--memory", "256")
+        .with("--bucket", "photos")
+        .with("--prefetch", "s3://{bucket}/{key}")
+        .with("--prefetch-freshness", "relaxed");
+    testbed.deploy(&function)?;
+    scale_by(testbed, "beforehand")?;
+    let status = testbed.nexus_json(&["status"])?;
+    let deployed = status["deployed"].as_array().context("no functions")?;
+    let mut names = deployed.iter();
+    let function = names.find(|function| function["name"] == "beforehand");
+    let prefetched = &function.context("not deployed")?["prefetched"];
+    ensure!(
+        *prefetched == json!({ "fetched": 1, "used": 1 }),
+        "not found when it was asked for: {prefetched}"
+    );
+    Ok(())
+}
+
 /// Has the function scale the picture, and looks at the result.
 pub(super) fn scale(testbed: &Testbed) -> Result<()> {
+    scale_by(testbed, "thumbnail")
+}
+
+fn scale_by(testbed: &Testbed, function: &str) -> Result<()> {
     let event = json!({ "bucket": "photos", "key": "in/picture.ppm", "width": 64, "output_key": "out/picture.jpg" });
-    let result = testbed.invoke("thumbnail", &event)?.success()?;
+    let result = testbed.invoke(function, &event)?.success()?;
     ensure!(
         result["width"] == 64 && result["height"] == 48,
         "wrong size: {result}"

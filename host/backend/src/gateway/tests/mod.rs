@@ -2,6 +2,7 @@
 //! A guest with a placeholder key, the gateway, and a store that knows only the real key.
 
 mod audit;
+mod authority;
 mod calls;
 mod deferred;
 mod failures;

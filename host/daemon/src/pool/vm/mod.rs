@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nexus_backend::boot::{BootService, ProcessExit};
-use nexus_backend::gateway::Upstream;
+use nexus_backend::gateway::{Acceptor, Authority, AuthorityError, Upstream};
 use nexus_backend::runtime_api::ExitReason;
 use nexus_backend::session::{self, Session, SessionEnd};
 use serde_json::json;
@@ -33,21 +33,34 @@ pub struct VmLauncher {
     vm: config::Vm,
     region: String,
     upstream: Arc<Upstream>,
+    authority: (Arc<Authority>, Acceptor),
 }
 
 impl VmLauncher {
-    /// Starts VMs as `vm` says, whose gateway goes to `upstream` and whose functions are told to be in `region`.
-    pub fn new(vm: config::Vm, region: String, upstream: Arc<Upstream>) -> Self {
-        Self {
+    /// Starts VMs as `vm` says, whose gateway goes to `upstream`, and speaks under services' own names with certificates of
+    /// `authority`. Functions are told to be in `region`.
+    ///
+    /// # Errors
+    /// If TLS cannot be set up.
+    pub fn new(
+        vm: config::Vm,
+        region: String,
+        upstream: Arc<Upstream>,
+        authority: Arc<Authority>,
+    ) -> Result<Self, AuthorityError> {
+        let acceptor = Acceptor::new(Arc::clone(&authority))?;
+        Ok(Self {
             vm,
             region,
             upstream,
-        }
+            authority: (authority, acceptor),
+        })
     }
 
     fn start(&self, order: Order) -> Result<Box<dyn Machine>, LaunchError> {
         let resource = |what| move |source| LaunchError::Resource { what, source };
-        let (services, policy, boot) = services::compose(&order, &self.region, &self.upstream);
+        let (services, policy, boot) =
+            services::compose(&order, &self.region, &self.upstream, &self.authority);
         let (nexus, guest) = UnixStream::pair().map_err(resource("make a socket pair"))?;
         let (line, vmm_line) = UnixStream::pair().map_err(resource("make a socket pair"))?;
         let control = Control::new(line).map_err(resource("make a control line"))?;

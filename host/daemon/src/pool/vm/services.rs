@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use nexus_backend::boot::{BootConfig, BootService};
-use nexus_backend::gateway::Upstream;
+use nexus_backend::gateway::{Acceptor, Authority, Upstream};
 use nexus_backend::service::{Service, Services, port};
 use nexus_backend::session::Session;
 use nexus_backend::sockets::EndpointPolicy;
@@ -16,11 +16,13 @@ pub(super) fn compose(
     order: &Order,
     region: &str,
     upstream: &Arc<Upstream>,
+    (authority, acceptor): &(Arc<Authority>, Acceptor),
 ) -> (Services, Arc<EndpointPolicy>, Arc<BootService>) {
     let boot = BootService::new(BootConfig {
         env: environment::compose(&order.name, &order.function, region, &order.instance),
         command: order.function.command.clone(),
         hostname: order.name.to_string(),
+        authority: Some(authority.certificate().to_owned()),
         ..BootConfig::default()
     });
     let (mut services, policy) = outside::compose(
@@ -29,6 +31,7 @@ pub(super) fn compose(
         upstream,
         &order.writeback,
         &order.inputs,
+        Some(acceptor),
     );
     services.register(port::BOOT, Arc::clone(&boot) as Arc<dyn Service>);
     services.register(
