@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/**
+ * One call: from a command's input to a message for the gateway, and from its answer to an output.
+ *
+ * Whatever is not plain is handed over: before anything was sent, or where sending it twice does no harm. Then a real client makes
+ * the call, and says what it has to say.
+ */
+
+const channel = require('./channel.js');
+const { HAND_OVER } = require('./hand-over.js');
+
+/** @typedef {import('./facade').Package} Package */
+/** @typedef {import('./types').Operation} Operation */
+/** @typedef {import('./types').Answer} Answer */
+
+/** Statuses of answers to a call that a real client makes again, or somewhere else. */
+const AGAIN = new Set([301, 307, 400, 429]);
+
+/**
+ * Makes a call.
+ * @param {Package} owner
+ * @param {string} region
+ * @param {Operation} operation
+ * @param {any} input
+ * @returns {Promise<unknown>}
+ */
+async function run(owner, region, operation, input) {
+  const { service } = owner;
+  try {
+    const { target, fields, body } = service.protocol.request(owner, operation, input);
+    const head = `${service.signing}\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}`;
+    const answer = await channel.request(head, body);
+    if (answer.status < 300) {
+      return await service.protocol.output(owner, operation, answer);
+    }
+    if (answer.status >= 500 || AGAIN.has(answer.status)) {
+      answer.close();
+      throw HAND_OVER;
+    }
+    throw await service.protocol.error(owner, operation, answer);
+  } catch (error) {
+    throw error instanceof channel.Broken ? HAND_OVER : error;
+  }
+}
+
+/**
+ * What each output says of its call.
+ * @param {number} status
+ * @param {Record<string, string>} headers
+ */
+function metadata(status, headers) {
+  return {
+    httpStatusCode: status,
+    requestId: headers['x-amzn-requestid'] ?? headers['x-amzn-request-id'] ?? headers['x-amz-request-id'],
+    extendedRequestId: headers['x-amz-id-2'],
+    cfId: headers['x-amz-cf-id'],
+    attempts: 1,
+    totalRetryDelay: 0,
+  };
+}
+
+module.exports = { metadata, run };

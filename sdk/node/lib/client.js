@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/**
+ * Clients and commands.
+ *
+ * A client makes the calls that the shim covers by messages to the gateway. The first one that is not covered makes a real client
+ * of it, which it remains.
+ */
+
+const environment = require('./environment.js');
+const { HAND_OVER } = require('./hand-over.js');
+const layer = require('./layer.js');
+
+/** @typedef {import('./facade').Package} Package */
+/** @typedef {import('./types').Class} Class */
+/** @typedef {import('./types').Operation} Operation */
+/** @typedef {(error: unknown, output?: unknown) => void} Callback */
+/** @typedef {{ config: any, owner: Package, beneath: import('./layer').Beneath, region: string | undefined }} Client */
+
+/**
+ * Clients that are not real.
+ * @type {WeakMap<object, Client>}
+ */
+const clients = new WeakMap();
+
+/**
+ * Operations and the packages that they are of, by the prototype of their commands.
+ * @type {WeakMap<object, { operation: Operation, owner: Package }>}
+ */
+const operations = new WeakMap();
+
+/** @type {typeof import('./calls')['run'] | undefined} */
+let runCall;
+
+/**
+ * Makes a call: what that takes is loaded with the first one.
+ * @type {typeof import('./calls')['run']}
+ */
+function run(...args) {
+  runCall ??= /** @type {typeof import('./calls')} */ (require('./calls.js')).run;
+  return runCall(...args);
+}
+
+/**
+ * The class that the shim has for an export of a package, or undefined.
+ * @param {Package} owner
+ * @param {string} name
+ * @returns {Class | undefined}
+ */
+function cover(owner, name) {
+  const { service } = owner;
+  if (name === service.client) {
+    return makeClient(owner, name, {});
+  }
+  if (name === service.aggregate) {
+    return makeClient(owner, name, methods(owner), /** @type {Class} */ (owner.exports[service.client]).prototype);
+  }
+  if (Object.hasOwn(service.commands, name)) {
+    return makeCommand(owner, name);
+  }
+  return service.errors.includes(name) ? require('./errors.js').makeClass(owner, name) : undefined;
+}
+
+/**
+ * @param {Package} owner
+ * @param {string} name
+ * @param {Record<string, unknown>} more members besides those of each client
+ * @param {object} [base] the prototype of clients of a kind that these are as well
+ */
+function makeClient(owner, name, more, base) {
+  const beneath = owner.beneath(name, becomeReal);
+  const made = layer.make(name, construct, { send: makeSend(beneath), destroy, ...more }, beneath, base);
+  /** @type {(this: object, ...args: any[]) => unknown} */
+  function construct(...args) {
+    const [config] = args;
+    if (!environment.isPlain(config)) {
+      return Reflect.construct(beneath.real(), args, made);
+    }
+    clients.set(this, { config: { ...config }, owner, beneath, region: undefined });
+    return undefined;
+  }
+  /** @this {object} */
+  function destroy() {
+    // A client that is not real has nothing open of its own.
+    return clients.has(this) ? undefined : beneath.real().prototype.destroy.call(this);
+  }
+  return made;
+}
+
+/**
+ * @param {Package} owner
+ * @param {string} name
+ */
+function makeCommand(owner, name) {
+  const operation = /** @type {Operation} */ (owner.service.commands[name]);
+  const beneath = owner.beneath(name, (/** @type {any} */ command) => {
+    if (isBare(command)) {
+      layer.adopt(command, Reflect.construct(beneath.real(), [command.input]));
+    }
+  });
+  // There is an `input` on the prototype so that giving it to a command does not reach for what is beneath.
+  const made = layer.make(name, construct, { input: undefined }, beneath);
+  /** @type {(this: any, input: unknown) => unknown} */
+  function construct(input) {
+    this.input = input ?? {};
+    return undefined;
+  }
+  operations.set(made.prototype, { operation, owner });
+  return made;
+}
+
+/**
+ * Whether an object is a command that is not real.
+ * @param {any} command
+ */
+function isBare(command) {
+  return (
+    operations.has(Object.getPrototypeOf(command)) &&
+    Object.hasOwn(command, 'input') &&
+    !Object.hasOwn(command, 'middlewareStack')
+  );
+}
+
+/**
+ * `send` as clients have it.
+ * @param {import('./layer').Beneath} beneath
+ */
+function makeSend(beneath) {
+  return send;
+  /**
+   * @this {object}
+   * @param {any} command
+   * @param {any} [optionsOrCallback]
+   * @param {Callback} [callback]
+   */
+  function send(command, optionsOrCallback, callback) {
+    const client = clients.get(this);
+    const operation = client && find(client, command, optionsOrCallback);
+    if (operation === undefined) {
+      becomeReal(this);
+      return beneath.real().prototype.send.call(this, command, optionsOrCallback, callback);
+    }
+    const { owner, region } = /** @type {{ owner: Package, region: string }} */ (client);
+    const output = run(owner, region, operation, command.input).catch((/** @type {unknown} */ error) => {
+      if (error !== HAND_OVER) {
+        throw error;
+      }
+      becomeReal(this);
+      return beneath.real().prototype.send.call(this, command);
+    });
+    const done = typeof optionsOrCallback === 'function' ? optionsOrCallback : callback;
+    if (!done) {
+      return output;
+    }
+    output.then((value) => done(null, value), done).catch(() => {});
+    return undefined;
+  }
+}
+
+/**
+ * What a client is to do for a command; undefined if only a real one can.
+ * @param {Client} client
+ * @param {any} command
+ * @param {any} options
+ * @returns {Operation | undefined}
+ */
+function find(client, command, options) {
+  if (
+    command === null ||
+    typeof command !== 'object' ||
+    (typeof options === 'object' && options !== null && Object.keys(options).length > 0)
+  ) {
+    return undefined;
+  }
+  client.region ??= environment.region(client.config);
+  const found = operations.get(Object.getPrototypeOf(command));
+  return client.region !== undefined && found?.owner === client.owner && isBare(command) ? found.operation : undefined;
+}
+
+/**
+ * @param {object} client
+ */
+function becomeReal(client) {
+  const state = clients.get(client);
+  if (state !== undefined) {
+    layer.adopt(client, Reflect.construct(state.beneath.real(), [state.config]));
+    clients.delete(client);
+  }
+}
+
+/**
+ * The methods that a client has for each covered command, if it is of the kind that has them.
+ * @param {Package} owner
+ * @returns {Record<string, unknown>}
+ */
+function methods(owner) {
+  const names = Object.keys(owner.service.commands).map((command) => {
+    /**
+     * @this {any}
+     * @param {any} input
+     * @param {any} [optionsOrCallback]
+     * @param {any} [callback]
+     * @returns {Promise<unknown>}
+     */
+    async function method(input, optionsOrCallback, callback) {
+      const made = new /** @type {Class} */ (owner.exports[command])(input);
+      if (typeof optionsOrCallback === 'function') {
+        this.send(made, optionsOrCallback);
+      } else if (typeof callback === 'function') {
+        if (typeof optionsOrCallback !== 'object') {
+          throw new Error(`Expected http options but got ${typeof optionsOrCallback}`);
+        }
+        this.send(made, optionsOrCallback || {}, callback);
+      } else {
+        return await this.send(made, optionsOrCallback);
+      }
+      return undefined;
+    }
+    return [command.charAt(0).toLowerCase() + command.slice(1, -'Command'.length), method];
+  });
+  return Object.fromEntries(names);
+}
+
+module.exports = { cover };

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/** In which of its ways a release of the SDK builds outputs and errors. It is found in the text of what is installed. */
+
+const fs = require('node:fs');
+const { createRequire } = require('node:module');
+
+const { HAND_OVER } = require('./hand-over.js');
+const release = require('./release.js');
+
+/** @typedef {import('./facade').Package} Package */
+
+/**
+ * The order of an output's members: metadata, headers and the body; all as the service's model has them; or headers as they came.
+ * @typedef {'listed' | 'declared' | 'sent'} Order
+ */
+
+/** @type {WeakMap<Package, Dialect>} */
+const dialects = new WeakMap();
+
+class Dialect {
+  /** @type {Order | undefined} */
+  #order;
+  /** @type {boolean | undefined} */
+  #isPadded;
+  /** @type {boolean | undefined} */
+  #hasCrc64;
+  /** @type {boolean | undefined} */
+  #hasFields;
+  /** @type {string | undefined} */
+  #unsaid;
+  #owner;
+
+  /**
+   * How answers are read, by operation and by the names of their headers.
+   * @type {Map<object, Map<string, any>>}
+   */
+  plans = new Map();
+
+  /**
+   * @param {Package} owner
+   */
+  constructor(owner) {
+    this.#owner = owner;
+  }
+
+  /** In which order the members of an output come. */
+  get order() {
+    this.#order ??= this.#findOrder();
+    return this.#order;
+  }
+
+  /** @returns {Order} */
+  #findOrder() {
+    const owner = this.#owner;
+    if (owner.release <= release.LAST_LISTED || owner.text().includes('de_CommandError')) {
+      return 'listed';
+    }
+    return this.#textOf('@smithy/core/protocols').includes('for (const header in headers)') ? 'sent' : 'declared';
+  }
+
+  /** Whether members that a document lacks are there all the same, as undefined. */
+  get isPadded() {
+    this.#isPadded ??=
+      this.order === 'declared' && !this.#textOf('@smithy/core/protocols').includes('if (dataFromBody[member] != null)');
+    return this.#isPadded;
+  }
+
+  /** Whether errors have all their members from the beginning. */
+  get hasFields() {
+    this.#hasFields ??= /class _?ServiceException [^]{0,300}\$retryable;/.test(
+      this.#textOf('@smithy/core/client', '@smithy/smithy-client'),
+    );
+    return this.#hasFields;
+  }
+
+  /** What errors with a class of their own say where the service says nothing. */
+  get unsaid() {
+    const text = () => this.#textOf('@aws-sdk/core/protocols');
+    this.#unsaid ??= /const message =[^;]*dataObject\.Message \?\?\s+"(\w+)";/.exec(text())?.[1] ?? 'UnknownError';
+    return this.#unsaid;
+  }
+
+  /** Whether content is checked by CRC-64/NVME, which is in a package of its own. */
+  get hasCrc64() {
+    if (this.#hasCrc64 === undefined) {
+      const { filename } = this.#owner;
+      const middleware = found(filename, '@aws-sdk/middleware-flexible-checksums');
+      this.#hasCrc64 = Boolean(
+        found(filename, '@aws-sdk/checksums/flexible-checksums') ?? (middleware && found(middleware, '@aws-sdk/crc64-nvme')),
+      );
+    }
+    return this.#hasCrc64;
+  }
+
+  /**
+   * The text of packages that this one uses, of which there is one at least.
+   * @param {...string} names
+   */
+  #textOf(...names) {
+    const files = names.map((name) => found(this.#owner.filename, name)).filter((file) => file !== undefined);
+    if (files.length === 0) {
+      throw HAND_OVER;
+    }
+    return files.map((file) => fs.readFileSync(file, 'latin1')).join('\n');
+  }
+}
+
+/**
+ * The main file of a package as another finds it.
+ * @param {string} filename of the other
+ * @param {string} name
+ */
+function found(filename, name) {
+  try {
+    return createRequire(filename).resolve(name);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The dialect of an installed package.
+ * @param {Package} owner
+ * @returns {Dialect}
+ */
+function of(owner) {
+  let dialect = dialects.get(owner);
+  if (dialect === undefined) {
+    dialect = new Dialect(owner);
+    dialects.set(owner, dialect);
+  }
+  return dialect;
+}
+
+module.exports = { of };

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/**
+ * What stands for a package of the SDK until the real one is needed.
+ *
+ * The exports of a facade are made when they are first looked at: classes that the shim covers by `client`, others by `surface`. The
+ * real package is loaded beside the facade, which stays in its place: whoever holds one of its exports holds the right thing
+ * before and after.
+ */
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const client = require('./client.js');
+const releases = require('./release.js');
+
+const Module = /** @type {import('./types').ModuleClass} */ (/** @type {unknown} */ (require('node:module')));
+
+/** @typedef {import('./types').Exports} Exports */
+/** @typedef {import('./types').Service} Service */
+
+/**
+ * The services that are covered, by the package of their client.
+ * @type {Record<string, () => Service>}
+ */
+const SERVICES = {
+  '@aws-sdk/client-s3': () => require('./s3.js'),
+};
+
+/** Files that some releases have beside the main one, which exports all that they do. */
+const PARTS = ['schemas/schemas_0.js', 'models/errors.js'];
+
+/**
+ * Packages that were asked for, by their main file; null for those without a facade.
+ * @type {Map<string, Package | null>}
+ */
+const packages = new Map();
+
+/** An installed package that has a facade. */
+class Package {
+  /** @type {Exports | undefined} */
+  #real;
+  /** @type {string | undefined} */
+  #text;
+
+  /**
+   * @param {string} filename its main file
+   * @param {number} release the second part of its version
+   * @param {Service} service
+   */
+  constructor(filename, release, service) {
+    this.filename = filename;
+    this.release = release;
+    this.service = service;
+    this.exports = makeExports(this);
+  }
+
+  /** The real package's exports, if something has needed them. */
+  get loaded() {
+    return this.#real;
+  }
+
+  /** The real package's exports. */
+  real() {
+    if (this.#real === undefined) {
+      const module = new Module(this.filename);
+      module.load(this.filename);
+      this.#real = /** @type {Exports} */ (module.exports);
+    }
+    return this.#real;
+  }
+
+  /**
+   * What lies under the shim's class for one of the exports.
+   * @param {string} name
+   * @param {(object: object) => void} [become] as layers have it
+   * @returns {import('./layer').Beneath}
+   */
+  beneath(name, become) {
+    return { real: () => this.real()[name], loaded: () => this.#real?.[name], become };
+  }
+
+  /** The text of the package: its main file, and what some releases have beside it. */
+  text() {
+    if (this.#text === undefined) {
+      const folder = path.dirname(this.filename);
+      const beside = PARTS.map((part) => `${folder}/${part}`).filter((part) => fs.existsSync(part));
+      this.#text = [this.main(), ...beside.map((part) => fs.readFileSync(part, 'latin1'))].join('\n');
+    }
+    return this.#text;
+  }
+
+  /** The text of its main file. */
+  main() {
+    return fs.readFileSync(this.filename, 'latin1');
+  }
+
+  /**
+   * Whether this release knows a string, such as the name of a header.
+   * @param {string} string
+   */
+  knows(string) {
+    return this.text().includes(`"${string}"`);
+  }
+}
+
+/**
+ * Puts the facade for the package with this main file where Node looks for modules that are there already.
+ * @param {string} filename
+ * @param {NodeJS.Module | null | undefined} parent the module that asks for it
+ */
+function provide(filename, parent) {
+  const cached = Module._cache[filename];
+  if (cached?.loaded) {
+    return;
+  }
+  let found = packages.get(filename);
+  if (found === undefined) {
+    found = open(filename);
+    packages.set(filename, found);
+  }
+  if (found === null) {
+    return;
+  }
+  // `import` has put a module there that is still empty.
+  const module = cached ?? new Module(filename, parent ?? undefined);
+  module.filename = filename;
+  module.paths = Module._nodeModulePaths(path.dirname(filename));
+  module.exports = found.exports;
+  module.loaded = true;
+  Module._cache[filename] = module;
+}
+
+/**
+ * @param {string} filename
+ * @returns {Package | null}
+ */
+function open(filename) {
+  const folder = path.dirname(path.dirname(filename));
+  let name, version;
+  try {
+    ({ name, version } = JSON.parse(fs.readFileSync(`${folder}/package.json`, 'utf8')));
+  } catch {
+    return null;
+  }
+  const [major, release] = String(version).split('.').map(Number);
+  if (!Object.hasOwn(SERVICES, name) || major !== 3 || release === undefined || release < releases.OLDEST) {
+    return null;
+  }
+  // Older releases are spread over many files.
+  if (fs.existsSync(`${folder}/dist-cjs/commands`)) {
+    return null;
+  }
+  const service = /** @type {() => Service} */ (SERVICES[name]);
+  return new Package(filename, release, service());
+}
+
+/**
+ * The exports of a facade: an object that is filled as it is looked at, since a list of all names takes reading the package.
+ * @param {Package} owner
+ * @returns {Exports}
+ */
+function makeExports(owner) {
+  /**
+   * Made without a prototype at first, as which it takes hundreds of members faster.
+   * @type {Exports}
+   */
+  const target = Object.setPrototypeOf(Object.create(null), Object.prototype);
+  let isWhole = false;
+  const whole = () => {
+    if (!isWhole) {
+      isWhole = true;
+      const surface = /** @type {typeof import('./surface')} */ (require('./surface.js'));
+      surface.fill(owner, target, (name) => client.cover(owner, name));
+    }
+    return target;
+  };
+  return new Proxy(target, {
+    get(_, name) {
+      if (typeof name !== 'string') {
+        return Reflect.get(target, name);
+      }
+      if (!Object.hasOwn(target, name)) {
+        const covered = client.cover(owner, name);
+        if (covered === undefined) {
+          return whole()[name];
+        }
+        Object.defineProperty(target, name, { value: covered, writable: true, enumerable: true, configurable: true });
+      }
+      return target[name];
+    },
+    has: (_, name) => Reflect.has(whole(), name),
+    ownKeys: () => Reflect.ownKeys(whole()),
+    getOwnPropertyDescriptor: (_, name) => Reflect.getOwnPropertyDescriptor(whole(), name),
+    set: (_, name, value) => Reflect.set(whole(), name, value),
+    defineProperty: (_, name, descriptor) => Reflect.defineProperty(whole(), name, descriptor),
+    deleteProperty: (_, name) => Reflect.deleteProperty(whole(), name),
+  });
+}
+
+module.exports = { Package, provide };

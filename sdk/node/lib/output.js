@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/** From an answer to an output, as S3's protocol has it. */
+
+const bodies = require('./body.js');
+const calls = require('./calls.js');
+const { Crc32 } = require('./crc32.js');
+const { Crc64 } = require('./crc64.js');
+const dates = require('./dates.js');
+const dialect = require('./dialect.js');
+const documents = require('./documents.js');
+const { HAND_OVER } = require('./hand-over.js');
+const release = require('./release.js');
+
+/** @typedef {import('./facade').Package} Package */
+/** @typedef {import('./types').RestOperation} Operation */
+/** @typedef {import('./types').Answer} Answer */
+/** @typedef {import('./types').Kind} Kind */
+
+/** Headers that not every release knows. */
+const RECENT = new Set(['x-amz-checksum-crc64nvme', 'x-amz-checksum-type', 'x-amz-object-size', 'x-amz-bucket-arn']);
+/** Headers that no output has, unless an operation's says so. */
+const NOWHERE = new Set([
+  'x-amz-request-id',
+  'x-amz-id-2',
+  'x-amz-cf-id',
+  'x-amz-bucket-region',
+  'x-amz-server-side-encryption-context',
+]);
+/** Sets of header names that are remembered for each operation. */
+const PLANS = 64;
+const META = 'x-amz-meta-';
+const CRC32 = 'x-amz-checksum-crc32';
+const CRC64 = 'x-amz-checksum-crc64nvme';
+
+/**
+ * The output that an answer is.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Answer} answer
+ */
+async function output(owner, operation, answer) {
+  const plan = planOf(owner, operation, answer.names);
+  if (plan === undefined) {
+    answer.close();
+    throw HAND_OVER;
+  }
+  const content = operation.stream ? stream(owner, plan, answer) : await documentOf(owner, operation, answer);
+  const name = operation.stream ?? operation.payload;
+  const isListed = dialect.of(owner).order === 'listed';
+  /** @type {Record<string, unknown>} */
+  const result = {};
+  if (isListed) {
+    result['$metadata'] = plan.metadata(answer);
+  } else if (name) {
+    result[name] = content;
+  }
+  for (const [member, kind, at] of plan.members) {
+    result[member] = typeof at === 'number' ? read(kind, /** @type {string} */ (answer.values[at])) : collect(at, answer);
+  }
+  if (!name) {
+    Object.assign(result, content);
+  } else if (isListed) {
+    result[name] = content;
+  }
+  if (!isListed) {
+    result['$metadata'] = plan.metadata(answer);
+  }
+  return result;
+}
+
+/**
+ * @param {[name: string, at: number][]} prefixed
+ * @param {Answer} answer
+ */
+function collect(prefixed, answer) {
+  return Object.fromEntries(prefixed.map(([name, at]) => [name, answer.values[at] ?? '']));
+}
+
+/**
+ * @param {Kind} kind
+ * @param {string} value
+ */
+function read(kind, value) {
+  switch (kind) {
+    case 'string':
+      return value;
+    case 'boolean':
+      return value === 'true';
+    case 'integer':
+      if (!/^\d{1,15}$/.test(value)) {
+        throw HAND_OVER;
+      }
+      return Number(value);
+    default:
+      return dates.ofHeader(value);
+  }
+}
+
+/**
+ * @param {Package} owner
+ * @param {Plan} plan
+ * @param {Answer} answer
+ */
+function stream(owner, plan, answer) {
+  const at = owner.release >= release.CHECKS ? plan.checksum : -1;
+  const expected = answer.values[at];
+  // With a dash it is made of the checksums of parts, which nobody can check.
+  if (expected === undefined || expected.includes('-')) {
+    return bodies.make(answer, undefined);
+  }
+  const header = /** @type {string} */ (plan.names[at]);
+  if (header === CRC32) {
+    return bodies.make(answer, { checksum: new Crc32(), expected, header });
+  }
+  return bodies.make(answer, dialect.of(owner).hasCrc64 ? { checksum: new Crc64(), expected, header } : undefined);
+}
+
+/**
+ * What an answer's document says; nothing if the operation has none.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Answer} answer
+ */
+async function documentOf(owner, operation, answer) {
+  const data = await answer.whole();
+  const { document: shape, payload } = operation;
+  if (shape === undefined) {
+    return undefined;
+  }
+  const { order, isPadded } = dialect.of(owner);
+  const content = documents.read(shape, data, order === 'listed' && !payload);
+  return isPadded && !payload ? Object.fromEntries(shape.map(([name]) => [name, content[name]])) : content;
+}
+
+/** How an operation reads answers that have headers of just these names. */
+class Plan {
+  /** @type {[name: string, kind: Kind, at: number | [name: string, at: number][]][]} */
+  members = [];
+  checksum = -1;
+  isRead = true;
+  /** @type {[name: string, at: number][]} */
+  #ids;
+
+  /**
+   * @param {Package} owner
+   * @param {Operation} operation
+   * @param {string[]} names
+   */
+  constructor(owner, operation, names) {
+    const members = new Map(operation.output.map(([name, wire, kind], rank) => [wire, { name, kind, rank }]));
+    /** @type {[name: string, kind: Kind, at: number | [name: string, at: number][], rank: number][]} */
+    const found = [];
+    names.forEach((name, at) => {
+      const member = members.get(name);
+      if (member && (!RECENT.has(name) || owner.knows(name))) {
+        found.push([member.name, member.kind, at, member.rank]);
+      } else if (!member && name.startsWith('x-amz-') && !name.startsWith(META) && !NOWHERE.has(name) && owner.knows(name)) {
+        this.isRead = false;
+      }
+    });
+    // What only a real client reads as it should: a header that comes twice, a time in a form of its own, a checksum of
+    // another kind.
+    if (
+      new Set(names).size < names.length ||
+      names.includes('expires') ||
+      (operation.stream && owner.release >= release.CHECKS && !areChecked(names.filter(isChecksum)))
+    ) {
+      this.isRead = false;
+    }
+    this.#ids = names
+      .map((name, at) => /** @type {[string, number]} */ ([name, at]))
+      .filter(([name]) => name.startsWith('x-amz') && /-(?:id|id-2|requestid)$/.test(name));
+    this.names = names;
+    this.checksum = names.findIndex(isChecksum);
+    const prefix = members.get(META);
+    if (prefix) {
+      const inside = names
+        .map((name, at) => /** @type {[string, number]} */ ([name.slice(META.length), at]))
+        .filter(([, at]) => names[at]?.startsWith(META));
+      found.push([prefix.name, prefix.kind, inside, dialect.of(owner).order === 'declared' ? prefix.rank : Infinity]);
+    }
+    if (dialect.of(owner).order !== 'sent') {
+      found.sort((one, other) => one[3] - other[3]);
+    }
+    this.members = found.map(([name, kind, at]) => [name, kind, at]);
+  }
+
+  /**
+   * @param {Answer} answer
+   */
+  metadata(answer) {
+    return calls.metadata(answer.status, collect(this.#ids, answer));
+  }
+}
+
+/**
+ * Whether a header is a checksum.
+ * @param {string} name
+ */
+function isChecksum(name) {
+  return name.startsWith('x-amz-checksum-') && name !== 'x-amz-checksum-type';
+}
+
+/**
+ * Whether content with these checksums is checked as real clients check it.
+ * @param {string[]} names
+ */
+function areChecked(names) {
+  return names.every((name) => name === CRC32 || name === CRC64) && names.length < 2;
+}
+
+/**
+ * How to read an answer with headers of these names; undefined if only a real client knows.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {string} names
+ */
+function planOf(owner, operation, names) {
+  let plans = dialect.of(owner).plans.get(operation);
+  if (plans === undefined) {
+    plans = new Map();
+    dialect.of(owner).plans.set(operation, plans);
+  }
+  let plan = plans.get(names);
+  if (plan === undefined) {
+    // A store that never says the same twice must not fill the memory.
+    if (plans.size >= PLANS) {
+      plans.clear();
+    }
+    plan = new Plan(owner, operation, names === '' ? [] : names.split('\0'));
+    plans.set(names, plan);
+  }
+  return plan.isRead ? plan : undefined;
+}
+
+module.exports = { output };

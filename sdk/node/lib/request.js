@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/** From a command's input to a message, as S3's protocol has it. */
+
+const { Crc32 } = require('./crc32.js');
+const { HAND_OVER } = require('./hand-over.js');
+const release = require('./release.js');
+
+/** @typedef {import('./facade').Package} Package */
+/** @typedef {import('./types').RestOperation} Operation */
+/** @typedef {import('./types').Fields} Fields */
+/** @typedef {import('./types').Kind} Kind */
+
+const BUCKET = /^(?!.*(?:--|\.\.|-s3alias$))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
+/** Text that a header can hold, and that comes out as it went in. */
+const HEADER = /^[!-~](?:[ -~]*[!-~])?$/;
+/** Text that a document can hold. */
+const TEXT = /^[ -~\u00a0-\ud7ff]+$/;
+const METADATA = /^[A-Za-z0-9_-]+$/;
+/** What is not encoded in a path. */
+const PLAIN_PATH = /^[A-Za-z0-9_.~/-]+$/;
+
+/**
+ * The message for a call.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {any} input
+ */
+function request(owner, operation, input) {
+  const prototype = Object.getPrototypeOf(input);
+  if (prototype !== Object.prototype && prototype !== null) {
+    throw HAND_OVER;
+  }
+  const { Bucket, Key, ...rest } = input;
+  /** @type {Fields} */
+  const fields = {
+    headers: '',
+    query: operation.query ?? '',
+    body: undefined,
+    length: undefined,
+    hasType: false,
+    checksum: undefined,
+  };
+  for (const name in rest) {
+    if (rest[name] !== undefined) {
+      place(owner, operation, fields, name, rest[name]);
+    }
+  }
+  if (operation.required?.some((name) => typeof rest[name] !== 'string')) {
+    throw HAND_OVER;
+  }
+  if (operation.stream && owner.release >= release.CHECKS) {
+    fields.headers += 'x-amz-checksum-mode\0ENABLED\0';
+  }
+  if (operation.type) {
+    finishBody(owner, operation.type, fields);
+  }
+  const query = fields.query && `?${fields.query}`;
+  return {
+    target: `/${bucket(Bucket)}/${operation.hasKey ? key(Key) : ''}${query}`,
+    fields: fields.headers,
+    body: fields.body,
+  };
+}
+
+/**
+ * Puts one parameter where it belongs.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Fields} fields
+ * @param {string} name
+ * @param {any} value
+ */
+function place(owner, operation, fields, name, value) {
+  const [where, wire, kind, since] = Object.hasOwn(operation.input, name)
+    ? /** @type {Operation['input'][string]} */ (operation.input[name])
+    : [];
+  if (since !== undefined && owner.release < since) {
+    throw HAND_OVER;
+  }
+  switch (where) {
+    case 'header':
+      fields.headers += `${wire}\0${header(text(kind, value))}\0`;
+      fields.hasType ||= name === 'ContentType';
+      break;
+    case 'query':
+      fields.query += `${fields.query && '&'}${wire}=${encoded(text(kind, value))}`;
+      break;
+    case 'headers':
+      fields.headers += metadata(/** @type {string} */ (wire), value);
+      break;
+    case 'body':
+      fields.body = bytes(value);
+      break;
+    case 'deletion':
+      fields.body = Buffer.from(deletion(value));
+      break;
+    case 'length':
+      fields.length = value;
+      break;
+    case 'checksum':
+      fields.checksum = value;
+      break;
+    default:
+      throw HAND_OVER;
+  }
+}
+
+/**
+ * @param {Package} owner
+ * @param {string} type
+ * @param {Fields} fields
+ */
+function finishBody(owner, type, fields) {
+  const isChecked = owner.release >= release.CHECKS;
+  const { body, length, checksum: algorithm } = fields;
+  const isMade = algorithm === undefined || (isChecked && algorithm === 'CRC32');
+  if (body === undefined || (length !== undefined && length !== body.length) || !isMade) {
+    throw HAND_OVER;
+  }
+  if (!fields.hasType) {
+    fields.headers += `content-type\0${type}\0`;
+  }
+  if (isChecked) {
+    const checksum = new Crc32();
+    checksum.update(body);
+    fields.headers += `x-amz-sdk-checksum-algorithm\0CRC32\0x-amz-checksum-crc32\0${checksum.text()}\0`;
+  }
+}
+
+/**
+ * @param {Kind | undefined} kind
+ * @param {any} value
+ */
+function text(kind, value) {
+  if (kind === 'date' && value instanceof Date && !Number.isNaN(value.getTime())) {
+    return value.toUTCString();
+  }
+  if (
+    typeof value === 'string'
+      ? kind === 'string'
+      : kind === 'integer'
+        ? Number.isSafeInteger(value)
+        : kind === typeof value && kind === 'boolean'
+  ) {
+    return String(value);
+  }
+  throw HAND_OVER;
+}
+
+/**
+ * @param {string} value
+ */
+function header(value) {
+  if (!HEADER.test(value)) {
+    throw HAND_OVER;
+  }
+  return value;
+}
+
+/**
+ * @param {string} prefix
+ * @param {any} value
+ */
+function metadata(prefix, value) {
+  let fields = '';
+  const names = new Set();
+  for (const [name, content] of Object.entries(value ?? [])) {
+    if (!METADATA.test(name) || typeof content !== 'string' || names.has(name.toLowerCase())) {
+      throw HAND_OVER;
+    }
+    names.add(name.toLowerCase());
+    fields += `${prefix}${name.toLowerCase()}\0${header(content)}\0`;
+  }
+  return fields;
+}
+
+/**
+ * @param {any} value
+ * @returns {Uint8Array}
+ */
+function bytes(value) {
+  if (typeof value === 'string') {
+    return Buffer.from(value);
+  }
+  if (value instanceof Uint8Array) {
+    return value;
+  }
+  throw HAND_OVER;
+}
+
+/**
+ * The document that names the objects to delete.
+ * @param {any} value
+ */
+function deletion(value) {
+  const { Objects, Quiet, ...others } = value ?? {};
+  if (!Array.isArray(Objects) || Object.keys(others).length > 0 || (Quiet !== undefined && typeof Quiet !== 'boolean')) {
+    throw HAND_OVER;
+  }
+  const objects = Objects.map(
+    (object) =>
+      `<Object>${Object.entries(object ?? { none: 0 })
+        .map(named)
+        .join('')}</Object>`,
+  );
+  const quiet = Quiet === undefined ? '' : `<Quiet>${Quiet}</Quiet>`;
+  return `<?xml version="1.0" encoding="UTF-8"?><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${objects.join('')}${quiet}</Delete>`;
+}
+
+/**
+ * What tells an object, as an element.
+ * @param {[name: string, value: unknown]} member
+ */
+function named([name, value]) {
+  if ((name !== 'Key' && name !== 'VersionId') || typeof value !== 'string' || !TEXT.test(value)) {
+    throw HAND_OVER;
+  }
+  const escaped = value.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  return `<${name}>${escaped}</${name}>`;
+}
+
+/**
+ * @param {any} name
+ */
+function bucket(name) {
+  if (typeof name !== 'string' || !BUCKET.test(name)) {
+    throw HAND_OVER;
+  }
+  return name;
+}
+
+/**
+ * @param {any} name
+ */
+function key(name) {
+  if (typeof name !== 'string' || name === '') {
+    throw HAND_OVER;
+  }
+  return PLAIN_PATH.test(name) ? name : name.split('/').map(encoded).join('/');
+}
+
+/**
+ * @param {string} value
+ */
+function encoded(value) {
+  try {
+    return encodeURIComponent(value).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  } catch {
+    // Half of a character.
+    throw HAND_OVER;
+  }
+}
+
+module.exports = { request };

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/** S3's protocol: parameters in paths, queries and headers, documents in XML. */
+
+const errors = require('./errors.js');
+const { HAND_OVER } = require('./hand-over.js');
+const { output } = require('./output.js');
+const { request } = require('./request.js');
+const xml = require('./xml.js');
+
+/** @typedef {import('./facade').Package} Package */
+/** @typedef {import('./types').RestOperation} Operation */
+/** @typedef {import('./types').Answer} Answer */
+
+/** Members that errors have of themselves. */
+const OWN = new Set(['name', 'stack', 'cause', '$fault', '$metadata', '$response', '$retryable']);
+
+/**
+ * The error that an answer is.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Answer} answer
+ */
+async function error(owner, operation, answer) {
+  const data = await answer.whole();
+  /** @type {Record<string, string>} */
+  const fields = {};
+  if (data.length > 0) {
+    const [name, content] = xml.parse(data.toString());
+    if (name !== 'Error' || typeof content === 'string') {
+      throw HAND_OVER;
+    }
+    for (const [field, [value, ...others]] of content) {
+      if (typeof value !== 'string' || others.length > 0 || OWN.has(field)) {
+        throw HAND_OVER;
+      }
+      fields[field] = value;
+    }
+  }
+  return errors.make(owner, operation, answer, fields['Code'] ?? (answer.status === 404 ? 'NotFound' : undefined), fields);
+}
+
+module.exports = { error, output, request };

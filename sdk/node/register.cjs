@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/**
+ * Brings the SDK shim into a Node process, by `NODE_OPTIONS=--require <this file>`.
+ *
+ * Modules are found as ever. Only when what was found is the main file of a package that the shim has a facade for, the
+ * facade is put where Node looks for modules that are there already. So `require`, `import`, `require.resolve` and the error for a
+ * package that is not installed stay Node's own, and no frame of the shim stands in the stack of a module that is being run.
+ *
+ * This file is for every Node that a function may come with: its syntax is that of 2015.
+ */
+
+const Module = /** @type {import('./lib/types').ModuleClass} */ (/** @type {unknown} */ (require('node:module')));
+
+/** The oldest Node for which there is a shim. */
+const OLDEST = 18;
+const MAIN = '/dist-cjs/index.js';
+const find = Module._resolveFilename;
+const ownRequire = Module.prototype.require;
+/** @type {import('./lib/types').Provide | undefined} */
+let provide;
+
+/** @type {typeof find} */
+function resolveFilename(...args) {
+  const filename = Reflect.apply(find, Module, args);
+  // Who has taken `require` over wants to see the real packages: tracers do so.
+  if (filename.endsWith(MAIN) && filename.includes('/@aws-sdk/') && Module.prototype.require === ownRequire) {
+    if (provide === undefined) {
+      ({ provide } = /** @type {{ provide: import('./lib/types').Provide }} */ (require('./lib/facade.js')));
+    }
+    provide(filename, args[1]);
+  }
+  return filename;
+}
+
+if (process.env['NEXUS_SDK'] !== 'off' && Number.parseInt(process.versions.node, 10) >= OLDEST) {
+  // As Node's own is called: its name stands in the stack of the error for a module that is not there.
+  Object.defineProperty(resolveFilename, 'name', { value: find.name });
+  Module._resolveFilename = resolveFilename;
+}
