@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+'use strict';
+
+/** Bodies as streams, both ways. */
+
+const { AsyncLocalStorage } = require('node:async_hooks');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { Readable, Writable } = require('node:stream');
+const { finished, pipeline } = require('node:stream/promises');
+
+const { outcome } = require('../plain.cjs');
+
+/** @typedef {import('../equivalence.cjs').Case} Case */
+
+const LARGE = Buffer.alloc(3_000_000, 'large ');
+
+/**
+ * A function that gets the body of the object `x` anew.
+ * @param {any} s3
+ * @param {string} Bucket
+ * @param {any} sdk
+ * @param {string | Buffer} content
+ */
+async function bodyOf(s3, Bucket, sdk, content) {
+  await s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'x', Body: content }));
+  return async () => (await s3.send(new sdk.GetObjectCommand({ Bucket, Key: 'x' }))).Body;
+}
+
+/** @type {Record<string, Case>} */
+module.exports = {
+  async reading(s3, Bucket, sdk) {
+    const seen = [];
+    for (const content of ['small', LARGE]) {
+      const body = await bodyOf(s3, Bucket, sdk, content);
+      const pieces = [];
+      for await (const piece of await body()) {
+        pieces.push(piece);
+      }
+      seen.push([Buffer.isBuffer(pieces[0]), Buffer.concat(pieces).equals(Buffer.from(content))]);
+      const piped = fs.createWriteStream(path.join(os.tmpdir(), `${Bucket}.piped`));
+      await pipeline(await body(), piped);
+      seen.push(piped.bytesWritten);
+      const decoded = await body();
+      decoded.setEncoding('utf8');
+      let text = '';
+      decoded.on('data', (/** @type {string} */ piece) => (text += piece));
+      await finished(decoded);
+      seen.push(text.length, decoded.readableEnded, decoded.destroyed);
+      const web = (await body()).transformToWebStream();
+      let length = 0;
+      for await (const piece of web) {
+        length += piece.length;
+      }
+      seen.push(length, web.constructor.name);
+      seen.push((await (await body()).transformToString()).length, (await (await body()).transformToString('hex')).length);
+      seen.push(
+        (await (await body()).transformToString('utf-16le')).length,
+        (await (await body()).transformToString('iso-8859-1')).length,
+      );
+      seen.push((await (await body()).transformToByteArray()).constructor.name);
+    }
+    return seen;
+  },
+
+  async states(s3, Bucket, sdk) {
+    const body = await bodyOf(s3, Bucket, sdk, 'small');
+    const once = await body();
+    const seen = [
+      once instanceof Readable,
+      once.readable,
+      once.readableFlowing,
+      once.destroyed,
+      await once.transformToString(),
+    ];
+    seen.push(
+      await outcome(() => once.transformToString()),
+      await outcome(() => once.transformToWebStream()),
+      once.readableEnded,
+    );
+    const flowing = await body();
+    flowing.resume();
+    seen.push(await outcome(() => flowing.transformToWebStream()));
+    const gone = await body();
+    gone.destroy();
+    await new Promise((resolve) => setImmediate(resolve));
+    seen.push(gone.destroyed, gone.readableEnded);
+    const broken = await body();
+    broken.on('error', () => {});
+    broken.destroy(new Error('mine'));
+    seen.push(await outcome(() => finished(broken)));
+    const events = /** @type {string[]} */ ([]);
+    const listened = await body();
+    for (const event of ['data', 'end', 'close', 'error']) {
+      listened.on(event, () => events.push(event));
+    }
+    await new Promise((resolve) => listened.on('close', resolve));
+    seen.push(events);
+    const paused = await body();
+    await new Promise((resolve) => paused.once('readable', resolve));
+    seen.push(paused.read()?.toString(), paused.read());
+    return seen;
+  },
+
+  async manyUnread(s3, Bucket, sdk) {
+    await s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'x', Body: LARGE }));
+    const bodies = await Promise.all(
+      Array.from({ length: 30 }, async () => (await s3.send(new sdk.GetObjectCommand({ Bucket, Key: 'x' }))).Body),
+    );
+    const read = await Promise.all(bodies.map(async (body) => (await body.transformToByteArray()).length));
+    const dropped = await s3.send(new sdk.GetObjectCommand({ Bucket, Key: 'x' }));
+    dropped.Body.destroy();
+    return [read, (await s3.send(new sdk.HeadObjectCommand({ Bucket, Key: 'x' }))).ContentLength];
+  },
+
+  async slowReader(s3, Bucket, sdk) {
+    const body = await bodyOf(s3, Bucket, sdk, LARGE);
+    let length = 0;
+    const slow = new Writable({
+      highWaterMark: 1024,
+      write(piece, _, done) {
+        length += piece.length;
+        setTimeout(done, 1);
+      },
+    });
+    await pipeline(await body(), slow);
+    return length;
+  },
+
+  async streamsUp(s3, Bucket, sdk) {
+    const file = path.join(os.tmpdir(), `${Bucket}.up`);
+    fs.writeFileSync(file, 'from a file');
+    const seen = [
+      await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'file', Body: fs.createReadStream(file) }))),
+    ];
+    seen.push(
+      await outcome(() =>
+        s3.send(
+          new sdk.PutObjectCommand({ Bucket, Key: 'known', Body: Readable.from([Buffer.from('a stream')]), ContentLength: 8 }),
+        ),
+      ),
+    );
+    const got = await s3.send(new sdk.GetObjectCommand({ Bucket, Key: 'file' }));
+    seen.push(
+      await outcome(() =>
+        s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'again', Body: got.Body, ContentLength: got.ContentLength })),
+      ),
+    );
+    return seen;
+  },
+
+  async contexts(s3, Bucket, sdk) {
+    const storage = new AsyncLocalStorage();
+    await s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'x', Body: LARGE }));
+    const one = (/** @type {number} */ number) =>
+      storage.run(number, async () => {
+        const seen = new Set();
+        const { Body } = await s3.send(new sdk.GetObjectCommand({ Bucket, Key: 'x' }));
+        seen.add(storage.getStore());
+        Body.on('data', () => seen.add(storage.getStore()));
+        Body.on('end', () => seen.add(storage.getStore()));
+        await finished(Body);
+        await new Promise((resolve) =>
+          s3.send(new sdk.HeadObjectCommand({ Bucket, Key: 'x' }), () => resolve(seen.add(storage.getStore()))),
+        );
+        return [...seen];
+      });
+    return Promise.all([one(1), one(2), one(3)]);
+  },
+};
