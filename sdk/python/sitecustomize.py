@@ -28,10 +28,10 @@ def _install(folder: str) -> None:
     """Has imports of the SDK come to the shim."""
     sys.path.insert(0, folder)
     try:
-        from nexus_sdk import finder
+        import nexus_sdk
     finally:
         sys.path.remove(folder)
-    finder.install(folder)
+    nexus_sdk.install(folder)
 
 
 def _run_the_next() -> None:

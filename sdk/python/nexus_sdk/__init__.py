@@ -1,12 +1,98 @@
 # SPDX-License-Identifier: Apache-2.0
 """The SDK shim: boto3's common calls by a message to the gateway, all others by the image's own SDK.
 
-- `finder`: has `import boto3` find the shim where the image has a boto3, and steps aside where a program looks deeper.
+- this package itself: has `import boto3` find the shim where the image has a boto3, and steps aside where a program looks
+  deeper.
 - `facade`: what stands for the modules boto3 and botocore until the real ones are needed.
 - `client`: what stands for a client until a call needs the real one.
 - `calls`: one operation, from keyword arguments to a result.
-- `body`: what stands for a StreamingBody.
+- `channel`: connections to the gateway, and what stands for a StreamingBody.
+- `documents`, `xml`: results that are documents.
 - `errors`: botocore's own exceptions, made of an answer.
 - `transfer`: upload_file and its kin.
-- `channel`: connections to the gateway.
+
+Until something looks deeper, `boto3` and `botocore` are facades whose `__path__` is the real packages', so that a module
+without a stand-in is the real one, under its real name. Importing one that reaches into the SDK's machinery
+(`botocore.client`, say) ends that: the facades become the real modules, in place.
+
+Few modules are imported on the way to a first call, since each costs a third of a million instructions. Hence annotations in
+quotes, too: `from __future__ import annotations` is an import like any other.
 """
+
+import sys
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import PathFinder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+# Real modules that only define names: importing them brings none of the machinery.
+_HARMLESS = {
+    "boto3.exceptions",
+    "boto3.compat",
+    "botocore.exceptions",
+    "botocore.vendored",
+}
+_FAMILIES = ("boto3.", "botocore.", "s3transfer")
+
+# The shim's own folder.
+folder = ""
+active = True
+
+
+class Finder:
+    """The entry of `sys.meta_path`."""
+
+    def find_spec(
+        self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
+        """The facade's spec for the two packages; otherwise a look at what is imported."""
+        if not active:
+            return None
+        if path is None and fullname in ("boto3", "botocore"):
+            return _facade_spec(fullname)
+        if fullname.startswith(_FAMILIES) and not _is_harmless(fullname):
+            step_aside()
+            # The real package may have imported it just now. Then it must not be made a second time.
+            module = sys.modules.get(fullname)
+            if module is not None:
+                from nexus_sdk import facade
+
+                return facade.present(fullname, module)
+        return None
+
+
+def install(where: str) -> None:
+    """Comes first at each import from now on. `where` is the shim's folder."""
+    global folder
+    folder = where
+    sys.meta_path.insert(0, Finder())
+
+
+def step_aside() -> None:
+    """Ends the facade for this process. Clients that are there become real ones when they are used next."""
+    global active
+    active = False
+    from nexus_sdk import facade
+
+    facade.become_real()
+
+
+def _is_harmless(fullname: str) -> bool:
+    return any(fullname == name or fullname.startswith(name + ".") for name in _HARMLESS)
+
+
+def _facade_spec(fullname: str) -> "ModuleSpec | None":
+    real = PathFinder.find_spec(fullname)
+    if real is None or real.origin is None or not real.origin.endswith("__init__.py"):
+        return None
+    from nexus_sdk import facade
+
+    if not facade.knows(real):
+        return None
+    spec = ModuleSpec(fullname, facade.Loader(real), origin=real.origin, is_package=True)  # type: ignore[arg-type]
+    spec.submodule_search_locations = real.submodule_search_locations
+    spec.has_location = True
+    return spec

@@ -1,37 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One operation: from keyword arguments to a message for the gateway, and from its answer to a result.
+"""Operations: from keyword arguments to a message for the gateway, and from its answer to a result.
 
-What an operation takes and gives is in its table. Whatever is not plain raises `HandOver`, before anything was sent or where
+What an operation takes and gives is in its table. Whatever is not plain is handed over, before anything was sent or where
 sending it twice does no harm: then the image's own SDK makes the call, and says what it has to say.
+
+Programs call an operation with the same names of arguments again and again, and stores answer with the same names of headers.
+So how to write a request, or to read an answer, is worked out once for each set of names.
 """
 
-from __future__ import annotations
-
 import io
+import marshal
+from binascii import crc32
 
-from nexus_sdk import body as bodies
-from nexus_sdk import channel, utc
+from nexus_sdk import channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
+    from datetime import datetime, timedelta, tzinfo
     from typing import Any, NoReturn
 else:
-    from _datetime import datetime
+    from _datetime import datetime, timedelta, tzinfo
 
 _BUCKET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
+# What botocore leaves as it is, in a query and in a path.
+_QUERY = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
+_PATH = _QUERY + "/"
 # Larger files are read by the SDK, piece by piece, in bytes.
 _FILE_MAX = 8 * 1024 * 1024
-_UTC = utc.UTC
-# Sets of header names that are remembered for each operation.
+# Sets of names that are remembered for each operation.
 _PLANS = 64
 # What may be known of a body's checksum for it to be checked here.
 _CHECKED = ("x-amz-checksum-crc32", "x-amz-checksum-type")
 # Kinds of files that are read here; they are left at their end, as botocore leaves them.
 _FILES = (io.BytesIO, io.BufferedReader)
-# What botocore leaves as it is, in a query and in a path.
-_QUERY = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~"
-_PATH = _QUERY + b"/"
 _MONTHS = {
     "Jan": 1,
     "Feb": 2,
@@ -52,115 +54,161 @@ class HandOver(Exception):
     """The image's own SDK has to make this call."""
 
 
-def run(service: dict[str, Any], region: str, operation: dict[str, Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Makes the call and returns its result; raises what botocore raises."""
-    file: Any = arguments.get("Body")
-    start = None
-    try:
-        if type(file) in _FILES:
-            start = file.tell()
-        head, body = _request(service, region, operation, arguments)
-        answer = channel.call(head, body)
-        if answer.status >= 301:
-            return _failed(service, operation, answer)
-        return _result(service, operation, answer, arguments)
-    except (HandOver, ValueError, channel.Broken):
-        if start is not None:
-            file.seek(start)
-        raise HandOver from None
+class Operation:
+    """An operation of a service in a region."""
 
+    __slots__ = ("_answers", "_requests", "_start", "service", "table")
 
-def _failed(service: dict[str, Any], operation: dict[str, Any], answer: channel.Answer) -> NoReturn:
-    """Raises the error of an answer."""
-    # These are tried again, or somewhere else, by rules that the SDK has.
-    if answer.status >= 500 or answer.status in (301, 307, 400, 429):
-        answer.close()
-        raise HandOver
-    from nexus_sdk import errors
+    def __init__(self, service: "dict[str, Any]", region: str, name: str) -> None:
+        self.service = service
+        self.table = table = marshal.loads(service["operations"][name])
+        self._start = f"{service['service']}\0{region}\0{table['name']}\0{table['method']}\0"
+        self._requests: dict[tuple[str, ...], _Request] = {}
+        self._answers: dict[str, _Reader] = {}
+        if table["payload_out"] is not None:
+            channel.fit_bodies(service["body"])
 
-    try:
-        body = answer.read()
-    except OSError:
-        raise HandOver from None
-    error = errors.of_answer(service, operation["name"], answer, body)
-    if error is None:
-        raise HandOver
-    raise error
-
-
-def _request(
-    service: dict[str, Any], region: str, operation: dict[str, Any], arguments: dict[str, Any]
-) -> tuple[bytes, bytes | bytearray]:
-    places: dict[str, str] = {}
-    query: list[str] = []
-    fields: list[str] = []
-    body: bytes | bytearray = b""
-    parameters = operation["parameters"]
-    for name, value in arguments.items():
-        parameter = parameters.get(name)
-        if parameter is None:
-            raise HandOver
-        where, wire, kind = parameter
-        if where == "uri":
-            if type(value) is not str:
-                raise HandOver
-            places[wire] = value
-        elif where == "body":
-            body = _bytes(value)
-        elif where == "headers":
-            _metadata(fields, wire, value)
-        else:
-            text = _text(kind, value)
-            if where == "querystring":
-                query.append(wire + "=" + _encoded(text, _QUERY))
+    def run(self, arguments: "dict[str, Any]") -> "dict[str, Any] | None":
+        """Makes the call and returns its result, or None if it is handed over; raises what botocore raises."""
+        try:
+            request = self._requests.get(tuple(arguments))
+            if request is None:
+                request = _remember(self._requests, tuple(arguments), _Request(self.table, self._start, arguments))
+            head = request.start
+            for name, convert, after in request.parts:
+                head += convert(arguments[name]) + after
+            if request.payload is None:
+                answer = channel.call(head.encode("latin-1"), b"")
             else:
-                fields += (wire, _header(text))
-    if operation["checksum"] and operation["payload_in"]:
-        fields += _checksum(operation["checksum"], body)
-    if operation["validation"] and operation["validation"] not in fields:
-        fields += (operation["validation"], "ENABLED")
-    target = _target(operation["uri"], places)
-    for extra in operation["query"]:
-        if not any(part.startswith(extra[: extra.index("=") + 1]) for part in query):
-            query.append(extra)
-    if query:
-        target += ("&" if "?" in target else "?") + "&".join(query)
-    head = f"{service['service']}\0{region}\0{operation['name']}\0{operation['method']}\0{target}\0"
-    if fields:
-        head += "\0".join(fields) + "\0"
-    return head.encode("latin-1"), body
+                answer = request.call(head, arguments[request.payload])
+            if answer.status >= 301:
+                return self._fail(answer)
+            reader = self._answers.get(answer.names)
+            if reader is None:
+                reader = _remember(self._answers, answer.names, _Reader(self.table, answer.names))
+            return reader.result(answer, arguments)
+        except (HandOver, ValueError, channel.Broken):
+            return None
 
-
-def _text(kind: str, value: Any) -> str:
-    if kind == "string":
-        if type(value) is not str:
+    def _fail(self, answer: "channel.Answer") -> "NoReturn":
+        """Raises the error of an answer."""
+        # These are tried again, or somewhere else, by rules that the SDK has.
+        if answer.status >= 500 or answer.status in (301, 307, 400, 429):
+            answer.close()
             raise HandOver
-        return value
-    if kind == "integer":
-        if type(value) is not int:
+        from nexus_sdk import errors
+
+        error = errors.of_answer(self.service, self.table["name"], answer, answer.read())
+        if error is None:
             raise HandOver
-        return str(value)
-    if type(value) is not bool:
-        raise HandOver
-    return "true" if value else "false"
+        raise error
 
 
-def _header(text: str) -> str:
-    if not text.isascii() or not text.isprintable():
-        raise HandOver
-    return text
+# Names of buckets that are well formed.
+_buckets: "dict[str, str]" = {}
+_operations: "dict[tuple[str, str, str], Operation]" = {}
 
 
-def _metadata(fields: list[str], prefix: str, value: Any) -> None:
-    if type(value) is not dict:
-        raise HandOver
-    for name, text in value.items():
-        if type(name) is not str or type(text) is not str or not name or " " in name or ":" in name:
+def operation(service: "dict[str, Any]", region: str, name: str) -> "Operation":
+    """The operation of this name, as Python has it."""
+    key = service["service"], region, name
+    if key not in _operations:
+        _operations[key] = Operation(service, region, name)
+    return _operations[key]
+
+
+def _remember(known: "dict[Any, Any]", names: "Any", plan: "Any") -> "Any":
+    # A program or a store that never says the same twice must not fill the memory.
+    if len(known) >= _PLANS:
+        known.clear()
+    known[names] = plan
+    return plan
+
+
+class _Request:
+    """How a request is written whose arguments have just these names: `start`, and each part with what comes after it."""
+
+    __slots__ = ("checksum", "parts", "payload", "start")
+
+    def __init__(self, table: "dict[str, Any]", start: str, names: "dict[str, Any]") -> None:
+        parameters = table["parameters"]
+        if not all(name in parameters for name in names) or not all(name in names for name in table["required"]):
             raise HandOver
-        fields += (prefix + _header(name), _header(text))
+        self.payload: str | None = None
+        # The header that names the algorithm, if there is a checksum of what goes up.
+        self.checksum: str | None = table["checksum"] if table["payload_in"] else None
+        places = {}
+        query: list[tuple[str, str, Callable[[Any], str]]] = []
+        fields: list[tuple[str, str, Callable[[Any], str]]] = []
+        for name in names:
+            where, wire, kind = parameters[name]
+            if where == "uri":
+                places[wire] = name
+            elif where == "querystring":
+                query.append((wire + "=", name, _IN_QUERY[kind]))
+            elif where == "header":
+                fields.append((wire + "\0", name, _IN_HEADER[kind]))
+            elif where == "headers":
+                fields.append(("", name, _prefixed(wire)))
+            else:
+                self.payload = name
+        self.start = start
+        self.parts: list[tuple[str, Callable[[Any], str], str]] = []
+        path, _, fixed = table["uri"].partition("?")
+        self._path(path, places)
+        given = [wire for wire, _, _ in query]
+        always = [fixed] if fixed else []
+        always += [text for text in table["query"] if text[: text.index("=") + 1] not in given]
+        mark = "?"
+        for text in always:
+            self._literal(mark + text)
+            mark = "&"
+        for wire, name, convert in query:
+            self._literal(mark + wire)
+            self.parts.append((name, convert, ""))
+            mark = "&"
+        self._literal("\0")
+        for wire, name, convert in fields:
+            self._literal(wire)
+            self.parts.append((name, convert, "\0" if wire else ""))
+        if table["validation"]:
+            self._literal(table["validation"] + "\0ENABLED\0")
+        if self.checksum is not None and self.payload is None:
+            self._literal(_checksum(self.checksum, b""))
+
+    def _path(self, path: str, places: "dict[str, str]") -> None:
+        first, *rest = path.split("{")
+        self._literal(first)
+        for piece in rest:
+            wire, _, literal = piece.partition("}")
+            self.parts.append((places[wire.rstrip("+")], _bucket if wire == "Bucket" else _key, literal))
+
+    def _literal(self, text: str) -> None:
+        if self.parts:
+            name, convert, after = self.parts[-1]
+            self.parts[-1] = (name, convert, after + text)
+        else:
+            self.start += text
+
+    def call(self, head: str, value: "Any") -> "channel.Answer":
+        """Makes the call with a body; a file is where it was, if the call is handed over."""
+        start = value.tell() if type(value) in _FILES else None
+        try:
+            body = _bytes(value)
+            if self.checksum is not None:
+                head += _checksum(self.checksum, body)
+            return channel.call(head.encode("latin-1"), body)
+        except (HandOver, ValueError, channel.Broken):
+            if start is not None:
+                value.seek(start)
+            raise HandOver from None
 
 
-def _bytes(value: Any) -> Any:
+def _checksum(name: str, body: "bytes | bytearray") -> str:
+    return f"x-amz-checksum-crc32\0{channel.checksum_text(crc32(body))}\0{name}\0CRC32\0"
+
+
+def _bytes(value: "Any") -> "Any":
     kind = type(value)
     if kind is bytes or kind is bytearray:
         return value
@@ -173,151 +221,250 @@ def _bytes(value: Any) -> Any:
     raise HandOver
 
 
-def _checksum(name: str, body: bytes | bytearray) -> tuple[str, str, str, str]:
-    checksum = bodies.Crc32()
-    checksum.update(body)
-    return ("x-amz-checksum-crc32", checksum.text(), name, "CRC32")
-
-
-def _target(pattern: str, places: dict[str, str]) -> str:
-    """The path; HandOver if a part of it is missing, since all that is required is in it."""
-    bucket = places.get("Bucket")
-    if not bucket or len(bucket) > 255 or bucket.strip(_BUCKET):
+def _bucket(value: "Any") -> str:
+    if type(value) is str and value in _buckets:
+        return value
+    if type(value) is not str or not value or len(value) > 255 or value.strip(_BUCKET):
         raise HandOver
-    target = pattern.replace("{Bucket}", bucket)
-    if "{" in pattern[9:]:
-        key = places.get("Key")
-        if not key:
-            raise HandOver
-        target = target.replace("{Key+}", _encoded(key, _PATH))
-    return target
+    return _remember(_buckets, value, value)  # type: ignore[no-any-return]
 
 
-def _encoded(text: str, safe: bytes) -> str:
+def _key(value: "Any") -> str:
+    if type(value) is str and value and not value.strip(_PATH):
+        return value
+    if not value:
+        raise HandOver
+    return _encoded(value, _PATH)
+
+
+def _encoded(value: "Any", safe: str) -> str:
     """Percent-encoding as SigV4 wants it."""
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        raise HandOver from None
-    if not data.translate(None, safe):
+    if type(value) is not str:
+        raise HandOver
+    if not value.strip(safe):
+        return value
+    # A lone surrogate is a ValueError.
+    return "".join([chr(byte) if chr(byte) in safe else f"%{byte:02X}" for byte in value.encode()])
+
+
+def _in_query(value: "Any") -> str:
+    return _encoded(value, _QUERY)
+
+
+def _in_header(value: "Any") -> str:
+    if type(value) is not str or not value.isascii() or not value.isprintable():
+        raise HandOver
+    return value
+
+
+def _integer(value: "Any") -> str:
+    if type(value) is not int:
+        raise HandOver
+    return str(value)
+
+
+def _boolean(value: "Any") -> str:
+    if type(value) is not bool:
+        raise HandOver
+    return "true" if value else "false"
+
+
+_IN_QUERY = {"string": _in_query, "integer": _integer, "boolean": _boolean}
+_IN_HEADER = {"string": _in_header, "integer": _integer, "boolean": _boolean}
+
+
+def _prefixed(prefix: str) -> "Callable[[Any], str]":
+    """Writes a dictionary as headers whose names begin with `prefix`."""
+
+    def write(value: "Any") -> str:
+        if type(value) is not dict:
+            raise HandOver
+        text = ""
+        for name, item in value.items():
+            if not name or " " in _in_header(name) or ":" in name:
+                raise HandOver
+            text += f"{prefix}{name}\0{_in_header(item)}\0"
         return text
-    return "".join([chr(byte) if byte in safe else f"%{byte:02X}" for byte in data])
+
+    return write
 
 
-class _Plan:
+class _Reader:
     """How an operation reads answers that have headers of just these names."""
 
-    __slots__ = ("checksum", "keys", "members", "request_id", "unread")
+    __slots__ = ("_checksum", "_keys", "_members", "_payload", "_request_id", "_table", "_unread")
 
-    checksum: int | None
-    keys: tuple[str, ...]
-    request_id: str | None
-    unread: bool
-
-    def __init__(self, operation: dict[str, Any], names: str) -> None:
-        self.keys = keys = tuple(names.split("\0")) if names else ()
-        self.request_id = None
+    def __init__(self, table: "dict[str, Any]", names: str) -> None:
+        self._table = table
+        self._payload: str | None = table["payload_out"]
+        self._keys = keys = names.split("\0") if names else []
+        self._request_id: str | None = None
         for name in ("x-amz-request-id", "x-amzn-requestid"):
             if name in keys:
-                self.request_id = name
+                self._request_id = name
         # What only botocore reads as it should: a header that comes twice, and one that it treats in a way of its own.
-        self.unread = len(set(keys)) < len(keys) or ("expires" in keys and operation["expires"])
-        self.checksum = None
-        if operation["validation"]:
+        self._unread = len(set(keys)) < len(keys) or ("expires" in keys and table["expires"])
+        self._checksum: int | None = None
+        if table["validation"]:
             sums = [name for name in keys if name.startswith("x-amz-checksum-")]
-            self.unread = self.unread or any(name not in _CHECKED for name in sums)
+            self._unread = self._unread or any(name not in _CHECKED for name in sums)
             if _CHECKED[0] in sums:
-                self.checksum = keys.index(_CHECKED[0])
-        self.members = self._members(operation)
+                self._checksum = keys.index(_CHECKED[0])
+        self._members = self._find(table)
 
-    def _members(self, operation: dict[str, Any]) -> tuple[tuple[str, str | None, Any], ...]:
-        """The members of the result in the model's order: name, kind, and where the value stands."""
+    def _find(self, table: "dict[str, Any]") -> "list[tuple[str, Any, Any]]":
+        """The members of the result in the model's order: name, what makes it of a text, and where that stands."""
         found: list[Any] = []
-        for position, key in enumerate(self.keys):
-            if key in operation["members"]:
-                place, name, kind = operation["members"][key]
-                found.append((place, name, None if kind == "string" else kind, position))
-        if operation["prefixed"] is not None:
-            place, name, prefix = operation["prefixed"]
-            inside = [(key[len(prefix) :], at) for at, key in enumerate(self.keys) if key.startswith(prefix)]
-            found.append((place, name, "prefixed", inside))
-        found.sort()
-        return tuple([member[1:] for member in found])
+        for position, key in enumerate(self._keys):
+            if key in table["members"]:
+                place, name, kind = table["members"][key]
+                found.append((place, name, _MEMBERS[kind], position))
+        if table["prefixed"] is not None:
+            place, name, prefix = table["prefixed"]
+            inside = [(key[len(prefix) :], at) for at, key in enumerate(self._keys) if key.startswith(prefix)]
+            found.append((place, name, dict, inside))
+        found.sort(key=lambda member: member[0])
+        return [member[1:] for member in found]
 
-
-def _result(
-    service: dict[str, Any], operation: dict[str, Any], answer: channel.Answer, arguments: dict[str, Any]
-) -> dict[str, Any]:
-    plans: dict[str, _Plan] = operation.setdefault("plans", {})
-    plan = plans.get(answer.names)
-    if plan is None:
-        # A store that never says the same twice must not fill the memory.
-        if len(plans) >= _PLANS:
-            plans.clear()
-        plan = plans[answer.names] = _Plan(operation, answer.names)
-    if plan.unread:
-        answer.close()
-        raise HandOver
-    values = answer.values
-    headers = dict(zip(plan.keys, values))
-    metadata: dict[str, Any] = {}
-    if plan.request_id is not None:
-        metadata["RequestId"] = headers[plan.request_id]
-        if plan.request_id == "x-amz-request-id":
-            metadata["HostId"] = headers.get("x-amz-id-2", "")
-    metadata["HTTPStatusCode"] = answer.status
-    metadata["HTTPHeaders"] = headers
-    result: dict[str, Any] = {"ResponseMetadata": metadata}
-    for name, kind, position in plan.members:
-        if kind is None:
-            result[name] = values[position]
-        elif kind == "integer":
-            result[name] = int(values[position])
-        elif kind == "prefixed":
-            result[name] = {key: values[at] for key, at in position} if position else {}
+    def result(self, answer: "channel.Answer", arguments: "dict[str, Any]") -> "dict[str, Any]":
+        """The result of such an answer."""
+        if self._unread:
+            answer.close()
+            raise HandOver
+        values = answer.values
+        headers = dict(zip(self._keys, values))
+        if self._request_id is None:
+            metadata: dict[str, Any] = {"HTTPStatusCode": answer.status, "HTTPHeaders": headers}
         else:
-            result[name] = _value(kind, values[position])
-    payload = operation["payload_out"]
-    if payload is not None:
-        result[payload] = _stream(service, plan, answer, metadata)
-    elif operation["document"] is not None:
+            metadata = {"RequestId": headers[self._request_id]}
+            if self._request_id == "x-amz-request-id":
+                metadata["HostId"] = headers.get("x-amz-id-2", "")
+            metadata["HTTPStatusCode"] = answer.status
+            metadata["HTTPHeaders"] = headers
+        result: dict[str, Any] = {"ResponseMetadata": metadata}
+        for name, convert, position in self._members:
+            if convert is None:
+                result[name] = values[position]
+            elif convert is dict:
+                result[name] = {key: values[at] for key, at in position} if position else {}
+            else:
+                result[name] = convert(values[position])
+        if self._payload is not None:
+            expected = "-" if self._checksum is None else values[self._checksum]
+            # With a dash it is made of the parts' checksums, which nobody can check.
+            if "-" in expected:
+                result[self._payload] = channel.StreamingBody(answer, answer.length)
+            else:
+                metadata["ChecksumAlgorithm"] = "crc32"
+                result[self._payload] = channel.StreamingChecksumBody(answer, answer.length, 0, expected)
+        elif self._table["document"] is not None:
+            self._document(answer, result, arguments)
+        else:
+            answer.read()
+        metadata["RetryAttempts"] = answer.retries
+        return result
+
+    def _document(self, answer: "channel.Answer", result: "dict[str, Any]", arguments: "dict[str, Any]") -> None:
         from nexus_sdk import documents
 
-        try:
-            data = answer.read()
-        except OSError:
-            raise HandOver from None
-        if not documents.read(operation, data, result, arguments):
+        if not documents.read(self._table, answer.read(), result, arguments):
             raise HandOver
-    else:
-        answer.read()
-    metadata["RetryAttempts"] = answer.retries
-    return result
 
 
-def _value(kind: str, text: str) -> bool | datetime:
-    return text == "true" if kind == "boolean" else timestamp(text)
-
-
-def timestamp(text: str) -> datetime:
+def timestamp(text: str) -> "datetime":
     """A time in one of the two forms that S3 uses: `Wed, 21 Oct 2015 07:28:00 GMT`, `2015-10-21T07:28:00.000Z`.
 
     Raises ValueError for any other.
     """
-    if len(text) == 29 and text[25:] == " GMT":
+    if text[25:] == " GMT":
+        hour, minute, second = text[17:25].split(":")
         month = _MONTHS.get(text[8:11], 0)
-        date = int(text[12:16]), month, int(text[5:7])
-        return datetime(*date, int(text[17:19]), int(text[20:22]), int(text[23:25]), 0, _UTC)
+        return datetime(int(text[12:16]), month, int(text[5:7]), int(hour), int(minute), int(second), 0, _UTC)
     if text[10:11] == "T" and text[-1] == "Z":
-        return datetime.fromisoformat(text[:-1]).replace(tzinfo=utc.of_z())
+        import time
+
+        # dateutil's parser takes a time that ends with Z for local time, if that is called UTC.
+        return datetime.fromisoformat(text[:-1]).replace(tzinfo=_local() if "UTC" in time.tzname else _UTC)
     raise ValueError(text)
 
 
-def _stream(service: dict[str, Any], plan: _Plan, answer: channel.Answer, metadata: dict[str, Any]) -> bodies.StreamingBody:
-    if plan.checksum is not None:
-        expected = answer.values[plan.checksum]
-        # With a dash it is made of the parts' checksums, which nobody can check.
-        if "-" not in expected:
-            metadata["ChecksumAlgorithm"] = "crc32"
-            return bodies.make(service["body"], answer, bodies.Crc32(), expected)
-    return bodies.make(service["body"], answer)
+def _is_true(text: str) -> bool:
+    return text == "true"
+
+
+_MEMBERS: "dict[str, Any]" = {"string": None, "integer": int, "boolean": _is_true, "timestamp": timestamp}
+_ZERO = timedelta(0)
+
+
+class _Zone(tzinfo):
+    """What stands for a time zone of dateutil's without an offset, which takes 7 ms to load, until somebody looks at it."""
+
+    def utcoffset(self, dt: "datetime | None") -> "timedelta":
+        """None."""
+        return _ZERO
+
+    def dst(self, dt: "datetime | None") -> "timedelta":
+        """None."""
+        return _ZERO
+
+    def tzname(self, dt: "datetime | None") -> str:
+        """Its name."""
+        return "UTC"
+
+    def fromutc(self, dt: "datetime") -> "datetime":
+        """The same time."""
+        return dt
+
+    def is_ambiguous(self, dt: "datetime") -> bool:
+        """Never."""
+        return False
+
+    def __getattr__(self, name: str) -> "Any":
+        # What dateutil's own zones look at in each other.
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._real(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or self._real() == other
+
+    def __hash__(self) -> int:
+        return hash(self._real())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def __reduce__(self) -> "Any":
+        return self._real().__reduce__()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> "type[Any]":
+        """The real class, for whoever asks by isinstance(): once it is loaded, since nobody holds it before."""
+        import sys
+
+        return type(self._real()) if "dateutil.tz" in sys.modules else type(self)
+
+    def _real(self) -> "Any":
+        import dateutil.tz
+
+        return getattr(dateutil.tz, type(self).__name__)()
+
+
+class tzutc(_Zone):  # noqa: N801
+    """`dateutil.tz.tzutc`."""
+
+    __module__ = "dateutil.tz.tz"
+
+
+_UTC = tzutc()
+
+
+def _local() -> "Any":
+    """`dateutil.tz.tzlocal`, where local time is UTC."""
+    global _LOCAL
+    if _LOCAL is None:
+        _LOCAL = type("tzlocal", (_Zone,), {"__module__": "dateutil.tz.tz"})()
+    return _LOCAL
+
+
+_LOCAL: "Any" = None

@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections to the gateway, one call after the other on each (`docs/sdk.md`).
+"""Connections to the gateway, one call after the other on each (`docs/sdk.md`), and bodies that come over them.
 
 A connection is used by one call at a time; a call that finds none free makes another. A process that was forked, or a VM that
 was restored, makes its own.
 """
 
-from __future__ import annotations
-
 import _socket
+import io
 import os
-from _struct import Struct
+from binascii import b2a_base64, crc32
+
+import nexus_sdk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 _ADDRESS = ("169.254.170.2", 9002)
 # What is asked for at once: small answers come in one piece, and larger ones go on from there.
 _PIECE = 64 * 1024
 _FIXED = 16
-_fixed_of = Struct("<IHHQ").unpack_from
 # A body of unknown length comes in chunks.
 _IN_CHUNKS = 0xFFFF_FFFF_FFFF_FFFF
-_MSG_WAITALL = _socket.MSG_WAITALL
 # Connections that are kept while nobody uses them.
 _KEPT = 16
 
-_free: list[_socket.socket] = []
+_free: "list[_socket.socket]" = []
 
 
 class Broken(Exception):
@@ -30,125 +34,102 @@ class Broken(Exception):
 
 
 class Answer:
-    """An answer whose body is to be read. `ends` says that the connection has been given back."""
+    """An answer, whose body is read as one reads urllib3's response: a `StreamingBody` has it in that one's place."""
 
-    __slots__ = ("_chunk", "_left", "_rest", "_socket", "length", "names", "retries", "status", "values")
+    closed = False
+    _position = 0
 
-    length: int | None
-    retries: int
-    status: int
-    _chunk: int | None
-    _left: int
-
-    def __init__(self, connection: _socket.socket, data: bytes) -> None:
-        self._socket: _socket.socket | None = None
-        while len(data) < _FIXED:
-            data += _receive(connection)
-        head, self.status, self.retries, length = _fixed_of(data)
-        end = _FIXED + head
-        while len(data) < end:
-            data += _receive(connection)
-        self.names, _, values = data[_FIXED:end].decode("latin-1").partition("\0\0")
+    def __init__(self, status: int, retries: int, head: str, length: "int | None", rest: bytes) -> None:
+        self.status = status
+        self.retries = retries
+        self.names, _, values = head.partition("\0\0")
         self.values = values.split("\0")
-        self._rest = rest = data[end:]
-        if length == _IN_CHUNKS:
-            self._socket = connection
-            self._chunk, self._left, self.length = 0, 1, None
-            return
-        self._chunk = None
-        self._left = self.length = length
-        if len(rest) < length:
-            self._socket = connection
-        elif len(_free) < _KEPT:
-            _free.append(connection)
-        else:
-            connection.close()
+        # None if it is not known beforehand.
+        self.length = length
+        # What has come and is not read yet.
+        self._rest = rest
 
-    def headers(self) -> dict[str, str]:
+    @property
+    def headers(self) -> "dict[str, str]":
         """Names and values."""
         return dict(zip(self.names.split("\0"), self.values))
 
-    def _finish(self) -> None:
-        """Gives the connection back once its answer is in."""
-        connection, self._socket = self._socket, None
-        if len(_free) < _KEPT:
-            _free.append(connection)  # type: ignore[arg-type]
-        else:
-            connection.close()  # type: ignore[union-attr]
-
-    def read(self, amount: int | None = -1) -> bytes:
-        """Up to `amount` bytes, or all that are left; nothing at the end. Raises `Broken` if the gateway goes away."""
-        if self._chunk is not None:
-            return self._read_chunks(amount)
-        rest, left = self._rest, self._left
-        if amount is None or amount < 0 or amount > left:
-            amount = left
-        if len(rest) >= amount:
-            # The usual case: all of it came with the head, and is wanted as a whole.
-            data = rest if len(rest) == amount else rest[:amount]
-            self._rest = rest[amount:]
-            self._left = left - amount
-            return data
-        wanted = amount - len(rest)
-        data = self._receive(wanted)
-        if len(data) < wanted or rest:
-            data = self._receive_more(rest + data, amount)
-        self._rest = b""
-        self._left = left - amount
-        if self._left == 0:
-            self._finish()
-        return data
-
-    def _receive(self, wanted: int) -> bytes:
-        """Up to `wanted` bytes, and nothing at the end; less also if a signal came meanwhile."""
-        data = self._socket.recv(wanted, _MSG_WAITALL) if self._socket is not None else b""
-        if not data:
-            self._left = 0
+    def read(self, amt: "int | None" = None, decode_content: "bool | None" = None) -> bytes:
+        """Up to `amt` bytes, or all that are left; nothing at the end. Raises `Broken` if the gateway goes away."""
+        rest = self._rest
+        if amt is None or amt < 0:
             self._rest = b""
+        else:
+            rest, self._rest = rest[:amt], rest[amt:]
+        self._position += len(rest)
+        return rest
+
+    def readinto(self, b: "bytearray | memoryview") -> int:
+        """Fills `b` as far as there are bytes."""
+        data = self.read(len(b))
+        b[: len(data)] = data
+        return len(data)
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readlines(self) -> "list[bytes]":
+        """All lines that are left."""
+        return io.BytesIO(self.read()).readlines()
+
+    def __iter__(self) -> "Iterator[bytes]":
+        return iter(self.readlines())
+
+    def stream(self, amt: int = 2**16, decode_content: "bool | None" = None) -> "Iterator[bytes]":
+        """Pieces of up to `amt` bytes."""
+        while data := self.read(amt):
+            yield data
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+        return self._position
+
+    def close(self) -> None:
+        """Gives up what was not read."""
+        self.closed = True
+        self._rest = b""
+
+
+class Unfinished(Answer):
+    """An answer whose body is still coming."""
+
+    _socket: "Any" = None
+    # What is left of a chunk, if the body comes in chunks.
+    _chunk: "int | None" = None
+    # What is still to come of any other.
+    _left = 0
+
+    def comes_over(self, connection: "_socket.socket") -> None:
+        """Has the rest come from there."""
+        self._socket = connection
+        if self.length is None:
+            self._chunk = 0
+        else:
+            self._left = self.length - len(self._rest)
+
+    def read(self, amt: "int | None" = None, decode_content: "bool | None" = None) -> bytes:
+        """As of any answer."""
+        if self._socket is None:
+            return super().read(amt)
+        try:
+            amount = -1 if amt is None else amt
+            data = self._read_left(amount) if self._chunk is None else self._read_chunks(amount)
+        except BaseException:
+            # Nobody knows any more where in the body the connection is. It may be a signal's handler that raised.
             self.close()
-            raise Broken
-        return data
-
-    def _receive_more(self, data: bytes, amount: int) -> bytes:
-        """As many bytes as are missing."""
-        pieces = [data]
-        missing = amount - len(data)
-        while missing > 0:
-            piece = self._receive(missing)
-            pieces.append(piece)
-            missing -= len(piece)
-        return b"".join(pieces)
-
-    def _read_chunks(self, amount: int | None) -> bytes:
-        pieces = []
-        wanted = amount if amount is not None and amount >= 0 else -1
-        while wanted != 0 and self._left:
-            if self._chunk == 0:
-                self._chunk = int.from_bytes(self._exactly(4), "little")
-                if self._chunk == 0:
-                    self._left = 0
-                    self._finish()
-                    break
-            size: int = self._chunk if wanted < 0 else min(wanted, self._chunk)  # type: ignore[assignment, type-var]
-            pieces.append(self._exactly(size))
-            self._chunk -= size  # type: ignore[operator]
-            if wanted > 0:
-                wanted -= size
-        return b"".join(pieces)
-
-    def _exactly(self, size: int) -> bytes:
-        while len(self._rest) < size:
-            more = self._socket.recv(max(_PIECE, size - len(self._rest))) if self._socket is not None else b""
-            if not more:
-                self._left = 0
-                self.close()
-                raise Broken
-            self._rest += more
-        data, self._rest = self._rest[:size], self._rest[size:]
+            raise
+        self._position += len(data)
         return data
 
     def close(self) -> None:
-        """Gives up what was not read, and its connection with it."""
+        """Gives up what was not read, and the connection with it."""
+        super().close()
         connection, self._socket = self._socket, None
         if connection is not None:
             connection.close()
@@ -157,62 +138,292 @@ class Answer:
         if self._socket is not None:
             self.close()
 
+    def _read_left(self, amount: int) -> bytes:
+        rest = self._rest
+        missing = self._left if amount < 0 else min(amount - len(rest), self._left)
+        if missing <= 0:
+            self._rest = rest[amount:]
+            return rest[:amount]
+        pieces = [rest] if rest else []
+        self._rest = b""
+        self._left -= missing
+        while missing:
+            # Less also if a signal came meanwhile.
+            piece = _receive(self._socket, missing, _socket.MSG_WAITALL)
+            pieces.append(piece)
+            missing -= len(piece)
+        if not self._left:
+            self._finish()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-def call(head: bytes, body: bytes | bytearray) -> Answer:
+    def _read_chunks(self, amount: int) -> bytes:
+        pieces = []
+        while amount:
+            if not self._chunk:
+                self._chunk = int.from_bytes(self._exactly(4), "little")
+                if not self._chunk:
+                    self._finish()
+                    break
+            size = self._chunk if amount < 0 else min(amount, self._chunk)
+            pieces.append(self._exactly(size))
+            self._chunk -= size
+            if amount > 0:
+                amount -= size
+        return b"".join(pieces)
+
+    def _exactly(self, size: int) -> bytes:
+        while len(self._rest) < size:
+            self._rest += _receive(self._socket, max(_PIECE, size - len(self._rest)))
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def _finish(self) -> None:
+        """Gives the connection back once its answer is in."""
+        connection, self._socket = self._socket, None
+        _keep(connection)
+
+
+class StreamingBody(io.IOBase):
+    """What stands for `botocore.response.StreamingBody` while the real one is not loaded.
+
+    Quirks are botocore's: it does not become `closed`, and `with` gives what is under it.
+    """
+
+    __module__ = "botocore.response"
+    _DEFAULT_CHUNK_SIZE = 1024
+
+    def __init__(
+        self, raw_stream: "Any", content_length: "int | None", checksum: "int | None" = None, expected: str = ""
+    ) -> None:
+        self._raw_stream = raw_stream
+        self._content_length = content_length
+        self._amount_read = 0
+        self._checksum = checksum
+        self._expected = expected
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> "Any":
+        """The real class, for whoever asks by isinstance(): once it is loaded, since nobody holds it before."""
+        return type(self) if nexus_sdk.active else self._real_class()
+
+    def __del__(self) -> None:
+        pass
+
+    def readable(self) -> bool:
+        """Always."""
+        return self._raw_stream.readable()  # type: ignore[no-any-return]
+
+    def read(self, amt: "int | None" = None) -> bytes:
+        """Up to `amt` bytes, or all; checks the length at the end."""
+        try:
+            chunk: bytes = self._raw_stream.read(amt)
+        except Broken as error:
+            raise self._broken(error) from None
+        self._amount_read += len(chunk)
+        if self._checksum is not None:
+            self._checksum = crc32(chunk, self._checksum)
+        if amt is None or (not chunk and amt > 0):
+            self._verify()
+        return chunk
+
+    def readlines(self) -> "list[bytes]":  # type: ignore[override]
+        """All lines that are left."""
+        return self._raw_stream.readlines()  # type: ignore[no-any-return]
+
+    def __iter__(self) -> "Iterator[bytes]":
+        return self.iter_chunks(self._DEFAULT_CHUNK_SIZE)
+
+    def __next__(self) -> bytes:
+        if chunk := self.read(self._DEFAULT_CHUNK_SIZE):
+            return chunk
+        raise StopIteration
+
+    next = __next__
+
+    def __enter__(self) -> "Any":
+        return self._raw_stream
+
+    def __exit__(self, *_: object) -> None:
+        self._raw_stream.close()
+
+    def iter_lines(self, chunk_size: int = _DEFAULT_CHUNK_SIZE, keepends: bool = False) -> "Iterator[bytes]":
+        """Lines, read in pieces of `chunk_size` bytes."""
+        pending = b""
+        for chunk in self.iter_chunks(chunk_size):
+            lines = (pending + chunk).splitlines(True)
+            for line in lines[:-1]:
+                yield line.splitlines(keepends)[0]
+            pending = lines[-1]
+        if pending:
+            yield pending.splitlines(keepends)[0]
+
+    def iter_chunks(self, chunk_size: int = _DEFAULT_CHUNK_SIZE) -> "Iterator[bytes]":
+        """Pieces of `chunk_size` bytes."""
+        while chunk := self.read(chunk_size):
+            yield chunk
+
+    def set_socket_timeout(self, timeout: float) -> None:
+        """There is no socket of the program's here; the gateway looks after the store."""
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+        return self._raw_stream.tell()  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Gives up what was not read."""
+        self._raw_stream.close()
+
+    def _readinto(self, b: "bytearray | memoryview") -> int:
+        """`readinto`, which not every release of botocore has."""
+        try:
+            count: int = self._raw_stream.readinto(b)
+        except Broken as error:
+            raise self._broken(error) from None
+        self._amount_read += count
+        if self._checksum is not None:
+            self._checksum = crc32(memoryview(b)[:count], self._checksum)
+        if not count and len(b) > 0:
+            self._verify()
+        return count
+
+    def _verify(self) -> None:
+        if self._content_length is not None and self._amount_read != self._content_length:
+            from botocore.exceptions import IncompleteReadError
+
+            raise IncompleteReadError(actual_bytes=self._amount_read, expected_bytes=self._content_length)
+        if self._checksum is None:
+            return
+        seen = checksum_text(self._checksum)
+        if seen != self._expected:
+            from botocore.exceptions import FlexibleChecksumError
+
+            raise FlexibleChecksumError(
+                error_msg=f"Expected checksum {self._expected} did not match calculated checksum: {seen}"
+            )
+
+    def _broken(self, error: "Exception") -> "Any":
+        from botocore.exceptions import ResponseStreamingError
+
+        return ResponseStreamingError(error=error)
+
+    def _real_class(self) -> "Any":
+        from botocore.response import StreamingBody
+
+        return StreamingBody
+
+
+class StreamingChecksumBody(StreamingBody):
+    """A body whose CRC-32 is known beforehand."""
+
+    __module__ = "botocore.httpchecksum"
+
+    def _real_class(self) -> "Any":
+        from botocore.httpchecksum import StreamingChecksumBody
+
+        return StreamingChecksumBody
+
+
+def fit_bodies(methods: "tuple[str, ...]") -> None:
+    """Gives bodies those `methods` that not every release of botocore has."""
+    if "readinto" in methods:
+        StreamingBody.readinto = StreamingBody._readinto  # type: ignore[attr-defined]
+
+
+def checksum_text(value: int) -> str:
+    """A CRC-32 as S3 writes it: big-endian, in base64."""
+    return b2a_base64(value.to_bytes(4, "big"), newline=False).decode()
+
+
+def call(head: bytes, body: "bytes | bytearray") -> Answer:
     """Makes a call, whose head is given without its fixed part, and returns the answer.
 
     Raises `Broken` if there is no gateway, or if it goes away before it answers.
     """
-    fixed = len(head).to_bytes(8, "little") + len(body).to_bytes(8, "little")
+    fixed = (len(head) | len(body) << 64).to_bytes(_FIXED, "little")
     while True:
-        reused = bool(_free)
+        reused = True
         try:
-            connection = _free.pop() if reused else _connect()
+            connection = _free.pop()
         except IndexError:
-            continue
-        except OSError as error:
-            raise Broken from error
+            connection = _connect()
+            reused = False
         try:
-            _send(connection, fixed + head, body)
-            data = _receive(connection)
-        except (Broken, OSError) as error:
+            if len(body) <= _PIECE:
+                connection.sendall(fixed + head + body)
+            else:
+                connection.sendall(fixed + head)
+                connection.sendall(body)
+            data = connection.recv(_PIECE)
+        except OSError:
+            data = b""
+        except BaseException:
             connection.close()
-            # One that had been waiting may have ended meanwhile: the VM was restored, nexusd started anew.
-            if reused:
-                continue
-            raise Broken from error
-        try:
-            return Answer(connection, data)
-        except (Broken, OSError) as error:
-            connection.close()
-            raise Broken from error
+            raise
+        if data:
+            return _answer(connection, data)
+        connection.close()
+        # One that had been waiting may have ended meanwhile: the VM was restored, nexusd started anew.
+        if not reused:
+            raise Broken
 
 
-def _connect() -> _socket.socket:
-    connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
-    # Whatever the program sets for its own sockets.
-    connection.settimeout(None)
+def _answer(connection: "_socket.socket", data: bytes) -> Answer:
+    """The answer that begins with `data`."""
     try:
+        while len(data) < _FIXED:
+            data += _receive(connection)
+        end = _FIXED + int.from_bytes(data[:4], "little")
+        while len(data) < end:
+            data += _receive(connection)
+    except BaseException:
+        connection.close()
+        raise
+    status = data[4] | data[5] << 8
+    retries = data[6] | data[7] << 8
+    length = int.from_bytes(data[8:_FIXED], "little")
+    head = data[_FIXED:end].decode("latin-1")
+    rest = data[end:]
+    if len(rest) == length:
+        _keep(connection)
+        return Answer(status, retries, head, length, rest)
+    answer = Unfinished(status, retries, head, None if length == _IN_CHUNKS else length, rest)
+    answer.comes_over(connection)
+    return answer
+
+
+def _connect() -> "_socket.socket":
+    try:
+        connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
+    except OSError as error:
+        raise Broken from error
+    try:
+        # Whatever the program sets for its own sockets.
+        connection.settimeout(None)
         connection.connect(_ADDRESS)
+    except OSError as error:
+        connection.close()
+        raise Broken from error
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _send(connection: _socket.socket, head: bytes, body: bytes | bytearray) -> None:
-    if len(body) <= _PIECE:
-        connection.sendall(head + body)
-    else:
-        connection.sendall(head)
-        connection.sendall(body)
-
-
-def _receive(connection: _socket.socket) -> bytes:
-    data = connection.recv(_PIECE)
+def _receive(connection: "Any", amount: int = _PIECE, flags: int = 0) -> bytes:
+    try:
+        data: bytes = connection.recv(amount, flags)
+    except OSError as error:
+        raise Broken from error
     if not data:
         raise Broken
     return data
+
+
+def _keep(connection: "_socket.socket") -> None:
+    if len(_free) < _KEPT:
+        _free.append(connection)
+    else:
+        connection.close()
 
 
 def _forget() -> None:

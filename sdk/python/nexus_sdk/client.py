@@ -4,13 +4,11 @@
 Then the real one is made and takes its place: the same object, from then on of the real class.
 """
 
-from __future__ import annotations
-
 import _thread
 import os
-import sys
 
-from nexus_sdk import calls, facade, finder
+import nexus_sdk
+from nexus_sdk import facade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,15 +24,16 @@ _TRANSFERS = {
     "download_fileobj": ("Bucket", "Key", "Fileobj", *_OPTIONS),
 }
 _lock = _thread.RLock()
-_classes: dict[str, type[Client]] = {}
+# By service and region.
+_classes: "dict[tuple[str, str], type[Client]]" = {}
 
 
-def make(service: dict[str, Any], region: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Client:
+def make(service: "dict[str, Any]", region: str, arguments: "tuple[Any, ...]", keywords: "dict[str, Any]") -> "Client":
     """A client of a service, in a region; the arguments are those that the real one would be made with."""
-    name = service["service"]
-    if name not in _classes:
-        _classes[name] = _make_class(service)
-    client = _classes[name]()
+    kind = _classes.get((service["service"], region))
+    if kind is None:
+        kind = _classes[service["service"], region] = _make_class(service, region)
+    client = kind()
     client.__dict__["_nexus"] = (service, region, arguments, keywords)
     return client
 
@@ -42,13 +41,13 @@ def make(service: dict[str, Any], region: str, arguments: tuple[Any, ...], keywo
 class _Meta:
     """`client.meta`, as far as programs look at it."""
 
-    def __init__(self, client: Client, region: str) -> None:
+    def __init__(self, client: "Client", region: str) -> None:
         self._client = client
         self.region_name = region
         self.endpoint_url = "http://169.254.170.2"
         self.partition = "aws"
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(become_real(self._client).meta, name)
@@ -58,7 +57,7 @@ class Client:
     """The base of all facades."""
 
     @property
-    def meta(self) -> Any:
+    def meta(self) -> "Any":
         """As botocore's."""
         state = self.__dict__
         if "_nexus_meta" not in state:
@@ -66,7 +65,7 @@ class Client:
         return state["_nexus_meta"]
 
     @property
-    def exceptions(self) -> Any:
+    def exceptions(self) -> "Any":
         """As botocore's."""
         from nexus_sdk import errors
 
@@ -76,25 +75,25 @@ class Client:
         return state["_nexus_exceptions"]
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type[Any]:
+    def __class__(self) -> "type[Any]":
         """The real class, for whoever asks by isinstance(): once there is one, since nobody holds it before."""
         # Not by taking its place: isinstance() would then see no difference between this answer and the type, and say no.
-        return type(_real(self)) if "botocore.client" in sys.modules else type(self)
+        return type(self) if nexus_sdk.active else type(_real(self))
 
     def close(self) -> None:
         """Nothing is open that is this client's own."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         return getattr(become_real(self), name)
 
-    def __dir__(self) -> list[str]:
+    def __dir__(self) -> "list[str]":
         return dir(become_real(self))
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: "Any") -> "Any":
         return become_real(self).__reduce_ex__(protocol)
 
 
-def become_real(client: Any) -> Any:
+def become_real(client: "Any") -> "Any":
     """Makes the real client and puts it in the facade's place. Returns it, the same object."""
     with _lock:
         # Another thread may have done it meanwhile.
@@ -108,21 +107,21 @@ def become_real(client: Any) -> Any:
     return client
 
 
-def _real(client: Any) -> Any:
+def _real(client: "Any") -> "Any":
     """The real client that is to take the facade's place, or has taken it."""
     with _lock:
         return _make_real(client.__dict__) if issubclass(type(client), Client) else client
 
 
-def _make_real(own: dict[str, Any]) -> Any:
+def _make_real(own: "dict[str, Any]") -> "Any":
     if "_nexus_real" not in own:
         _, _, arguments, keywords = own["_nexus"]
         own["_nexus_real"] = facade.real_client(arguments, keywords)
     return own["_nexus_real"]
 
 
-def _make_class(service: dict[str, Any]) -> type[Client]:
-    methods: dict[str, Any] = {name: _method(name, operation) for name, operation in service["operations"].items()}
+def _make_class(service: "dict[str, Any]", region: str) -> "type[Client]":
+    methods: dict[str, Any] = {name: _method(service, region, name) for name in service["operations"]}
     if service["service"] == "s3":
         for name, parameters in _TRANSFERS.items():
             methods[name] = _transfer(name, parameters)
@@ -130,8 +129,8 @@ def _make_class(service: dict[str, Any]) -> type[Client]:
     return type(service["class"], (Client,), methods)
 
 
-def _transfer(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:
-    def method(self: Client, *args: Any, **kwargs: Any) -> Any:
+def _transfer(name: str, parameters: "tuple[str, ...]") -> "Callable[..., Any]":
+    def method(self: "Client", *args: "Any", **kwargs: "Any") -> "Any":
         from nexus_sdk import transfer
 
         return transfer.run(self, name, parameters, args, kwargs)
@@ -141,16 +140,22 @@ def _transfer(name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:
     return method
 
 
-def _method(name: str, operation: dict[str, Any]) -> Callable[..., Any]:
-    def method(self: Client, *args: Any, **kwargs: Any) -> Any:
+def _method(service: "dict[str, Any]", region: str, name: str) -> "Callable[..., Any]":
+    operation: Any = None
+
+    def method(self: "Client", *args: "Any", **kwargs: "Any") -> "Any":
+        nonlocal operation
         if args:
             raise TypeError(f"{name}() only accepts keyword arguments.")
-        state = self.__dict__.get("_nexus")
-        if state is not None and finder.active:
-            try:
-                return calls.run(state[0], state[1], operation, kwargs)
-            except calls.HandOver:
-                pass
+        # A real client may have taken the place of this one since the program got hold of the method.
+        if nexus_sdk.active:
+            if operation is None:
+                from nexus_sdk import calls
+
+                operation = calls.operation(service, region, name)
+            result = operation.run(kwargs)
+            if result is not None:
+                return result
         return getattr(become_real(self), name)(**kwargs)
 
     method.__name__ = method.__qualname__ = name

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results that are XML documents, by the shape that the operation's table has."""
 
-from __future__ import annotations
-
 from nexus_sdk import xml
 
 TYPE_CHECKING = False
@@ -11,7 +9,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def read(operation: dict[str, Any], data: bytes, result: dict[str, Any], arguments: dict[str, Any]) -> bool:
+def read(operation: "dict[str, Any]", data: bytes, result: "dict[str, Any]", arguments: "dict[str, Any]") -> bool:
     """Adds the members in `data` to `result`; False if botocore has to look at it."""
     try:
         name, content = xml.parse(data)
@@ -26,7 +24,7 @@ def read(operation: dict[str, Any], data: bytes, result: dict[str, Any], argumen
     return True
 
 
-def _structure(members: Any, content: Any) -> dict[str, Any]:
+def _structure(members: "Any", content: "Any") -> "dict[str, Any]":
     fields: dict[str, list[Any]] = {}
     if type(content) is list:
         for name, value in content:
@@ -47,7 +45,7 @@ def _structure(members: Any, content: Any) -> dict[str, Any]:
     return parsed
 
 
-def _list(values: list[Any], member: Any, flat: bool | None) -> list[Any]:
+def _list(values: "list[Any]", member: "Any", flat: "bool | None") -> "list[Any]":
     kind, inner, wire = member
     if flat is None:
         content = values[0]
@@ -57,7 +55,7 @@ def _list(values: list[Any], member: Any, flat: bool | None) -> list[Any]:
     return [_scalar(kind, value) for value in values]
 
 
-def _scalar(kind: str, value: Any) -> str | int | datetime:
+def _scalar(kind: str, value: "Any") -> "str | int | datetime":
     if type(value) is not str:
         raise ValueError(value)
     if kind == "string":
@@ -71,7 +69,7 @@ def _scalar(kind: str, value: Any) -> str | int | datetime:
     return timestamp(value)
 
 
-def _decode(names: Any, result: dict[str, Any]) -> None:
+def _decode(names: "Any", result: "dict[str, Any]") -> None:
     top, nested = names
     for name in top:
         if name in result:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """botocore's exceptions, made of an answer that is one."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -25,36 +23,45 @@ _PHRASES = {
 }
 
 # One set of classes for each service, as botocore has one for each session.
-_classes: dict[tuple[str, str], type[Exception]] = {}
+_classes: "dict[tuple[str, str], type[Exception]]" = {}
 
 
 class Factory:
     """`client.exceptions`."""
 
-    def __init__(self, service: dict[str, Any]) -> None:
+    def __init__(self, service: "dict[str, Any]") -> None:
         self._service = service
-        self._code_to_exception = {code: _class(service, name) for code, name in service["errors"]}
+        self._code_to_exception = {code: _class(service, name) for code, name in _names(service)}
 
     @property
-    def ClientError(self) -> Any:  # noqa: N802
+    def ClientError(self) -> "Any":  # noqa: N802
         """Botocore's own."""
         from botocore.exceptions import ClientError
 
         return ClientError
 
-    def from_code(self, code: str | None) -> type[Exception]:
+    def from_code(self, code: "str | None") -> "type[Exception]":
         """The class for an error code."""
         return self._code_to_exception.get(code) or self.ClientError
 
-    def __getattr__(self, name: str) -> type[Exception]:
-        names = [known for _, known in self._service["errors"]]
+    def __getattr__(self, name: str) -> "type[Exception]":
+        names = [known for _, known in _names(self._service)]
         if name in names:
             return _class(self._service, name)
         kind = f"<botocore.errorfactory.{self._service['class']}Exceptions object at {id(self):#x}>"
         raise AttributeError(f"{kind} object has no attribute {name}. Valid exceptions are: {', '.join(names)}")
 
 
-def _class(service: dict[str, Any], name: str) -> type[Exception]:
+def _names(service: "dict[str, Any]") -> "Any":
+    """Code and class of each error, in botocore's order."""
+    if type(service["errors"]) is bytes:
+        import marshal
+
+        service["errors"] = marshal.loads(service["errors"])
+    return service["errors"]
+
+
+def _class(service: "dict[str, Any]", name: str) -> "type[Exception]":
     from botocore.exceptions import ClientError
 
     key = (service["service"], name)
@@ -71,7 +78,7 @@ def share() -> None:
     if make.__name__ == "_with_shared":
         return
 
-    def _with_shared(self: Any, service_model: Any) -> Any:
+    def _with_shared(self: "Any", service_model: "Any") -> "Any":
         exceptions = make(self, service_model)
         known = {name: kind for (of, name), kind in _classes.items() if of == service_model.service_name}
         for code, kind in exceptions._code_to_exception.items():
@@ -83,9 +90,9 @@ def share() -> None:
     ClientExceptionsFactory._create_client_exceptions = _with_shared
 
 
-def of_answer(service: dict[str, Any], operation: str, answer: Answer, body: bytes) -> Exception | None:
+def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", body: bytes) -> "Exception | None":
     """The exception that botocore makes of such an answer, or None if only botocore knows."""
-    status, headers = answer.status, answer.headers()
+    status, headers = answer.status, answer.headers
     error = _parse(body) if body else None
     if error is None and body:
         return None
@@ -106,7 +113,7 @@ def of_answer(service: dict[str, Any], operation: str, answer: Answer, body: byt
     return Factory(service).from_code(error.get("Code"))(parsed, operation)
 
 
-def _parse(body: bytes) -> dict[str, str] | None:
+def _parse(body: bytes) -> "dict[str, str] | None":
     """The fields of S3's error document; None if it is something else."""
     from nexus_sdk import xml
 

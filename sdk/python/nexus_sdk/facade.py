@@ -5,14 +5,12 @@ A facade is a module of its real name and place. The first attribute that it lac
 module object: whoever holds the module then holds the real one.
 """
 
-from __future__ import annotations
-
 import _thread
 import os
 import sys
 from _frozen_importlib import _ModuleLockManager  # type: ignore[attr-defined]
 
-from nexus_sdk import tables
+import nexus_sdk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,26 +19,26 @@ if TYPE_CHECKING:
     from typing import Any
 
 # Variables that change what a client does: with one of them set, clients are the image's own.
-_CHANGES = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_MAX_ATTEMPTS",
-    "AWS_RETRY_MODE",
-    "AWS_REQUEST_CHECKSUM_CALCULATION",
-    "AWS_RESPONSE_CHECKSUM_VALIDATION",
-    "AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",
-    "AWS_S3_USE_ARN_REGION",
-    "AWS_USE_DUALSTACK_ENDPOINT",
-    "AWS_USE_FIPS_ENDPOINT",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    "AWS_DATA_PATH",
-    "BOTO_EXPERIMENTAL__ADD_PROXY_HOST_HEADER",
-    "BOTOCORE_EXPERIMENTAL__PLUGINS",
-    "HTTP_PROXY",
-    "http_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-)
+_CHANGES = {
+    b"AWS_PROFILE",
+    b"AWS_DEFAULT_PROFILE",
+    b"AWS_MAX_ATTEMPTS",
+    b"AWS_RETRY_MODE",
+    b"AWS_REQUEST_CHECKSUM_CALCULATION",
+    b"AWS_RESPONSE_CHECKSUM_VALIDATION",
+    b"AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",
+    b"AWS_S3_USE_ARN_REGION",
+    b"AWS_USE_DUALSTACK_ENDPOINT",
+    b"AWS_USE_FIPS_ENDPOINT",
+    b"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    b"AWS_DATA_PATH",
+    b"BOTO_EXPERIMENTAL__ADD_PROXY_HOST_HEADER",
+    b"BOTOCORE_EXPERIMENTAL__PLUGINS",
+    b"HTTP_PROXY",
+    b"http_proxy",
+    b"ALL_PROXY",
+    b"all_proxy",
+}
 # What a region's name is made of.
 _REGION = "abcdefghijklmnopqrstuvwxyz0123456789-"
 # Files that do.
@@ -49,36 +47,68 @@ _CONFIGURATION = (
     ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
 )
 
-_real: dict[str, ModuleSpec] = {}
+# Format of the tables that this shim reads.
+_FORMAT = 2
+
+_services: "dict[str, dict[str, Any] | None]" = {}
+_tables: "str | None" = None
+_site: "str | None" = None
+_real: "dict[str, ModuleSpec]" = {}
 # Threads that run a real `__init__`, by its module.
-_loading: dict[str, int] = {}
+_loading: "dict[str, int]" = {}
 
 
 class Loader:
     """Fills a facade in."""
 
-    def __init__(self, real: ModuleSpec) -> None:
+    def __init__(self, real: "ModuleSpec") -> None:
         self._real = real
 
-    def create_module(self, spec: ModuleSpec) -> None:
+    def create_module(self, spec: "ModuleSpec") -> None:
         """The usual module object."""
         return
 
-    def exec_module(self, module: Any) -> None:
+    def exec_module(self, module: "Any") -> None:
         """Makes `module` a facade."""
         name = module.__name__
         _real[name] = self._real
         module.__file__ = self._real.origin
-        module.__version__ = tables.version(self._real.origin)  # type: ignore[arg-type]
+        module.__version__ = version(self._real.origin)  # type: ignore[arg-type]
         module.__getattr__ = lambda attribute: _missing(module, attribute)
         if name == "boto3":
             module.client = _client
             module.DEFAULT_SESSION = None
 
 
-def knows(real: ModuleSpec) -> bool:
+class _Present:
+    """Loads a module that is there."""
+
+    def __init__(self, module: "ModuleType") -> None:
+        self._module = module
+        self._spec = module.__spec__
+
+    def create_module(self, spec: "ModuleSpec") -> "ModuleType":
+        """The module that is there."""
+        return self._module
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Leaves it as it is, with its own spec again."""
+        module.__spec__ = self._spec
+
+
+def present(fullname: str, module: "ModuleType") -> "ModuleSpec":
+    """A spec by which the import system takes a module that is there for what it has just loaded."""
+    from _frozen_importlib import ModuleSpec
+
+    spec = ModuleSpec(fullname, _Present(module), origin=module.__spec__.origin)  # type: ignore[arg-type, union-attr]
+    # The import system trusts the module's own word where it finds one already.
+    module.__spec__ = spec
+    return spec
+
+
+def knows(real: "ModuleSpec") -> bool:
     """Whether there is a facade for this package: whether tables were made of the SDK that it belongs to."""
-    return tables.find(real.origin) is not None  # type: ignore[arg-type]
+    return find(real.origin) is not None  # type: ignore[arg-type]
 
 
 def become_real() -> None:
@@ -97,28 +127,24 @@ def become_real() -> None:
         errors.share()
 
 
-def real_client(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def real_client(arguments: "tuple[Any, ...]", keywords: "dict[str, Any]") -> "Any":
     """A client of the image's own SDK."""
-    from nexus_sdk import finder
-
-    finder.step_aside()
+    nexus_sdk.step_aside()
     import boto3
 
     return boto3.client(*arguments, **keywords)
 
 
-def _missing(module: ModuleType, attribute: str) -> Any:
+def _missing(module: "ModuleType", attribute: str) -> "Any":
     special = attribute.startswith("__") and attribute not in ("__all__", "__author__")
     # The real module's own code asks while it runs.
     if special or _loading.get(module.__name__) == _thread.get_ident():
         raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
-    from nexus_sdk import finder
-
-    finder.step_aside()
+    nexus_sdk.step_aside()
     return getattr(module, attribute)
 
 
-def _load(module: ModuleType) -> None:
+def _load(module: "ModuleType") -> None:
     """Runs the real `__init__` inside the facade."""
     name = module.__name__
     real = _real.pop(name)
@@ -134,16 +160,16 @@ def _load(module: ModuleType) -> None:
         del _loading[name]
 
 
-def _client(*args: Any, **kwargs: Any) -> Any:
-    service = tables.service(args[0]) if len(args) == 1 and type(args[0]) is str else None
-    if service is None or not _is_plain(kwargs) or sys.modules["boto3"].DEFAULT_SESSION is not None:
+def _client(*args: "Any", **kwargs: "Any") -> "Any":
+    table = service(args[0]) if len(args) == 1 and type(args[0]) is str else None
+    if table is None or not _is_plain(kwargs) or sys.modules["boto3"].DEFAULT_SESSION is not None:
         return real_client(args, kwargs)
     region = kwargs.get("region_name") or os.environ.get("AWS_DEFAULT_REGION")
     if not region or region.strip(_REGION):
         return real_client(args, kwargs)
     from nexus_sdk import client
 
-    return client.make(service, region, args, kwargs)
+    return client.make(table, region, args, kwargs)
 
 
 _client.__name__ = _client.__qualname__ = "client"
@@ -151,18 +177,16 @@ _client.__module__ = "boto3"
 _client.__annotations__ = {}
 
 
-def _is_plain(kwargs: dict[str, Any]) -> bool:
+def _is_plain(kwargs: "dict[str, Any]") -> bool:
     """Whether a client of these arguments, in this environment, does what the gateway does."""
     for name, value in kwargs.items():
         if value is not None and (name != "region_name" or type(value) is not str):
             return False
     environment = os.environ
-    for name in _CHANGES:
-        if name in environment:
-            return False
-    for name in environment:
-        if name.startswith("AWS_ENDPOINT_URL_"):
-            return False
+    # As bytes: that decodes none of them.
+    names = environment._data  # type: ignore[attr-defined]
+    if not _CHANGES.isdisjoint(names) or b"\0AWS_ENDPOINT_URL_" in b"\0" + b"\0".join(names):
+        return False
     if environment.get("AWS_ENDPOINT_URL") != "http://169.254.170.2":
         return False
     for name, usual in _CONFIGURATION:
@@ -171,3 +195,66 @@ def _is_plain(kwargs: dict[str, Any]) -> bool:
     # Who logs at the level DEBUG wants to see what botocore says. While logging itself is being imported nobody does.
     logger = getattr(sys.modules.get("logging"), "getLogger", None)
     return logger is None or not logger("botocore").isEnabledFor(10)
+
+
+def find(origin: str) -> "str | None":
+    """The folder of the tables for the SDK that the package at `origin` belongs to, or None."""
+    global _tables, _site
+    site = os.path.dirname(os.path.dirname(origin))
+    if _tables is None:
+        there = f"{nexus_sdk.folder}/tables{site}/botocore"
+        _tables = there if os.path.isdir(there) else _made(site)
+        _site = site
+    # Packages of two places are no SDK that the tables were made of.
+    return _tables if _site == site else None
+
+
+def _made(site: str) -> "str | None":
+    """The folder of tables that are made now, or were made before, where the program that makes them is at hand.
+
+    That is so outside a VM; a guest has its tables in its root.
+    """
+    maker = f"{os.path.dirname(os.path.dirname(nexus_sdk.folder))}/nexus-sdk-tables"
+    if not os.access(maker, os.X_OK):
+        return None
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    try:
+        release = version(f"{site}/botocore/__init__.py")
+        folder = f"{cache}/nexus/sdk-tables/{_FORMAT}/{release}{site}/botocore"
+        if not os.path.isdir(folder):
+            child = os.posix_spawn(maker, [maker, f"{site}/botocore", folder], os.environ)
+            _, status = os.waitpid(child, 0)
+            if status != 0:
+                return None
+    except OSError:
+        return None
+    return folder
+
+
+def version(origin: str) -> "str | None":
+    """What `__version__` of the package is, without running it."""
+    with open(origin, "rb") as file:
+        for line in file:
+            if line.startswith(b"__version__"):
+                return line.split(b"=")[1].strip().strip(b"'\"").decode()
+    return None
+
+
+def service(name: str) -> "dict[str, Any] | None":
+    """The table of a service, or None."""
+    if name not in _services:
+        _services[name] = _read(name)
+    return _services[name]
+
+
+def _read(name: str) -> "dict[str, Any] | None":
+    if _tables is None or not name.isidentifier():
+        return None
+    import marshal
+
+    try:
+        with open(f"{_tables}/{name}", "rb") as file:
+            table: dict[str, Any] = marshal.loads(file.read())
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return table if table["format"] == _FORMAT else None

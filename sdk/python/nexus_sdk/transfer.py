@@ -4,12 +4,11 @@
 Larger uploads go in parts, which s3transfer does. A download is one stream, whatever its size.
 """
 
-from __future__ import annotations
-
 import io
 import os
 
-from nexus_sdk import calls, channel, finder
+import nexus_sdk
+from nexus_sdk import calls, channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,14 +22,14 @@ _PARTS_FROM = 8 * 1024 * 1024
 _PIECE = 1024 * 1024
 
 
-def run(client: Client, name: str, parameters: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple[Any, ...]", kwargs: "dict[str, Any]") -> "Any":
     """Does what the method `name` of boto3's client does, here or by the image's own SDK."""
     arguments = dict(zip(parameters, args))
     plain = len(args) <= len(parameters) and not any(key in arguments or key not in parameters for key in kwargs)
     arguments.update(kwargs)
     plain = plain and all(key in arguments for key in parameters[:3])
     plain = plain and not any(arguments.get(key) for key in parameters[3:])
-    if plain and finder.active and "_nexus" in client.__dict__:
+    if plain and nexus_sdk.active and "_nexus" in client.__dict__:
         try:
             return _WAYS[name](client, **{key: arguments[key] for key in parameters[:3]})
         except (calls.HandOver, channel.Broken):
@@ -40,7 +39,7 @@ def run(client: Client, name: str, parameters: tuple[str, ...], args: tuple[Any,
     return getattr(become_real(client), name)(*args, **kwargs)
 
 
-def _upload_file(client: Client, Filename: Any, Bucket: Any, Key: Any) -> None:  # noqa: N803
+def _upload_file(client: "Client", Filename: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Filename) is not str:
         raise calls.HandOver
     try:
@@ -61,7 +60,7 @@ def _upload_file(client: Client, Filename: Any, Bucket: Any, Key: Any) -> None: 
         raise S3UploadFailedError(f"Failed to upload {Filename} to {Bucket}/{Key}: {error}") from error
 
 
-def _upload_fileobj(client: Client, Fileobj: Any, Bucket: Any, Key: Any) -> None:  # noqa: N803
+def _upload_fileobj(client: "Client", Fileobj: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
         raise calls.HandOver
     start = Fileobj.tell()
@@ -72,7 +71,7 @@ def _upload_fileobj(client: Client, Fileobj: Any, Bucket: Any, Key: Any) -> None
         raise
 
 
-def _download_file(client: Client, Bucket: Any, Key: Any, Filename: Any) -> None:  # noqa: N803
+def _download_file(client: "Client", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
     if type(Filename) is not str:
         raise calls.HandOver
@@ -89,7 +88,7 @@ def _download_file(client: Client, Bucket: Any, Key: Any, Filename: Any) -> None
         raise
 
 
-def _download_fileobj(client: Client, Bucket: Any, Key: Any, Fileobj: Any) -> None:  # noqa: N803
+def _download_fileobj(client: "Client", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
     if type(Fileobj) is not io.BytesIO:
         raise calls.HandOver
     start = Fileobj.tell()
@@ -100,7 +99,7 @@ def _download_fileobj(client: Client, Bucket: Any, Key: Any, Fileobj: Any) -> No
         raise calls.HandOver from None
 
 
-_WAYS: dict[str, Callable[..., None]] = {
+_WAYS: "dict[str, Callable[..., None]]" = {
     "upload_file": _upload_file,
     "upload_fileobj": _upload_fileobj,
     "download_file": _download_file,
@@ -108,12 +107,15 @@ _WAYS: dict[str, Callable[..., None]] = {
 }
 
 
-def _call(client: Client, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def _call(client: "Client", name: str, arguments: "dict[str, Any]") -> "dict[str, Any]":
     service, region, _, _ = client.__dict__["_nexus"]
-    return calls.run(service, region, service["operations"][name], arguments)
+    result = calls.operation(service, region, name).run(arguments)
+    if result is None:
+        raise calls.HandOver
+    return result
 
 
-def _small(file: IO[bytes]) -> bytes:
+def _small(file: "IO[bytes]") -> bytes:
     """What a file has from here on, if it goes up in one request."""
     data = file.read(_PARTS_FROM)
     if len(data) == _PARTS_FROM:
@@ -121,7 +123,7 @@ def _small(file: IO[bytes]) -> bytes:
     return data
 
 
-def _download(client: Client, bucket: Any, key: Any, file: IO[bytes]) -> None:
+def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]") -> None:
     arguments = {"Bucket": bucket, "Key": key}
     try:
         body = _call(client, "get_object", arguments)["Body"]

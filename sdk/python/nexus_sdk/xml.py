@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """XML documents as S3 writes them, by the parser that is part of Python and costs nothing to load."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-def parse(document: bytes) -> tuple[str, Any]:
+def parse(document: bytes) -> "tuple[str, Any]":
     """The root's name and content. Content is a text, or a list of names and contents if there are elements in it.
 
     Raises ValueError if it is not XML.
@@ -18,7 +16,7 @@ def parse(document: bytes) -> tuple[str, Any]:
     stack: list[list[tuple[str, Any]]] = [[]]
     texts: list[list[str]] = [[]]
 
-    def start(name: str, _attributes: dict[str, str]) -> None:
+    def start(name: str, _attributes: "dict[str, str]") -> None:
         stack.append([])
         texts.append([])
 

@@ -8,6 +8,7 @@ pub(crate) enum Value {
     Bool(bool),
     Int(i32),
     Text(String),
+    Bytes(Vec<u8>),
     Tuple(Vec<Self>),
     Dict(Vec<(String, Self)>),
 }
@@ -15,6 +16,11 @@ pub(crate) enum Value {
 impl Value {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
+    }
+
+    /// A value in its written form, for whoever reads it when it is needed.
+    pub(crate) fn written(value: &Self) -> Self {
+        Self::Bytes(write(value))
     }
 
     /// The text, or None.
@@ -40,6 +46,11 @@ fn append(bytes: &mut Vec<u8>, value: &Value) {
             bytes.extend(number.to_le_bytes());
         }
         Value::Text(text) => append_text(bytes, text),
+        Value::Bytes(value) => {
+            bytes.push(b's');
+            append_length(bytes, value.len());
+            bytes.extend(value);
+        }
         Value::Tuple(values) => {
             bytes.push(b'(');
             append_length(bytes, values.len());
@@ -84,7 +95,10 @@ mod tests {
             ),
             (
                 "ü".into(),
-                Value::Dict(vec![("b".into(), Value::text("c\0"))]),
+                Value::Dict(vec![
+                    ("b".into(), Value::text("c\0")),
+                    ("d".into(), Value::Bytes(vec![0, 1])),
+                ]),
             ),
         ]);
         let hex: String = write(&value)
@@ -99,7 +113,7 @@ mod tests {
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(
             text.trim(),
-            r"{'a': (-3, None, True), 'ü': {'b': 'c\x00'}}",
+            r"{'a': (-3, None, True), 'ü': {'b': 'c\x00', 'd': b'\x00\x01'}}",
             "{output:?}"
         );
     }

@@ -10,8 +10,8 @@ use crate::TableError;
 use crate::marshal::Value;
 use crate::model::{Model, Operation, Reference, Shape};
 
-/// Of the tables, as `nexus_sdk/tables.py` knows it.
-const FORMAT: i32 = 1;
+/// Of the tables, as `nexus_sdk/facade.py` knows it.
+const FORMAT: i32 = 2;
 
 /// Operations by service: Python's name, the model's, the parameters that botocore gives a value by itself, and what it
 /// decodes in the result.
@@ -130,7 +130,7 @@ pub(crate) fn of(
             .get(entry.name)
             .ok_or_else(|| missing(entry.name))?;
         if let Some(value) = table.operation(entry, operation) {
-            operations.push((entry.python.to_owned(), value));
+            operations.push((entry.python.to_owned(), Value::written(&value)));
         }
     }
     let metadata = &model.metadata;
@@ -148,7 +148,7 @@ pub(crate) fn of(
         ),
         ("class".into(), Value::text(class.replace(' ', ""))),
         ("body".into(), texts(&release.body)),
-        ("errors".into(), errors(model)),
+        ("errors".into(), Value::written(&errors(model))),
         ("operations".into(), Value::Dict(operations)),
     ]))
 }
