@@ -3,7 +3,8 @@
 
 - this package itself: has `import boto3` find the shim where the image has a boto3, and steps aside where a program looks
   deeper.
-- `facade`: what stands for the modules boto3 and botocore until the real ones are needed.
+- `facade`: what stands for the modules boto3, botocore and some of theirs until the real ones are needed.
+- `config`: which `Config` leaves calls as they are.
 - `client`: what stands for a client until a call needs the real one.
 - `calls`: one operation, from keyword arguments to a result.
 - `channel`: connections to the gateway, and what stands for a StreamingBody.
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-# Real modules that only define names: importing them brings none of the machinery.
-_HARMLESS = {
+# Real modules that only define names: importing them brings none of the machinery, for there are facades of what they import.
+_HARMLESS = (
+    "boto3.dynamodb",
+    "boto3.dynamodb.conditions",
+    "boto3.dynamodb.types",
     "boto3.exceptions",
-    "boto3.compat",
+    "botocore.config",
     "botocore.exceptions",
-    "botocore.vendored",
-}
+)
+_FACADES = ("boto3", "boto3.compat", "botocore", "botocore.client", "botocore.compat", "botocore.endpoint")
 _FAMILIES = ("boto3.", "botocore.", "s3transfer")
 
 # The shim's own folder.
@@ -48,11 +52,11 @@ class Finder:
     def find_spec(
         self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
     ) -> "ModuleSpec | None":
-        """The facade's spec for the two packages; otherwise a look at what is imported."""
+        """The facade's spec if there is one; otherwise a look at what is imported."""
         if not active:
             return None
-        if path is None and fullname in ("boto3", "botocore"):
-            return _facade_spec(fullname)
+        if fullname in _FACADES:
+            return _facade_spec(fullname, path)
         if fullname.startswith(_FAMILIES) and not _is_harmless(fullname):
             step_aside()
             # The real package may have imported it just now. Then it must not be made a second time.
@@ -81,18 +85,18 @@ def step_aside() -> None:
 
 
 def _is_harmless(fullname: str) -> bool:
-    return any(fullname == name or fullname.startswith(name + ".") for name in _HARMLESS)
+    return fullname in _HARMLESS or (fullname + ".").startswith("botocore.vendored.")
 
 
-def _facade_spec(fullname: str) -> "ModuleSpec | None":
-    real = PathFinder.find_spec(fullname)
-    if real is None or real.origin is None or not real.origin.endswith("__init__.py"):
+def _facade_spec(fullname: str, path: "Sequence[str] | None") -> "ModuleSpec | None":
+    real = PathFinder.find_spec(fullname, path)
+    if real is None or real.origin is None or not real.origin.endswith(".py"):
         return None
     from nexus_sdk import facade
 
-    if not facade.knows(real):
+    if path is None and not facade.knows(real):
         return None
-    spec = ModuleSpec(fullname, facade.Loader(real), origin=real.origin, is_package=True)  # type: ignore[arg-type]
+    spec = ModuleSpec(fullname, facade.Loader(real), origin=real.origin)  # type: ignore[arg-type]
     spec.submodule_search_locations = real.submodule_search_locations
     spec.has_location = True
     return spec

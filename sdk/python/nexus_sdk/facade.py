@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands for the packages boto3 and botocore until the real ones are needed.
+"""What stands for the packages boto3 and botocore, and for some of their modules, until the real ones are needed.
 
-A facade is a module of its real name and place. The first attribute that it lacks has the real `__init__` run inside the same
-module object: whoever holds the module then holds the real one.
+A facade is a module of its real name and place. The first attribute that it lacks has the real code run inside the same module
+object: whoever holds the module then holds the real one. The attributes that it has are those that the real one will have, the
+same objects; a real module that needs no more than these can be imported without the rest of the SDK.
 """
 
 import _thread
@@ -53,6 +54,8 @@ _FORMAT = 2
 _services: "dict[str, dict[str, Any] | None]" = {}
 _tables: "str | None" = None
 _site: "str | None" = None
+# In which facades become real: first what others rely on.
+_ORDER = ("botocore", "botocore.compat", "botocore.endpoint", "botocore.client", "boto3", "boto3.compat")
 _real: "dict[str, ModuleSpec]" = {}
 # Threads that run a real `__init__`, by its module.
 _loading: "dict[str, int]" = {}
@@ -73,11 +76,8 @@ class Loader:
         name = module.__name__
         _real[name] = self._real
         module.__file__ = self._real.origin
-        module.__version__ = version(self._real.origin)  # type: ignore[arg-type]
         module.__getattr__ = lambda attribute: _missing(module, attribute)
-        if name == "boto3":
-            module.client = _client
-            module.DEFAULT_SESSION = None
+        _fill(name, module, self._real.origin)  # type: ignore[arg-type]
 
 
 class _Present:
@@ -111,9 +111,39 @@ def knows(real: "ModuleSpec") -> bool:
     return find(real.origin) is not None  # type: ignore[arg-type]
 
 
+def _fill(name: str, module: "Any", origin: str) -> None:
+    """Gives a facade its attributes."""
+    if name in ("boto3", "botocore"):
+        module.__version__ = version(origin)
+    if name == "boto3":
+        module.client = _client
+        module.DEFAULT_SESSION = None
+    elif name == "boto3.compat":
+        import collections.abc
+
+        module.collections_abc = collections.abc
+    elif name == "botocore.compat":
+        from collections import OrderedDict
+
+        module.OrderedDict = OrderedDict
+    elif name == "botocore.endpoint":
+        module.__dict__.update(_numbers(origin, (b"DEFAULT_TIMEOUT", b"MAX_POOL_CONNECTIONS")))
+
+
+def _numbers(origin: str, names: "tuple[bytes, ...]") -> "dict[str, int]":
+    """The constants of these names, if they are numbers in so many words."""
+    found = {}
+    with open(origin, "rb") as file:
+        for line in file:
+            name, equals, value = line.partition(b" = ")
+            if equals and name in names and value.strip().isdigit():
+                found[name.decode()] = int(value)
+    return found
+
+
 def become_real() -> None:
     """Makes real modules of all facades."""
-    for name in ("botocore", "boto3"):
+    for name in _ORDER:
         module = sys.modules.get(name)
         if module is None:
             continue
@@ -140,6 +170,10 @@ def _missing(module: "ModuleType", attribute: str) -> "Any":
     # The real module's own code asks while it runs.
     if special or _loading.get(module.__name__) == _thread.get_ident():
         raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
+    if module.__name__ == "botocore.client" and attribute == "Config" and nexus_sdk.active:
+        from botocore.config import Config
+
+        return Config
     nexus_sdk.step_aside()
     return getattr(module, attribute)
 
@@ -164,7 +198,8 @@ def _client(*args: "Any", **kwargs: "Any") -> "Any":
     table = service(args[0]) if len(args) == 1 and type(args[0]) is str else None
     if table is None or not _is_plain(kwargs) or sys.modules["boto3"].DEFAULT_SESSION is not None:
         return real_client(args, kwargs)
-    region = kwargs.get("region_name") or os.environ.get("AWS_DEFAULT_REGION")
+    region = kwargs.get("region_name") or getattr(kwargs.get("config"), "region_name", None)
+    region = region or os.environ.get("AWS_DEFAULT_REGION")
     if not region or region.strip(_REGION):
         return real_client(args, kwargs)
     from nexus_sdk import client
@@ -180,7 +215,12 @@ _client.__annotations__ = {}
 def _is_plain(kwargs: "dict[str, Any]") -> bool:
     """Whether a client of these arguments, in this environment, does what the gateway does."""
     for name, value in kwargs.items():
-        if value is not None and (name != "region_name" or type(value) is not str):
+        if name == "config" and value is not None:
+            from nexus_sdk import config
+
+            if not config.is_plain(value):
+                return False
+        elif value is not None and (name != "region_name" or type(value) is not str):
             return False
     environment = os.environ
     # As bytes: that decodes none of them.

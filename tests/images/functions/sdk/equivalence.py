@@ -365,6 +365,59 @@ def looks(s3: Any, bucket: str) -> Any:
 
 
 @case
+def configured(s3: Any, bucket: str) -> Any:
+    """Clients with a configuration of their own."""
+    import boto3
+    from botocore.client import Config as OfClient
+    from botocore.config import Config
+
+    s3.put_object(Bucket=bucket, Key="x", Body=b"x")
+    seen: list[Any] = [Config is OfClient, repr(Config), sorted(vars(Config(connect_timeout=5)))]
+    seen.append(outcome(lambda: Config(unknown=1)))
+    seen.append(outcome(lambda: Config(retries={"max_attempts": -1})))
+    for settings in (
+        {"retries": {"max_attempts": 3, "mode": "standard"}, "connect_timeout": 2, "user_agent_extra": "x"},
+        {"signature_version": "s3v4", "s3": {"addressing_style": "path"}, "read_timeout": 900},
+        {"region_name": "eu-central-1"},
+        {"retries": {"max_attempts": 0}},
+        {"read_timeout": 5, "max_pool_connections": 50},
+        {"s3": {"use_accelerate_endpoint": False}, "parameter_validation": False},
+    ):
+        config = Config(**settings)
+        client = boto3.client("s3", config=config)
+        got = client.get_object(Bucket=bucket, Key="x")
+        seen.append([got, client.meta.region_name, outcome(lambda client=client: client.get_object(Bucket=bucket, Key="no"))])
+        merged = config.merge(Config(connect_timeout=7))
+        seen.append([merged.connect_timeout, sorted(merged._user_provided_options)])
+    from botocore.client import BaseClient
+
+    seen.append([isinstance(client, BaseClient), type(client.meta.config) is Config])
+    return seen
+
+
+@case
+def names(s3: Any, bucket: str) -> Any:
+    """What programs import by name, and what it is afterwards."""
+    from boto3.dynamodb.conditions import Attr, Key
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+    built = (Key("id").eq("a") & Attr("n").gt(5)).get_expression()
+    number = TypeSerializer().serialize({"a": [1, "b", None, {b"c"}]})
+    seen = [built["format"], number, TypeDeserializer().deserialize(number), s3.meta.region_name]
+    import boto3.session
+    import botocore.client
+    import botocore.compat
+    import botocore.endpoint
+
+    modules = (boto3, boto3.compat, botocore, botocore.client, botocore.compat, botocore.endpoint)
+    seen += [[module.__name__, hasattr(module, "__getattr__"), type(module.__spec__.loader).__name__] for module in modules]
+    from boto3.dynamodb import conditions, types
+
+    seen.append([conditions.Key is Key, types.TypeSerializer is TypeSerializer, botocore.endpoint.DEFAULT_TIMEOUT])
+    return seen
+
+
+@case
 def signals(s3: Any, bucket: str) -> Any:
     """A body that is read while signals come."""
     import signal
@@ -476,7 +529,7 @@ def _run_one(name: str, bucket: str) -> dict[str, Any]:
     objects = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     seen["left"] = [[item["Key"], outcome(_look, s3, bucket, item["Key"])] for item in objects]
     # Whether the real SDK had to be loaded: the one thing that may differ, and is for people only.
-    seen["loaded"] = "botocore.client" in sys.modules
+    seen["loaded"] = "botocore.session" in sys.modules
     return seen
 
 
