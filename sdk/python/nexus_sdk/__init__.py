@@ -6,6 +6,7 @@
 - `facade`: what stands for the modules boto3, botocore and some of theirs until the real ones are needed.
 - `config`: which `Config` leaves calls as they are.
 - `client`: what stands for a client until a call needs the real one.
+- `session`, `resource`: the same for sessions and resources of boto3.
 - `calls`: one operation, from keyword arguments to a result.
 - `channel`: connections to the gateway, and what stands for a StreamingBody.
 - `documents`, `xml`: results that are documents.
@@ -38,7 +39,7 @@ _HARMLESS = (
     "botocore.config",
     "botocore.exceptions",
 )
-_FACADES = ("boto3", "boto3.compat", "botocore", "botocore.client", "botocore.compat", "botocore.endpoint")
+_FACADES = ("boto3", "boto3.compat", "boto3.session", "botocore", "botocore.client", "botocore.compat", "botocore.endpoint")
 _FAMILIES = ("boto3.", "botocore.", "s3transfer")
 
 # The shim's own folder.

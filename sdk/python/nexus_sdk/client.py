@@ -8,7 +8,6 @@ import _thread
 import os
 
 import nexus_sdk
-from nexus_sdk import facade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +27,13 @@ _lock = _thread.RLock()
 _classes: "dict[tuple[str, str], type[Client]]" = {}
 
 
-def make(service: "dict[str, Any]", region: str, arguments: "tuple[Any, ...]", keywords: "dict[str, Any]") -> "Client":
-    """A client of a service, in a region; the arguments are those that the real one would be made with."""
+def make(service: "dict[str, Any]", region: str, real: "Callable[[], Any]") -> "Client":
+    """A client of a service, in a region. `real` makes the real one."""
     kind = _classes.get((service["service"], region))
     if kind is None:
         kind = _classes[service["service"], region] = _make_class(service, region)
     client = kind()
-    client.__dict__["_nexus"] = (service, region, arguments, keywords)
+    client.__dict__["_nexus"] = (service, region, real)
     return client
 
 
@@ -115,8 +114,7 @@ def _real(client: "Any") -> "Any":
 
 def _make_real(own: "dict[str, Any]") -> "Any":
     if "_nexus_real" not in own:
-        _, _, arguments, keywords = own["_nexus"]
-        own["_nexus_real"] = facade.real_client(arguments, keywords)
+        own["_nexus_real"] = own["_nexus"][2]()
     return own["_nexus_real"]
 
 

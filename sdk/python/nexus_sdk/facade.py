@@ -9,12 +9,13 @@ same objects; a real module that needs no more than these can be imported withou
 import _thread
 import os
 import sys
-from _frozen_importlib import _ModuleLockManager  # type: ignore[attr-defined]
+from _frozen_importlib import _gcd_import, _ModuleLockManager  # type: ignore[attr-defined]
 
 import nexus_sdk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
@@ -54,8 +55,10 @@ _FORMAT = 2
 _services: "dict[str, dict[str, Any] | None]" = {}
 _tables: "str | None" = None
 _site: "str | None" = None
+# Names in facades that are those of another module, which is imported when they are needed.
+_ELSEWHERE = {("botocore.client", "Config"): "botocore.config", ("boto3", "Session"): "boto3.session"}
 # In which facades become real: first what others rely on.
-_ORDER = ("botocore", "botocore.compat", "botocore.endpoint", "botocore.client", "boto3", "boto3.compat")
+_ORDER = ("botocore", "botocore.compat", "botocore.endpoint", "botocore.client", "boto3.session", "boto3", "boto3.compat")
 _real: "dict[str, ModuleSpec]" = {}
 # Threads that run a real `__init__`, by its module.
 _loading: "dict[str, int]" = {}
@@ -117,7 +120,12 @@ def _fill(name: str, module: "Any", origin: str) -> None:
         module.__version__ = version(origin)
     if name == "boto3":
         module.client = _client
+        module.resource = _resource
         module.DEFAULT_SESSION = None
+    elif name == "boto3.session":
+        from nexus_sdk import session
+
+        module.Session = session.make(origin)
     elif name == "boto3.compat":
         import collections.abc
 
@@ -157,23 +165,15 @@ def become_real() -> None:
         errors.share()
 
 
-def real_client(arguments: "tuple[Any, ...]", keywords: "dict[str, Any]") -> "Any":
-    """A client of the image's own SDK."""
-    nexus_sdk.step_aside()
-    import boto3
-
-    return boto3.client(*arguments, **keywords)
-
-
 def _missing(module: "ModuleType", attribute: str) -> "Any":
     special = attribute.startswith("__") and attribute not in ("__all__", "__author__")
     # The real module's own code asks while it runs.
     if special or _loading.get(module.__name__) == _thread.get_ident():
         raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
-    if module.__name__ == "botocore.client" and attribute == "Config" and nexus_sdk.active:
-        from botocore.config import Config
-
-        return Config
+    if (module.__name__, attribute) in _ELSEWHERE and nexus_sdk.active:
+        value = getattr(_gcd_import(_ELSEWHERE[module.__name__, attribute]), attribute)
+        setattr(module, attribute, value)
+        return value
     nexus_sdk.step_aside()
     return getattr(module, attribute)
 
@@ -188,6 +188,10 @@ def _load(module: "ModuleType") -> None:
     try:
         real._initializing = True  # type: ignore[attr-defined]
         real.loader.exec_module(module)  # type: ignore[union-attr]
+        if name == "boto3.session":
+            from nexus_sdk import session
+
+            session.become_real(module)
     finally:
         real._initializing = False  # type: ignore[attr-defined]
         module.__dict__.pop("__getattr__", None)
@@ -195,24 +199,72 @@ def _load(module: "ModuleType") -> None:
 
 
 def _client(*args: "Any", **kwargs: "Any") -> "Any":
-    table = service(args[0]) if len(args) == 1 and type(args[0]) is str else None
-    if table is None or not _is_plain(kwargs) or sys.modules["boto3"].DEFAULT_SESSION is not None:
-        return real_client(args, kwargs)
-    region = kwargs.get("region_name") or getattr(kwargs.get("config"), "region_name", None)
-    region = region or os.environ.get("AWS_DEFAULT_REGION")
-    if not region or region.strip(_REGION):
-        return real_client(args, kwargs)
+    def real() -> "Any":
+        return _real_boto3().client(*args, **kwargs)
+
+    return client_of(args, kwargs, None, real) if _is_default() else real()
+
+
+def _resource(*args: "Any", **kwargs: "Any") -> "Any":
+    def real() -> "Any":
+        return _real_boto3().resource(*args, **kwargs)
+
+    return resource_of(args, kwargs, None, real) if _is_default() else real()
+
+
+def _name_as(function: "Any", name: str) -> None:
+    """Lets a function look as if it were boto3's."""
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "boto3"
+    function.__annotations__ = {}
+
+
+_name_as(_client, "client")
+_name_as(_resource, "resource")
+
+
+def _real_boto3() -> "Any":
+    nexus_sdk.step_aside()
+    return sys.modules["boto3"]
+
+
+def _is_default() -> bool:
+    """Whether the default session is one as boto3 would make it now."""
+    session = sys.modules.get("nexus_sdk.session")
+    return sys.modules["boto3"].DEFAULT_SESSION is None and (session is None or session.is_untouched())
+
+
+def client_of(args: "tuple[Any, ...]", kwargs: "dict[str, Any]", region: "str | None", real: "Callable[[], Any]") -> "Any":
+    """A session's client: a facade, or what `real` makes. `region` is the session's."""
+    settled = _settle(args, kwargs, region)
+    if settled is None:
+        return real()
     from nexus_sdk import client
 
-    return client.make(table, region, args, kwargs)
+    return client.make(*settled, real)
 
 
-_client.__name__ = _client.__qualname__ = "client"
-_client.__module__ = "boto3"
-_client.__annotations__ = {}
+def resource_of(args: "tuple[Any, ...]", kwargs: "dict[str, Any]", region: "str | None", real: "Callable[[], Any]") -> "Any":
+    """A session's resource: a facade, or what `real` makes. `region` is the session's."""
+    settled = _settle(args, kwargs, region)
+    if settled is None:
+        return real()
+    from nexus_sdk import resource
+
+    return resource.make(args[0], *settled, real) if resource.has(args[0]) else real()
 
 
-def _is_plain(kwargs: "dict[str, Any]") -> bool:
+def _settle(args: "tuple[Any, ...]", kwargs: "dict[str, Any]", region: "str | None") -> "tuple[dict[str, Any], str] | None":
+    """The table and the region of a client of these arguments, or None if only the image's own SDK can make it."""
+    table = service(args[0]) if len(args) == 1 and type(args[0]) is str else None
+    if table is None or not is_plain(kwargs):
+        return None
+    region = kwargs.get("region_name") or getattr(kwargs.get("config"), "region_name", None) or region
+    region = region or os.environ.get("AWS_DEFAULT_REGION")
+    return None if not region or region.strip(_REGION) else (table, region)
+
+
+def is_plain(kwargs: "dict[str, Any]") -> bool:
     """Whether a client of these arguments, in this environment, does what the gateway does."""
     for name, value in kwargs.items():
         if name == "config" and value is not None:
@@ -234,7 +286,7 @@ def _is_plain(kwargs: "dict[str, Any]") -> bool:
             return False
     # Who logs at the level DEBUG wants to see what botocore says. While logging itself is being imported nobody does.
     logger = getattr(sys.modules.get("logging"), "getLogger", None)
-    return logger is None or not logger("botocore").isEnabledFor(10)
+    return logger is None or not (logger("boto3").isEnabledFor(10) or logger("botocore").isEnabledFor(10))
 
 
 def find(origin: str) -> "str | None":

@@ -418,6 +418,87 @@ def names(s3: Any, bucket: str) -> Any:
 
 
 @case
+def sessions(s3: Any, bucket: str) -> Any:
+    """Sessions, their clients, and what they are once the SDK is there."""
+    import boto3
+    from boto3.session import Session
+
+    class Derived(boto3.Session):  # type: ignore[misc]
+        """A program's own."""
+
+    plain, placed = boto3.Session(), Session(region_name="eu-west-3")
+    seen: list[Any] = [Session is boto3.Session, Session.__module__, placed.region_name, plain.region_name]
+    for session in (plain, placed):
+        client = session.client("s3")
+        client.put_object(Bucket=bucket, Key="x", Body=b"x")
+        seen.append([client.meta.region_name, client.get_object(Bucket=bucket, Key="x")])
+        seen.append(session.client("s3", region_name="us-west-1").meta.region_name)
+    seen.append([repr(plain), repr(placed), plain.profile_name, sorted(vars(placed))])
+    seen.append([isinstance(placed, boto3.Session), type(placed) is Session, boto3.session.Session is Session])
+    seen.append([repr(Derived(region_name="us-east-2")), Derived().client("s3").get_object(Bucket=bucket, Key="x")])
+    seen.append(outcome(lambda: Session(profile_name="nobody")))
+    seen.append(boto3.Session(aws_access_key_id="a", aws_secret_access_key="b").get_credentials().access_key)
+    return seen
+
+
+@case
+def patched_session(s3: Any, bucket: str) -> Any:
+    """A session's method that a test has put its own in place of."""
+    from unittest import mock
+
+    import boto3
+
+    session = boto3.Session()
+    with mock.patch.object(boto3.Session, "client", return_value="mine"):
+        seen = [boto3.client("s3"), session.client("s3"), boto3.Session().client("sqs")]
+    with mock.patch("boto3.session.Session.get_credentials", return_value="none"):
+        seen.append(boto3.Session().get_credentials())
+    seen.append(type(session.client("s3")).__name__)
+    return seen
+
+
+@case
+def resources(s3: Any, bucket: str) -> Any:
+    """Buckets and objects."""
+    import boto3
+
+    service = boto3.resource("s3")
+    box = service.Bucket(bucket)
+    one = service.Object(bucket, "one")
+    seen: list[Any] = [one.put(Body=b"one", ContentType="text/plain"), one.get(), one.get(Range="bytes=1-1")]
+    two = box.put_object(Key="two", Body=b"second")
+    seen.append([two.get()["Body"].read(), two.bucket_name, two.key, box.name, type(two).__name__])
+    seen.append(outcome(lambda: box.Object("no").get()))
+    seen.append([box.upload_fileobj(io.BytesIO(b"up"), "three"), service.Object(bucket_name=bucket, key="three").get()])
+    buffer = io.BytesIO()
+    seen.append([box.Object("three").download_fileobj(buffer), buffer.getvalue(), one.delete()])
+    with tempfile.TemporaryDirectory() as folder:
+        box.download_file("two", os.path.join(folder, "two"))
+        two.upload_file(os.path.join(folder, "two"), ExtraArgs={"ContentType": "image/gif"})
+        service.Object(bucket, "four").upload_file(os.path.join(folder, "two"))
+        seen.append(outcome(lambda: two.download_file()))
+    client = service.meta.client
+    seen.append([client.head_object(Bucket=bucket, Key="two"), two.meta.service_name, two.meta.identifiers])
+    seen.append(sorted(item.key for item in box.objects.filter(Prefix="t")))
+    seen.append([repr(box), two.content_length, repr(two), two == service.Object(bucket, "two"), hash(two) == hash(two)])
+    seen.append(
+        [
+            service.meta.client is client,
+            box.meta.client is two.meta.client,
+            type(client).__name__,
+            type(two).__mro__[0].__name__,
+        ]
+    )
+    seen += [outcome(service.Object, bucket), outcome(lambda: service.Bucket(None)), outcome(lambda: service.Bucket("a", "b"))]
+    from boto3.resources.base import ServiceResource
+
+    seen.append(
+        [isinstance(two, ServiceResource), isinstance(service, ServiceResource), isinstance(box.Object("x"), ServiceResource)]
+    )
+    return seen
+
+
+@case
 def signals(s3: Any, bucket: str) -> Any:
     """A body that is read while signals come."""
     import signal
@@ -445,7 +526,7 @@ def threads(s3: Any, bucket: str) -> Any:
         try:
             s3.put_object(Bucket=bucket, Key=f"{number}", Body=b"x" * number)
             if number % 3 == 1:
-                boto3.Session()
+                boto3.Session().get_available_resources()
             if number % 3 == 2:
                 boto3.client("sts")
             length = boto3.client("s3").get_object(Bucket=bucket, Key=f"{number}")["ContentLength"]

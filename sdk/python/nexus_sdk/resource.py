@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands for a resource of boto3 (`boto3.resource("s3").Bucket(name)`) until the real one is needed.
+
+A resource is an identifier or two and a client. Its actions are the client's calls, with the identifiers as arguments; whatever
+else it has, the real one does, which takes its place: the same object, from then on of the real class.
+"""
+
+import _thread
+import os
+
+import nexus_sdk
+from nexus_sdk import client as clients
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# Kinds of resources: identifiers, with the name of the argument that each is; actions, with the call that each makes; and kinds
+# of resources that one gets from it, whose first identifiers are its own. As the models of boto3 have it, in all its releases.
+_KINDS: "dict[str, dict[str, Any]]" = {
+    "s3": {
+        "ServiceResource": ((), {}, ("Bucket", "Object")),
+        "Bucket": ((("name", "Bucket"),), {}, ("Object",)),
+        "Object": (
+            (("bucket_name", "Bucket"), ("key", "Key")),
+            {"delete": "delete_object", "get": "get_object", "put": "put_object"},
+            (),
+        ),
+    },
+}
+# What boto3 adds to resources of S3: each method's parameters in order, of which the first are required.
+_TRANSFERS = {
+    "upload_file": ("Filename", "Key"),
+    "upload_fileobj": ("Fileobj", "Key"),
+    "download_file": ("Key", "Filename"),
+    "download_fileobj": ("Key", "Fileobj"),
+}
+_OPTIONS = ("ExtraArgs", "Callback", "Config")
+_lock = _thread.RLock()
+_classes: "dict[tuple[str, str], type[Resource]]" = {}
+
+
+def has(service: str) -> bool:
+    """Whether there are resources of a service here."""
+    return service in _KINDS
+
+
+def make(service: str, table: "dict[str, Any]", region: str, real: "Callable[[], Any]") -> "Resource":
+    """A service's resource, in a region. `real` makes the real one."""
+    root = _class(service, "ServiceResource")()
+    client = clients.make(table, region, lambda: _real(root).meta.client)
+    root.__dict__.update(_nexus=real, _nexus_client=client, _nexus_identifiers=())
+    return root
+
+
+class _Meta:
+    """`resource.meta`, as far as programs look at it."""
+
+    def __init__(self, resource: "Resource", service: str, identifiers: "list[str]") -> None:
+        self._resource = resource
+        self.service_name = service
+        self.identifiers = identifiers
+        self.client = resource.__dict__["_nexus_client"]
+
+    def __getattr__(self, name: str) -> "Any":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(become_real(self._resource).meta, name)
+
+
+class Resource:
+    """The base of all facades."""
+
+    _nexus_service: "tuple[str, list[str]]"
+
+    @property
+    def meta(self) -> "Any":
+        """As boto3's."""
+        state = self.__dict__
+        if "_nexus_meta" not in state:
+            state["_nexus_meta"] = _Meta(self, *self._nexus_service)
+        return state["_nexus_meta"]
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> "type[Any]":
+        """The real class, for whoever asks by isinstance(): once there is one, since nobody holds it before."""
+        return type(self) if nexus_sdk.active else type(_real(self))
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(become_real(self), name)
+
+    def __dir__(self) -> "list[str]":
+        return dir(become_real(self))
+
+    def __repr__(self) -> str:
+        return repr(become_real(self))
+
+    def __eq__(self, other: object) -> bool:
+        return bool(become_real(self) == other)
+
+    def __hash__(self) -> int:
+        return hash(become_real(self))
+
+    def __reduce_ex__(self, protocol: "Any") -> "Any":
+        return become_real(self).__reduce_ex__(protocol)
+
+
+def become_real(resource: "Any") -> "Any":
+    """Makes the real resource and puts it in the facade's place. Returns it, the same object."""
+    with _lock:
+        # Another thread may have done it meanwhile.
+        if not issubclass(type(resource), Resource):
+            return resource
+        own = resource.__dict__
+        real = _real(resource)
+        client = own["_nexus_client"]
+        clients.become_real(client)
+        # The client that a program may hold already is the resource's from now on.
+        real.meta.client = client
+        state = {name: value for name, value in own.items() if not name.startswith("_nexus")}
+        resource.__dict__ = {**real.__dict__, **state}
+        object.__dict__["__class__"].__set__(resource, type(real))
+    return resource
+
+
+def _real(resource: "Any") -> "Any":
+    """The real resource that is to take the facade's place, or has taken it."""
+    with _lock:
+        if not issubclass(type(resource), Resource):
+            return resource
+        own = resource.__dict__
+        if "_nexus_real" not in own:
+            own["_nexus_real"] = own["_nexus"]()
+        return own["_nexus_real"]
+
+
+def _class(service: str, kind: str) -> "type[Resource]":
+    if (service, kind) not in _classes:
+        _classes[service, kind] = _make_class(service, kind)
+    return _classes[service, kind]
+
+
+def _make_class(service: str, kind: str) -> "type[Resource]":
+    identifiers, actions, children = _KINDS[service][kind]
+    names: list[str] = [name for name, _ in identifiers]
+    members: dict[str, Any] = {name: _identifier(place) for place, name in enumerate(names)}
+    arguments = [argument for _, argument in identifiers]
+    members.update({name: _action(name, arguments, call) for name, call in actions.items()})
+    members.update({child: _child(service, child) for child in children})
+    if service == "s3" and identifiers:
+        members.update({name: _transfer(name, arguments, own) for name, own in _TRANSFERS.items()})
+        if kind == "Bucket":
+            members["put_object"] = _put_object
+    members["__module__"] = "boto3.resources.factory"
+    members["_nexus_service"] = (service, names)
+    return type(f"{service}.{kind}", (Resource,), members)
+
+
+def _identifier(place: int) -> property:
+    return property(lambda self: self.__dict__["_nexus_identifiers"][place])
+
+
+def _named(method: "Any", name: str) -> "Any":
+    method.__name__ = name
+    method.__annotations__ = {}
+    return method
+
+
+def _action(name: str, arguments: "list[str]", call: str) -> "Any":
+    def do_action(self: Resource, *args: "Any", **kwargs: "Any") -> "Any":
+        given = dict(zip(arguments, self.__dict__["_nexus_identifiers"]))
+        given.update(kwargs)
+        return getattr(self.__dict__["_nexus_client"], call)(*args, **given)
+
+    return _named(do_action, name)
+
+
+def _put_object(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+    (bucket,) = self.__dict__["_nexus_identifiers"]
+    self.__dict__["_nexus_client"].put_object(*args, **{"Bucket": bucket, **kwargs})
+    return self.Object(kwargs["Key"])
+
+
+_named(_put_object, "put_object")
+
+
+def _transfer(name: str, arguments: "list[str]", own: "tuple[str, ...]") -> "Any":
+    # An object's methods have no key among their parameters, for it is one of its identifiers.
+    parameters = (*(parameter for parameter in own if parameter not in arguments), *_OPTIONS)
+    required = len(parameters) - len(_OPTIONS)
+
+    def method(self: Resource, *args: "Any", **kwargs: "Any") -> "Any":
+        given = dict(zip(parameters, args))
+        fits = len(args) <= len(parameters) and all(key in parameters and key not in given for key in kwargs)
+        given.update(kwargs)
+        if not fits or not all(parameter in given for parameter in parameters[:required]):
+            # It says what is wrong.
+            return getattr(become_real(self), name)(*args, **kwargs)
+        given.update(zip(arguments, self.__dict__["_nexus_identifiers"]))
+        return getattr(self.__dict__["_nexus_client"], name)(**given)
+
+    return _named(method, name)
+
+
+def _child(service: str, kind: str) -> "Any":
+    wanted = [name for name, _ in _KINDS[service][kind][0]]
+
+    def create_resource(self: Resource, *args: "Any", **kwargs: "Any") -> "Any":
+        first = self.__dict__["_nexus_identifiers"]
+        given = dict(zip(wanted[len(first) :], args))
+        fits = len(first) + len(args) <= len(wanted) and not any(name in given for name in kwargs)
+        given.update(kwargs)
+        fits = fits and list(given) == wanted[len(first) :] and all(type(value) is str for value in given.values())
+        if not fits:
+            return getattr(become_real(self), kind)(*args, **kwargs)
+        child = _class(service, kind)()
+        child.__dict__.update(
+            _nexus=lambda: getattr(become_real(self), kind)(*args, **kwargs),
+            _nexus_client=self.__dict__["_nexus_client"],
+            _nexus_identifiers=(*first, *given.values()),
+        )
+        return child
+
+    return _named(create_resource, kind)
+
+
+def _forget_lock() -> None:
+    """A child has one thread, which does not hold what another thread of its parent held."""
+    global _lock
+    _lock = _thread.RLock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
