@@ -68,8 +68,11 @@ class Operation:
         if table["payload_out"] is not None:
             channel.fit_bodies(service["body"])
 
-    def run(self, arguments: "dict[str, Any]") -> "dict[str, Any] | None":
-        """Makes the call and returns its result, or None if it is handed over; raises what botocore raises."""
+    def run(self, arguments: "dict[str, Any]", exceptions: "Any" = None) -> "dict[str, Any] | None":
+        """Makes the call and returns its result, or None if it is handed over; raises what botocore raises.
+
+        `exceptions` are those of a real client that makes the call.
+        """
         try:
             request = self._requests.get(tuple(arguments))
             if request is None:
@@ -82,7 +85,7 @@ class Operation:
             else:
                 answer = request.call(head, arguments[request.payload])
             if answer.status >= 301:
-                return self._fail(answer)
+                return self._fail(answer, exceptions)
             reader = self._answers.get(answer.names)
             if reader is None:
                 reader = _remember(self._answers, answer.names, _Reader(self.table, answer.names))
@@ -90,7 +93,7 @@ class Operation:
         except (HandOver, ValueError, channel.Broken):
             return None
 
-    def _fail(self, answer: "channel.Answer") -> "NoReturn":
+    def _fail(self, answer: "channel.Answer", exceptions: "Any") -> "NoReturn":
         """Raises the error of an answer."""
         # These are tried again, or somewhere else, by rules that the SDK has.
         if answer.status >= 500 or answer.status in (301, 307, 400, 429):
@@ -98,7 +101,7 @@ class Operation:
             raise HandOver
         from nexus_sdk import errors
 
-        error = errors.of_answer(self.service, self.table["name"], answer, answer.read())
+        error = errors.of_answer(self.service, self.table["name"], answer, exceptions)
         if error is None:
             raise HandOver
         raise error

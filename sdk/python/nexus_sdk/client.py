@@ -8,6 +8,7 @@ import _thread
 import os
 
 import nexus_sdk
+from nexus_sdk import facade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class _Meta:
     def __init__(self, client: "Client", region: str) -> None:
         self._client = client
         self.region_name = region
-        self.endpoint_url = "http://169.254.170.2"
+        self.endpoint_url = facade.GATEWAY
         self.partition = "aws"
 
     def __getattr__(self, name: str) -> "Any":

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _READ_TIMEOUT = 60
 # Of connections, which are the gateway's; and of names for the program, which it does not pass on.
 _INDIFFERENT = {
+    "_supplied_user_agent",
     "connect_timeout",
     "max_pool_connections",
     "tcp_keepalive",
@@ -18,16 +19,17 @@ _INDIFFERENT = {
     "user_agent_appid",
     "user_agent_extra",
 }
+_NOTHING = object()
 
 
-def is_plain(config: "Any") -> bool:
-    """Whether clients with this configuration make the calls that others make."""
+def is_plain(config: "Any", added: "dict[str, Any]") -> bool:
+    """Whether clients with this configuration make the calls that others make. What is `added` to it goes without saying."""
     module = sys.modules.get("botocore.config")
     if module is None or type(config) is not module.Config:
         return False
     usual = config.OPTION_DEFAULTS
     for name, value in vars(config).items():
-        if name == "_user_provided_options" or name in _INDIFFERENT:
+        if name == "_user_provided_options" or name in _INDIFFERENT or added.get(name, _NOTHING) == value:
             continue
         if name == "_inject_host_prefix":
             # Of the newer releases, which have no other word for what nobody has set.

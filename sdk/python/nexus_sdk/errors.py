@@ -90,8 +90,9 @@ def share() -> None:
     ClientExceptionsFactory._create_client_exceptions = _with_shared
 
 
-def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", body: bytes) -> "Exception | None":
+def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", exceptions: "Any") -> "Exception | None":
     """The exception that botocore makes of such an answer, or None if only botocore knows."""
+    body = answer.read()
     status, headers = answer.status, answer.headers
     error = _parse(body) if body else None
     if error is None and body:
@@ -110,7 +111,7 @@ def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", body:
     metadata["HTTPHeaders"] = headers
     metadata["RetryAttempts"] = answer.retries
     parsed = {"Error": error, "ResponseMetadata": metadata}
-    return Factory(service).from_code(error.get("Code"))(parsed, operation)
+    return (exceptions or Factory(service)).from_code(error.get("Code"))(parsed, operation)
 
 
 def _parse(body: bytes) -> "dict[str, str] | None":

@@ -41,6 +41,8 @@ _CHANGES = {
     b"ALL_PROXY",
     b"all_proxy",
 }
+# The gateway, as clients know it.
+GATEWAY = "http://169.254.170.2"
 # What a region's name is made of.
 _REGION = "abcdefghijklmnopqrstuvwxyz0123456789-"
 # Files that do.
@@ -163,6 +165,13 @@ def become_real() -> None:
     errors = sys.modules.get("nexus_sdk.errors")
     if errors is not None:
         errors.share()
+    clients = sys.modules.get("botocore.client")
+    # Real code that runs just now may have brought us here.
+    if clients is not None and not _loading:
+        from nexus_sdk import real
+
+        with _ModuleLockManager("botocore.client"):
+            real.install(clients)
 
 
 def _missing(module: "ModuleType", attribute: str) -> "Any":
@@ -270,7 +279,7 @@ def is_plain(kwargs: "dict[str, Any]") -> bool:
         if name == "config" and value is not None:
             from nexus_sdk import config
 
-            if not config.is_plain(value):
+            if not config.is_plain(value, {}):
                 return False
         elif value is not None and (name != "region_name" or type(value) is not str):
             return False
@@ -279,7 +288,7 @@ def is_plain(kwargs: "dict[str, Any]") -> bool:
     names = environment._data  # type: ignore[attr-defined]
     if not _CHANGES.isdisjoint(names) or b"\0AWS_ENDPOINT_URL_" in b"\0" + b"\0".join(names):
         return False
-    if environment.get("AWS_ENDPOINT_URL") != "http://169.254.170.2":
+    if environment.get("AWS_ENDPOINT_URL") != GATEWAY:
         return False
     for name, usual in _CONFIGURATION:
         if os.path.exists(os.path.expanduser(environment.get(name) or usual)):

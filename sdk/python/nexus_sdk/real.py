@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of real clients by message: once the image's own SDK is loaded, its clients need not do what the gateway does anyway.
+
+Every call of a client goes through `BaseClient._make_api_call`. In its place stands ours, with the original under it for
+whatever is not covered here, or not as boto3 itself would have made it: a client with a configuration, keys, an endpoint or an
+event handler of the program's own; an SDK in which somebody has put their function in place of one that we go around. Who wraps
+ours is called as they expect.
+"""
+
+import sys
+from _operator import attrgetter
+
+from nexus_sdk import calls, config, facade
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# Classes and functions of botocore and boto3 whose instances, methods or closures a client has for handlers from the start,
+# beside those that are listed in `botocore.handlers`.
+_HANDLERS = {
+    "ClientCreator",
+    "MaxAttemptsSeeder",
+    "RequestSigner",
+    "RetryHandler",
+    "RetryQuotaChecker",
+    "S3ExpressIdentityResolver",
+    "S3RegionRedirector",
+    "S3RegionRedirectorv2",
+    "UserAgentString",
+    "lazy_call",
+}
+# What botocore adds to a client's configuration, where the program says nothing.
+_ADDED = {
+    "_inject_host_prefix": True,
+    "account_id_endpoint_mode": "preferred",
+    "disable_request_compression": False,
+    "request_checksum_calculation": "when_supported",
+    "request_min_compression_size_bytes": 10240,
+    "response_checksum_validation": "when_supported",
+    "s3_disable_express_session_auth": False,
+}
+# Functions that a call would go through, where other packages put their own: module, class, names.
+_SEAMS = (
+    ("botocore.awsrequest", "AWSHTTPConnection", ("request", "_send_request", "getresponse")),
+    ("botocore.awsrequest", "AWSHTTPConnectionPool", ("urlopen",)),
+    ("botocore.client", "BaseClient", ("_convert_to_request_dict", "_emit_api_params", "_make_request")),
+    (
+        "botocore.endpoint",
+        "Endpoint",
+        ("create_request", "make_request", "prepare_request", "_get_response", "_send", "_send_request"),
+    ),
+    ("botocore.hooks", "HierarchicalEmitter", ("emit", "emit_until_response", "_emit")),
+    ("botocore.httpsession", "URLLib3Session", ("send",)),
+    ("botocore.signers", "RequestSigner", ("handler", "sign")),
+    ("botocore.validate", "ParamValidationDecorator", ("serialize_to_request",)),
+)
+
+# The functions as they were: class, what gives its functions, and those.
+_intact: "list[tuple[Any, Callable[[Any], Any], Any]]" = []
+
+
+def install(module: "Any") -> None:
+    """Puts ours in its place. `module` is `botocore.client`, which has just been made."""
+    if _intact:
+        return
+    original = module.BaseClient._make_api_call
+
+    def _make_api_call(self: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
+        operation = _operation(module, self, operation_name)
+        if operation is not None:
+            result = operation.run(api_params, self.exceptions)
+            if result is not None:
+                return result
+        return original(self, operation_name, api_params)
+
+    _make_api_call.__module__ = module.__name__
+    _make_api_call.__qualname__ = original.__qualname__
+    _make_api_call.__wrapped__ = original  # type: ignore[attr-defined]
+    module.BaseClient._make_api_call = _make_api_call
+    for name, kind, functions in _SEAMS:
+        owner = getattr(sys.modules.get(name), kind, None)
+        names = [function for function in functions if hasattr(owner, function)]
+        if names:
+            functions_of = attrgetter(*names)
+            _intact.append((owner, functions_of, functions_of(owner)))
+
+
+def _operation(module: "Any", client: "Any", name: str) -> "calls.Operation | None":
+    """The operation that a client's call is, if it is to go by message."""
+    try:
+        meta = client.meta
+        usual = meta.__dict__.get("_nexus")
+        if usual is None or usual.handlers is not meta.events._emitter._lookup_cache:
+            usual = meta.__dict__["_nexus"] = _Usual(client)
+        if not usual.is_usual or usual.session is not client._endpoint.http_session or not _is_intact():
+            return None
+        # Who logs or records wants to see what botocore says.
+        if module.history_recorder._enabled or module.logger.isEnabledFor(10):
+            return None
+        return usual.operation(name)  # type: ignore[no-any-return]
+    except (AttributeError, KeyError, TypeError):
+        # A release of botocore that is made in another way, or a program's own client.
+        return None
+
+
+def _is_intact() -> bool:
+    """Whether all functions are botocore's that we go around: nobody waits there for calls to come by."""
+    for owner, functions, values in _intact:  # noqa: SIM110
+        if functions(owner) != values:
+            return False
+    return True
+
+
+class _Usual:
+    """What is known of a client, for as long as its handlers stay the same."""
+
+    __slots__ = ("_operations", "_region", "_table", "handlers", "is_usual", "session")
+
+    def __init__(self, client: "Any") -> None:
+        # Another dictionary each time that a handler is registered, or taken away.
+        self.handlers = client.meta.events._emitter._lookup_cache
+        self.session = client._endpoint.http_session
+        table = facade.service(client.meta.service_model.service_name)
+        self.is_usual = table is not None and _is_usual(client)
+        if table is None or not self.is_usual:
+            return
+        self._table = table
+        self._region = client.meta.region_name
+        names = client.meta.method_to_api_mapping
+        # By the model's names: first Python's, then what is made of it at the first call.
+        self._operations = {names[name]: name for name in table["operations"] if name in names}
+
+    def operation(self, name: str) -> "calls.Operation | None":
+        """The operation, if it is covered here."""
+        known: Any = self._operations.get(name)
+        if type(known) is str:
+            known = self._operations[name] = calls.operation(self._table, self._region, known)
+        return known  # type: ignore[no-any-return]
+
+
+def _is_usual(client: "Any") -> bool:
+    """Whether a client is as boto3 makes them without being told anything."""
+    endpoint, signer = client._endpoint, client._request_signer
+    if client.meta.endpoint_url != facade.GATEWAY or endpoint.host != facade.GATEWAY or not facade.is_plain({}):
+        return False
+    if type(signer._credentials).__name__ != "Credentials" or signer._credentials.method != "env":
+        return False
+    if type(endpoint.http_session) is not sys.modules["botocore.httpsession"].URLLib3Session:
+        return False
+    own = {name for _, _, names in _SEAMS for name in names}
+    if not own.isdisjoint([*vars(client), *vars(endpoint), *vars(endpoint.http_session), *vars(signer)]):
+        return False
+    return config.is_plain(client.meta.config, _ADDED) and _are_usual(client.meta.events)
+
+
+def _are_usual(events: "Any") -> bool:
+    """Whether the handlers of a client are those that it is made with."""
+    found = []
+    nodes = [("", events._emitter._handlers._root)]
+    while nodes:
+        path, node = nodes.pop()
+        if node["chunk"] is not None:
+            path += ("." if path else "") + node["chunk"]
+        if node["values"] is not None:
+            found += [(path, handler) for part in node["values"] for handler in part]
+        nodes += [(path, child) for child in node["children"].values()]
+    listed = {(events._alias_event_name(name), handler) for name, handler, *_ in _listed()}
+    others = [handler for pair in found if pair not in listed for handler in pair[1:]]
+    return listed <= set(found) and all(_is_own(handler) for handler in others)
+
+
+def _listed() -> "Any":
+    return sys.modules["botocore.handlers"].BUILTIN_HANDLERS
+
+
+def _is_own(handler: "Any") -> bool:
+    """Whether a handler that is not listed is one of those that clients have."""
+    # A method, a function, or an object that is called.
+    named = handler if hasattr(handler, "__qualname__") else type(handler)
+    return named.__module__.startswith(("botocore.", "boto3.")) and named.__qualname__.partition(".")[0] in _HANDLERS
