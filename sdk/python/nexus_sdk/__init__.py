@@ -10,6 +10,7 @@
 - `calls`: one operation, from keyword arguments to a result.
 - `channel`: connections to the gateway, and what stands for a StreamingBody.
 - `documents`, `xml`: results that are documents.
+- `shapes`: operations whose arguments are, too.
 - `errors`: botocore's own exceptions, made of an answer.
 - `transfer`: upload_file and its kin.
 

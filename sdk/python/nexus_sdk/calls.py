@@ -59,9 +59,9 @@ class Operation:
 
     __slots__ = ("_answers", "_requests", "_start", "service", "table")
 
-    def __init__(self, service: "dict[str, Any]", region: str, name: str) -> None:
+    def __init__(self, service: "dict[str, Any]", region: str, table: "dict[str, Any]") -> None:
         self.service = service
-        self.table = table = marshal.loads(service["operations"][name])
+        self.table = table
         self._start = f"{service['service']}\0{region}\0{table['name']}\0{table['method']}\0"
         self._requests: dict[tuple[str, ...], _Request] = {}
         self._answers: dict[str, _Reader] = {}
@@ -95,8 +95,8 @@ class Operation:
 
     def _fail(self, answer: "channel.Answer", exceptions: "Any") -> "NoReturn":
         """Raises the error of an answer."""
-        # These are tried again, or somewhere else, by rules that the SDK has.
-        if answer.status >= 500 or answer.status in (301, 307, 400, 429):
+        # These are tried again, or somewhere else, by rules that the SDK has; of other services' errors it knows what they say.
+        if self.table["protocol"] != "rest-xml" or answer.status >= 500 or answer.status in (301, 307, 400, 429):
             answer.close()
             raise HandOver
         from nexus_sdk import errors
@@ -109,14 +109,20 @@ class Operation:
 
 # Names of buckets that are well formed.
 _buckets: "dict[str, str]" = {}
-_operations: "dict[tuple[str, str, str], Operation]" = {}
+_operations: "dict[tuple[str, str, str], Any]" = {}
 
 
-def operation(service: "dict[str, Any]", region: str, name: str) -> "Operation":
+def operation(service: "dict[str, Any]", region: str, name: str) -> "Any":
     """The operation of this name, as Python has it."""
     key = service["service"], region, name
     if key not in _operations:
-        _operations[key] = Operation(service, region, name)
+        table = marshal.loads(service["operations"][name])
+        if table["protocol"] in ("json", "query"):
+            from nexus_sdk import shapes
+
+            _operations[key] = shapes.DocumentOperation(service, region, table)
+        else:
+            _operations[key] = Operation(service, region, table)
     return _operations[key]
 
 
@@ -184,7 +190,7 @@ class _Request:
         self._literal(first)
         for piece in rest:
             wire, _, literal = piece.partition("}")
-            self.parts.append((places[wire.rstrip("+")], _bucket if wire == "Bucket" else _key, literal))
+            self.parts.append((places[wire.rstrip("+")], _PLACES.get(wire, _label), literal))
 
     def _literal(self, text: str) -> None:
         if self.parts:
@@ -240,6 +246,15 @@ def _key(value: "Any") -> str:
     return _encoded(value, _PATH)
 
 
+def _label(value: "Any") -> str:
+    if not value:
+        raise HandOver
+    return _encoded(value, _QUERY)
+
+
+_PLACES = {"Bucket": _bucket, "Key+": _key}
+
+
 def _encoded(value: "Any", safe: str) -> str:
     """Percent-encoding as SigV4 wants it."""
     if type(value) is not str:
@@ -250,7 +265,8 @@ def _encoded(value: "Any", safe: str) -> str:
     return "".join([chr(byte) if chr(byte) in safe else f"%{byte:02X}" for byte in value.encode()])
 
 
-def _in_query(value: "Any") -> str:
+def in_query(value: "Any") -> str:
+    """A text as it stands in a query or in a form."""
     return _encoded(value, _QUERY)
 
 
@@ -272,7 +288,7 @@ def _boolean(value: "Any") -> str:
     return "true" if value else "false"
 
 
-_IN_QUERY = {"string": _in_query, "integer": _integer, "boolean": _boolean}
+_IN_QUERY = {"string": in_query, "integer": _integer, "boolean": _boolean}
 _IN_HEADER = {"string": _in_header, "integer": _integer, "boolean": _boolean}
 
 
@@ -326,6 +342,8 @@ class _Reader:
             place, name, prefix = table["prefixed"]
             inside = [(key[len(prefix) :], at) for at, key in enumerate(self._keys) if key.startswith(prefix)]
             found.append((place, name, dict, inside))
+        if table["status"] is not None:
+            found.append((*table["status"], _STATUS, None))
         found.sort(key=lambda member: member[0])
         return [member[1:] for member in found]
 
@@ -350,6 +368,8 @@ class _Reader:
                 result[name] = values[position]
             elif convert is dict:
                 result[name] = {key: values[at] for key, at in position} if position else {}
+            elif convert is _STATUS:
+                result[name] = answer.status
             else:
                 result[name] = convert(values[position])
         if self._payload is not None:
@@ -395,6 +415,8 @@ def _is_true(text: str) -> bool:
     return text == "true"
 
 
+# Stands where others have what makes a member of a header.
+_STATUS = object()
 _MEMBERS: "dict[str, Any]" = {"string": None, "integer": int, "boolean": _is_true, "timestamp": timestamp}
 _ZERO = timedelta(0)
 
@@ -460,6 +482,13 @@ class tzutc(_Zone):  # noqa: N801
 
 
 _UTC = tzutc()
+
+
+def local_zone() -> "tzinfo | None":
+    """Local time as botocore has it, if that is UTC."""
+    import time
+
+    return _local() if time.tzname == ("UTC", "UTC") else None
 
 
 def _local() -> "Any":

@@ -44,7 +44,7 @@ def _is_harmless(name: str, value: "Any") -> bool:
     if name == "region_name":
         return type(value) is str
     if name == "signature_version":
-        return bool(value == "s3v4")
+        return value in ("s3v4", "v4")
     if name == "s3":
         return set(value) <= {"addressing_style"}
     if name == "read_timeout":

@@ -52,7 +52,7 @@ _CONFIGURATION = (
 )
 
 # Format of the tables that this shim reads.
-_FORMAT = 2
+_FORMAT = 3
 
 _services: "dict[str, dict[str, Any] | None]" = {}
 _tables: "str | None" = None

@@ -109,7 +109,7 @@ _WAYS: "dict[str, Callable[..., None]]" = {
 
 def _call(client: "Client", name: str, arguments: "dict[str, Any]") -> "dict[str, Any]":
     service, region, _ = client.__dict__["_nexus"]
-    result = calls.operation(service, region, name).run(arguments)
+    result: dict[str, Any] | None = calls.operation(service, region, name).run(arguments)
     if result is None:
         raise calls.HandOver
     return result

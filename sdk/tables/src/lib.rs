@@ -5,11 +5,15 @@
 //! have, the shim does not have either.
 //!
 //! - [`model`]: botocore's service models, as far as they are used.
-//! - [`table`]: a service's table, as `sdk/python/nexus_sdk/calls.py` reads it.
+//! - [`operations`]: which operations there are tables of.
+//! - [`table`]: a service's table, as `sdk/python/nexus_sdk` reads it.
+//! - [`shapes`]: operations that take and give documents.
 //! - [`marshal`]: the form that Python reads at once.
 
 mod marshal;
 mod model;
+mod operations;
+mod shapes;
 mod table;
 
 use std::io::Read as _;
@@ -19,14 +23,34 @@ use flate2::read::GzDecoder;
 use table::Release;
 
 /// Services that there are tables for: the name for `boto3.client`, and the folder of its model under `data`.
-const SERVICES: [(&str, &str); 1] = [("s3", "s3/2006-03-01")];
+const SERVICES: [(&str, &str); 7] = [
+    ("s3", "s3/2006-03-01"),
+    ("dynamodb", "dynamodb/2012-08-10"),
+    ("lambda", "lambda/2015-03-31"),
+    ("secretsmanager", "secretsmanager/2017-10-17"),
+    ("sns", "sns/2010-03-31"),
+    ("sqs", "sqs/2012-11-05"),
+    ("ssm", "ssm/2014-11-06"),
+];
 
 /// What tables are made of, in a folder of packages: version, classes, and the models in either form.
-pub const FILES: [&str; 4] = [
+pub const FILES: [&str; 16] = [
     "botocore/__init__.py",
     "botocore/response.py",
     "botocore/data/s3/2006-03-01/service-2.json",
     "botocore/data/s3/2006-03-01/service-2.json.gz",
+    "botocore/data/dynamodb/2012-08-10/service-2.json",
+    "botocore/data/dynamodb/2012-08-10/service-2.json.gz",
+    "botocore/data/lambda/2015-03-31/service-2.json",
+    "botocore/data/lambda/2015-03-31/service-2.json.gz",
+    "botocore/data/secretsmanager/2017-10-17/service-2.json",
+    "botocore/data/secretsmanager/2017-10-17/service-2.json.gz",
+    "botocore/data/sns/2010-03-31/service-2.json",
+    "botocore/data/sns/2010-03-31/service-2.json.gz",
+    "botocore/data/sqs/2012-11-05/service-2.json",
+    "botocore/data/sqs/2012-11-05/service-2.json.gz",
+    "botocore/data/ssm/2014-11-06/service-2.json",
+    "botocore/data/ssm/2014-11-06/service-2.json.gz",
 ];
 
 /// Longest model, in bytes; that of S3 has a million.
@@ -82,11 +106,17 @@ pub fn tables<B: AsRef<[u8]>>(
     let of = |(service, folder): (&'static str, &str)| {
         let model = ["service-2.json.gz", "service-2.json"]
             .iter()
-            .find_map(|name| read(&format!("data/{folder}/{name}")))
-            .ok_or(TableError::NoModel(service))?;
-        Ok((service, table(service, model.as_ref(), &release)?))
+            .find_map(|name| read(&format!("data/{folder}/{name}")));
+        match model {
+            Some(model) => {
+                Some(table(service, model.as_ref(), &release).map(|table| (service, table)))
+            }
+            // Some images have only the models that they use.
+            None if service == "s3" => Some(Err(TableError::NoModel(service))),
+            None => None,
+        }
     };
-    SERVICES.into_iter().map(of).collect()
+    SERVICES.into_iter().filter_map(of).collect()
 }
 
 /// The table of a service, of its model (`service-2.json`, or the same compressed by gzip), for a `release` of botocore.

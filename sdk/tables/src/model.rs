@@ -17,6 +17,11 @@ pub(crate) struct Metadata {
     pub(crate) endpoint_prefix: String,
     pub(crate) signing_name: Option<String>,
     pub(crate) service_id: Option<String>,
+    #[serde(default)]
+    pub(crate) protocol: String,
+    pub(crate) json_version: Option<String>,
+    pub(crate) target_prefix: Option<String>,
+    pub(crate) api_version: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -27,6 +32,8 @@ pub(crate) struct Operation {
     pub(crate) input: Option<Reference>,
     pub(crate) output: Option<Reference>,
     pub(crate) http_checksum: Option<HttpChecksum>,
+    /// What is to come before the endpoint's name.
+    pub(crate) endpoint: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,9 +58,13 @@ pub(crate) struct Reference {
     pub(crate) location: Option<String>,
     pub(crate) location_name: Option<String>,
     #[serde(default)]
-    pub(crate) streaming: bool,
-    #[serde(default)]
     pub(crate) xml_attribute: bool,
+    #[serde(default)]
+    pub(crate) idempotency_token: bool,
+    #[serde(default, rename = "jsonvalue")]
+    pub(crate) json_value: bool,
+    pub(crate) result_wrapper: Option<String>,
+    pub(crate) timestamp_format: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,13 +78,22 @@ pub(crate) struct Shape {
     pub(crate) required: Vec<String>,
     pub(crate) payload: Option<String>,
     pub(crate) member: Option<Reference>,
+    pub(crate) key: Option<Reference>,
+    pub(crate) value: Option<Reference>,
+    /// Of a number, or of the length of anything else.
+    pub(crate) min: Option<f64>,
+    #[serde(default)]
+    pub(crate) union: bool,
+    #[serde(default)]
+    pub(crate) document: bool,
+    #[serde(default)]
+    pub(crate) eventstream: bool,
+    pub(crate) timestamp_format: Option<String>,
     #[serde(default)]
     pub(crate) flattened: bool,
     #[serde(default)]
     pub(crate) exception: bool,
     pub(crate) error: Option<ErrorTrait>,
-    #[serde(default)]
-    pub(crate) streaming: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,42 +5,16 @@
 //! other the shim hands the call over.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use crate::TableError;
 use crate::marshal::Value;
 use crate::model::{Model, Operation, Reference, Shape};
+use crate::operations::{Entry, Names};
+use crate::{operations, shapes};
 
 /// Of the tables, as `nexus_sdk/facade.py` knows it.
-const FORMAT: i32 = 2;
-
-/// Operations by service: Python's name, the model's, the parameters that botocore gives a value by itself, and what it
-/// decodes in the result.
-const OPERATIONS: [(&str, &[Entry]); 1] = [(
-    "s3",
-    &[
-        Entry::of("get_object", "GetObject"),
-        Entry::of("put_object", "PutObject"),
-        Entry::of("head_object", "HeadObject"),
-        Entry::of("delete_object", "DeleteObject"),
-        Entry::of("head_bucket", "HeadBucket"),
-        Entry {
-            query: &["encoding-type=url"],
-            decoded: Some((
-                &["Prefix", "Delimiter", "StartAfter"],
-                &[("Contents", "Key"), ("CommonPrefixes", "Prefix")],
-            )),
-            ..Entry::of("list_objects_v2", "ListObjectsV2")
-        },
-        Entry {
-            query: &["encoding-type=url"],
-            decoded: Some((
-                &["Prefix", "Marker", "NextMarker", "Delimiter"],
-                &[("Contents", "Key"), ("CommonPrefixes", "Prefix")],
-            )),
-            ..Entry::of("list_objects", "ListObjects")
-        },
-    ],
-)];
+const FORMAT: i32 = 3;
 
 /// Parameters that botocore treats in ways of their own.
 const SPECIAL: [&str; 4] = ["ContentMD5", "ChecksumMode", "ChecksumAlgorithm", "Expires"];
@@ -52,26 +26,6 @@ const CHECKSUMS_SINCE: Version = Version([1, 36, 0]);
 /// How deep a document may be, and how many parts its shape may have: more than any that is used here.
 const DEPTH_MAX: u32 = 16;
 const PARTS_MAX: u32 = 10_000;
-
-type Names = &'static [&'static str];
-
-struct Entry {
-    python: &'static str,
-    name: &'static str,
-    query: Names,
-    decoded: Option<(Names, &'static [(&'static str, &'static str)])>,
-}
-
-impl Entry {
-    const fn of(python: &'static str, name: &'static str) -> Self {
-        Self {
-            python,
-            name,
-            query: &[],
-            decoded: None,
-        }
-    }
-}
 
 /// A release of botocore, as far as its models do not say it.
 #[derive(Clone, Debug)]
@@ -114,23 +68,27 @@ pub(crate) fn of(
         service,
         what: what.to_owned(),
     };
-    let entries = OPERATIONS
-        .iter()
-        .find(|(name, _)| *name == service)
-        .map_or(&[][..], |(_, entries)| entries);
-    let mut operations = Vec::new();
+    let mut made = Vec::new();
+    let mut names = BTreeSet::new();
     let table = Table {
         model,
         release,
         left: Cell::new(PARTS_MAX),
     };
-    for entry in entries {
-        let operation = model
-            .operations
-            .get(entry.name)
-            .ok_or_else(|| missing(entry.name))?;
-        if let Some(value) = table.operation(entry, operation) {
-            operations.push((entry.python.to_owned(), Value::written(&value)));
+    for entry in operations::of(service) {
+        let Some(operation) = model.operations.get(entry.name) else {
+            // What every release has had.
+            if service == "s3" {
+                return Err(missing(entry.name));
+            }
+            continue;
+        };
+        let value = match model.metadata.protocol.as_str() {
+            "rest-xml" | "rest-json" => table.operation(entry, operation),
+            _ => shapes::operation(model, operation, &mut names),
+        };
+        if let Some(value) = value {
+            made.push((entry.python.to_owned(), Value::written(&value)));
         }
     }
     let metadata = &model.metadata;
@@ -149,7 +107,23 @@ pub(crate) fn of(
         ("class".into(), Value::text(class.replace(' ', ""))),
         ("body".into(), texts(&release.body)),
         ("errors".into(), Value::written(&errors(model))),
-        ("operations".into(), Value::Dict(operations)),
+        (
+            "target".into(),
+            Value::maybe(metadata.target_prefix.as_deref()),
+        ),
+        (
+            "json".into(),
+            Value::maybe(metadata.json_version.as_deref()),
+        ),
+        (
+            "version".into(),
+            Value::maybe(metadata.api_version.as_deref()),
+        ),
+        (
+            "shapes".into(),
+            Value::written(&shapes::named(model, &names)),
+        ),
+        ("operations".into(), Value::Dict(made)),
     ]))
 }
 
@@ -201,6 +175,10 @@ impl Table<'_> {
             ("name".into(), Value::text(&*operation.name)),
             ("method".into(), Value::text(&*operation.http.method)),
             ("uri".into(), Value::text(&*operation.http.request_uri)),
+            (
+                "protocol".into(),
+                Value::text(&*self.model.metadata.protocol),
+            ),
             ("query".into(), text(entry.query)),
             (
                 "required".into(),
@@ -217,6 +195,7 @@ impl Table<'_> {
                 Value::maybe(checksum.and_then(|c| header(&c.request_validation_mode_member))),
             ),
             ("members".into(), Value::Dict(self.members(output)?)),
+            ("status".into(), status(output)),
             ("prefixed".into(), prefixed(output)),
             (
                 "expires".into(),
@@ -277,8 +256,8 @@ impl Table<'_> {
     fn payload(&self, output: &Shape) -> Option<(Value, Value)> {
         if let Some(payload) = &output.payload {
             let member = output.members.get(payload)?;
-            let streams = member.streaming || self.shape(member)?.streaming;
-            return streams.then(|| (Value::text(&**payload), Value::None));
+            return (self.shape(member)?.kind == "blob")
+                .then(|| (Value::text(&**payload), Value::None));
         }
         let in_body = |(_, member): &(&String, &Reference)| member.location.is_none();
         if !output.members.iter().any(|member| in_body(&member)) {
@@ -359,6 +338,16 @@ fn scalar(shape: &Shape) -> Option<&'static str> {
     }
 }
 
+/// The member that is the answer's status: place, name.
+fn status(output: &Shape) -> Value {
+    let mut members = output.members.iter().enumerate();
+    let found = members.find(|(_, (_, member))| member.location.as_deref() == Some("statusCode"));
+    found.map_or(Value::None, |(index, (name, _))| {
+        let place = i32::try_from(index).unwrap_or(i32::MAX);
+        Value::Tuple(vec![Value::Int(place), Value::text(&**name)])
+    })
+}
+
 /// The member that collects headers with a prefix: place, name, prefix.
 fn prefixed(output: &Shape) -> Value {
     let members = output.members.iter().enumerate();
@@ -391,10 +380,12 @@ mod tests {
                 r#""{name}": {{"name": "{name}", "http": {{"method": "GET", "requestUri": "/"}}, "output": {{"shape": "A"}}}}"#
             )
         };
-        let (_, entries) = OPERATIONS[0];
-        let operations: Vec<String> = entries.iter().map(|entry| operation(entry.name)).collect();
+        let operations: Vec<String> = operations::of("s3")
+            .iter()
+            .map(|entry| operation(entry.name))
+            .collect();
         let text = format!(
-            r#"{{"metadata": {{"endpointPrefix": "s3"}}, "operations": {{{}}}, "shapes": {shapes}}}"#,
+            r#"{{"metadata": {{"endpointPrefix": "s3", "protocol": "rest-xml"}}, "operations": {{{}}}, "shapes": {shapes}}}"#,
             operations.join(",")
         );
         let model = serde_json::from_str(&text).expect("a model");

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operations whose arguments and results are documents as a whole: those of the protocols json and query.
+
+Arguments are looked at as they are written; whatever botocore would refuse is handed over, and so is every error, for botocore
+knows which of them are tried again and what is made of the others.
+"""
+
+import marshal
+from binascii import a2b_base64, b2a_base64, crc32
+
+from nexus_sdk import calls, channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+else:
+    from _datetime import datetime
+
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
+
+
+class DocumentOperation:
+    """An operation of a service in a region."""
+
+    __slots__ = ("_head", "_input", "_is_json", "_output", "_shapes", "_start", "_wrapper", "service", "table")
+
+    def __init__(self, service: "dict[str, Any]", region: str, table: "dict[str, Any]") -> None:
+        if type(service["shapes"]) is bytes:
+            service["shapes"] = marshal.loads(service["shapes"])
+        self.service = service
+        self.table = table
+        self._shapes: dict[str, Any] = service["shapes"]
+        self._input, self._output, self._wrapper = table["input"], table["output"], table["wrapper"]
+        self._is_json = table["protocol"] == "json"
+        name = table["name"]
+        head = f"{service['service']}\0{region}\0{name}\0{table['method']}\0{table['uri']}\0content-type\0"
+        if self._is_json:
+            head += f"application/x-amz-json-{service['json']}\0x-amz-target\0{service['target']}.{name}\0"
+        else:
+            head += f"{_FORM}\0"
+        self._head = head.encode()
+        self._start = f"Action={name}&Version={service['version']}"
+
+    def run(self, arguments: "dict[str, Any]", exceptions: "Any" = None) -> "dict[str, Any] | None":
+        """Makes the call and returns its result, or None if it is handed over."""
+        try:
+            answer = channel.call(self._head, self._body(arguments))
+            if answer.status >= 300:
+                answer.close()
+                return None
+            return self._result(answer)
+        except (calls.HandOver, channel.Broken, ValueError, RecursionError):
+            return None
+
+    def _body(self, arguments: "dict[str, Any]") -> bytes:
+        if self._is_json:
+            return (_written(self._shapes, self._input, arguments) if self._input else "{}").encode()
+        fields: list[str] = [self._start]
+        if self._input:
+            _form(self._shapes, self._input, arguments, "", fields)
+        return "&".join(fields).encode()
+
+    def _result(self, answer: "channel.Answer") -> "dict[str, Any]":
+        headers = _headers(answer.names.split("\0"), answer.values)
+        data = answer.read()
+        if "x-amz-crc32" in headers and int(headers["x-amz-crc32"]) != crc32(data):
+            raise calls.HandOver
+        metadata: dict[str, Any] = {}
+        result: dict[str, Any] = {}
+        if self._is_json:
+            if self._output:
+                result = _read(self._shapes, self._output, _loads(data.decode()) if data else {})
+            if "x-amzn-requestid" in headers:
+                metadata["RequestId"] = headers["x-amzn-requestid"]
+        else:
+            result, metadata = self._of_xml(data)
+        metadata["HTTPStatusCode"] = answer.status
+        metadata["HTTPHeaders"] = headers
+        metadata["RetryAttempts"] = answer.retries
+        result["ResponseMetadata"] = metadata
+        return result
+
+    def _of_xml(self, data: bytes) -> "tuple[dict[str, Any], dict[str, Any]]":
+        from nexus_sdk import xml
+
+        _, content = xml.parse(data)
+        fields = dict(_elements(content))
+        result = {}
+        if self._output:
+            if self._wrapper is None or self._wrapper not in fields:
+                raise calls.HandOver
+            result = _read_xml(self._shapes, self._output, fields[self._wrapper])
+        return result, dict(_elements(fields.get("ResponseMetadata", [])))
+
+
+def _headers(names: "list[str]", values: "list[str]") -> "dict[str, str]":
+    headers = dict(zip(names, values))
+    if len(headers) < len(names):
+        # What comes more than once is one header, as HTTP has it.
+        headers = {}
+        for name, value in zip(names, values):
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _structure(shape: "Any", value: "Any") -> "dict[str, tuple[str, str]]":
+    """The members of a structure, if the value is one that botocore takes."""
+    members, required, is_union = shape[2:]
+    if type(value) is not dict or not all(name in members for name in value) or not all(name in value for name in required):
+        raise calls.HandOver
+    if is_union and len(value) != 1:
+        raise calls.HandOver
+    return members  # type: ignore[no-any-return]
+
+
+def _scalar(shape: "Any", value: "Any") -> str:
+    """What has no parts, as text."""
+    kind, minimum = shape[:2]
+    given = type(value)
+    if kind == "string":
+        if given is not str or (minimum and len(value) < minimum):
+            raise calls.HandOver
+        return value  # type: ignore[no-any-return]
+    if kind == "boolean":
+        if given is not bool:
+            raise calls.HandOver
+        return "true" if value else "false"
+    if kind == "integer" or (kind == "float" and given is int):
+        if given is not int or (minimum is not None and value < minimum):
+            raise calls.HandOver
+        return str(value)
+    if kind == "blob":
+        if given not in (bytes, bytearray):
+            raise calls.HandOver
+        return b2a_base64(value, newline=False).decode()
+    raise calls.HandOver
+
+
+def _written(shapes: "dict[str, Any]", name: str, value: "Any") -> str:
+    """A value as JSON."""
+    shape = shapes[name]
+    kind = shape[0]
+    if kind == "structure":
+        members = _structure(shape, value)
+        pairs = []
+        for key, item in value.items():
+            of, wire = members[key]
+            pairs.append(f'"{wire}": {_written(shapes, of, item)}')
+        return "{" + ", ".join(pairs) + "}"
+    if kind == "list":
+        if type(value) not in (list, tuple) or (shape[1] and len(value) < shape[1]):
+            raise calls.HandOver
+        of = shape[2][0]
+        return "[" + ", ".join([_written(shapes, of, item) for item in value]) + "]"
+    if kind == "map":
+        if type(value) is not dict:
+            raise calls.HandOver
+        (of_key, _), (of, _) = shape[2:]
+        return "{" + ", ".join([f"{_written(shapes, of_key, key)}: {_written(shapes, of, value[key])}" for key in value]) + "}"
+    text = _scalar(shape, value)
+    return _quoted(text) if kind in ("string", "blob") else text
+
+
+def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields: "list[str]") -> None:
+    """Adds a value's fields to a form, whose names begin with `prefix`."""
+    shape = shapes[name]
+    kind = shape[0]
+    if kind == "structure":
+        members = _structure(shape, value)
+        for key, item in value.items():
+            of, wire = members[key]
+            _form(shapes, of, item, f"{prefix}.{wire}" if prefix else wire, fields)
+    elif kind == "list":
+        # botocore has a field for one that is empty.
+        if type(value) not in (list, tuple) or not value or (shape[1] and len(value) < shape[1]):
+            raise calls.HandOver
+        of, wire = shape[2]
+        for number, item in enumerate(value, 1):
+            _form(shapes, of, item, f"{prefix}.{wire or 'member'}.{number}", fields)
+    elif kind == "map":
+        if type(value) is not dict:
+            raise calls.HandOver
+        (of_key, key_wire), (of, wire) = shape[2:]
+        for number, key in enumerate(value, 1):
+            _form(shapes, of_key, key, f"{prefix}.entry.{number}.{key_wire or 'key'}", fields)
+            _form(shapes, of, value[key], f"{prefix}.entry.{number}.{wire or 'value'}", fields)
+    else:
+        fields.append(f"{prefix}={calls.in_query(_scalar(shape, value))}")
+
+
+def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
+    """What botocore makes of a value of a JSON document."""
+    shape = shapes[name]
+    kind = shape[0]
+    if kind == "structure":
+        members, _, is_union = shape[2:]
+        if value is None:
+            return None
+        if type(value) is not dict or is_union:
+            raise calls.HandOver
+        parsed = {}
+        for key, (of, wire) in members.items():
+            item = value.get(wire)
+            if item is not None:
+                parsed[key] = _read(shapes, of, item)
+        return parsed
+    if kind == "list":
+        if type(value) is not list:
+            raise calls.HandOver
+        of = shape[2][0]
+        return [_read(shapes, of, item) for item in value]
+    if kind == "map":
+        if type(value) is not dict:
+            raise calls.HandOver
+        of = shape[3][0]
+        return {key: _read(shapes, of, item) for key, item in value.items()}
+    if kind == "blob":
+        return a2b_base64(value)
+    if kind == "timestamp":
+        return _time(value)
+    return value
+
+
+def _time(value: "Any") -> datetime:
+    """A time in seconds, in botocore's local time."""
+    zone = calls.local_zone()
+    if zone is None or type(value) not in (int, float):
+        raise calls.HandOver
+    return datetime.fromtimestamp(value, zone)
+
+
+def _elements(content: "Any") -> "list[tuple[str, Any]]":
+    if type(content) is not list or len({name for name, _ in content}) < len(content):
+        raise calls.HandOver
+    return content
+
+
+def _read_xml(shapes: "dict[str, Any]", name: str, content: "Any") -> "Any":
+    """What botocore makes of an element's content."""
+    shape = shapes[name]
+    kind = shape[0]
+    if kind == "structure":
+        if shape[4]:
+            raise calls.HandOver
+        # An empty element has no list of elements.
+        fields = dict(_elements(content)) if content else {}
+        return {key: _read_xml(shapes, of, fields[wire]) for key, (of, wire) in shape[2].items() if wire in fields}
+    if kind == "list":
+        of, wire = shape[2]
+        items = content if type(content) is list else []
+        return [_read_xml(shapes, of, item) for element, item in items if element == (wire or "member")]
+    if type(content) is not str:
+        raise calls.HandOver
+    if kind == "string":
+        return content
+    if kind == "integer":
+        return int(content)
+    if kind == "boolean":
+        return content == "true"
+    raise calls.HandOver
+
+
+def _quoted(text: str) -> str:
+    """A text as JSON has it, by the part of Python's parser that costs nothing to load."""
+    from _json import encode_basestring_ascii
+
+    return encode_basestring_ascii(text)
+
+
+class _Plain:
+    """What the parser is to make of a document's parts: what Python's own module makes of them."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    memo: "dict[str, str]" = {}
+
+    @staticmethod
+    def parse_constant(name: str) -> float:
+        """Numbers that JSON does not have."""
+        raise ValueError(name)
+
+
+def _loads(text: str) -> "Any":
+    from _json import make_scanner
+
+    text = text.strip(" \t\r\n")
+    try:
+        value, end = make_scanner(_Plain())(text, 0)  # type: ignore[arg-type]
+    except StopIteration:
+        raise ValueError(text) from None
+    if end != len(text):
+        raise ValueError(text)
+    return value

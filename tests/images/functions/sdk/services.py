@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What programs see of services other than S3, as `equivalence` writes it down of S3.
+
+Prints it. The services are servers that keep nothing from the run before: moto, and a Lambda that answers with what it is
+given.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equivalence
+from record import outcome
+
+CASES: dict[str, Callable[[], Any]] = {}
+
+
+def case(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Registers a case."""
+    CASES[function.__name__] = function
+    return function
+
+
+def prepare() -> None:
+    """Makes what the cases need."""
+    import boto3
+
+    dynamodb = boto3.client("dynamodb")
+    for name in CASES:
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "n", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "n", "AttributeType": "N"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    boto3.client("sqs").create_queue(QueueName="queue")
+    boto3.client("sns").create_topic(Name="topic")
+    secrets = boto3.client("secretsmanager")
+    secrets.create_secret(Name="text", SecretString="hidden")
+    secrets.create_secret(Name="bytes", SecretBinary=b"\0hidden")
+    boto3.client("ssm").put_parameter(Name="/app/one", Value="first", Type="String")
+
+
+@case
+def items() -> Any:
+    """Items of a table, one at a time."""
+    import boto3
+
+    dynamodb = boto3.client("dynamodb")
+    key = {"id": {"S": 'ä"\\\n\u2028😀'}, "n": {"N": "1.50"}}
+    value = {
+        "b": {"B": b"\0bytes"},
+        "bs": {"BS": [b"1", b"2"]},
+        "m": {"M": {"x": {"L": [{"S": ""}, {"NULL": True}, {"BOOL": False}]}, "y y": {"M": {}}}},
+        "ss": {"SS": ["a", "b"]},
+    }
+    seen = [dynamodb.put_item(TableName="items", Item={**key, **value}, ReturnConsumedCapacity="TOTAL")]
+    seen.append(dynamodb.get_item(TableName="items", Key=key, ConsistentRead=True))
+    seen.append(dynamodb.get_item(TableName="items", Key={"id": {"S": "no"}, "n": {"N": "1"}}))
+    seen.append(
+        dynamodb.update_item(
+            TableName="items",
+            Key=key,
+            UpdateExpression="SET #c = if_not_exists(#c, :zero) + :one REMOVE m",
+            ExpressionAttributeNames={"#c": "count"},
+            ExpressionAttributeValues={":one": {"N": "1"}, ":zero": {"N": "0"}},
+            ReturnValues="ALL_NEW",
+        )
+    )
+    seen.append(
+        dynamodb.query(TableName="items", KeyConditions={"id": {"AttributeValueList": [key["id"]], "ComparisonOperator": "EQ"}})
+    )
+    seen.append(dynamodb.scan(TableName="items", Limit=5, Select="COUNT"))
+    seen.append(dynamodb.delete_item(TableName="items", Key=key, ReturnValues="ALL_OLD"))
+    return seen
+
+
+@case
+def batches() -> Any:
+    """Items of a table, many at a time."""
+    import boto3
+
+    dynamodb = boto3.client("dynamodb")
+    puts = [{"PutRequest": {"Item": {"id": {"S": "a"}, "n": {"N": str(number)}}}} for number in range(5)]
+    seen = [dynamodb.batch_write_item(RequestItems={"batches": puts})]
+    keys = [{"id": {"S": "a"}, "n": {"N": str(number)}} for number in range(3)]
+    seen.append(dynamodb.batch_get_item(RequestItems={"batches": {"Keys": keys}}))
+    seen.append(dynamodb.transact_get_items(TransactItems=[{"Get": {"TableName": "batches", "Key": keys[0]}}]))
+    pages = dynamodb.get_paginator("scan").paginate(TableName="batches", PaginationConfig={"PageSize": 2})
+    return [*seen, [len(page["Items"]) for page in pages]]
+
+
+@case
+def refusals() -> Any:
+    """What botocore refuses, and what a service does."""
+    import boto3
+
+    dynamodb = boto3.client("dynamodb")
+    key = {"id": {"S": "a"}, "n": {"N": "1"}}
+    attempts: list[Callable[[], Any]] = [
+        lambda: dynamodb.get_item(TableName="refusals"),
+        lambda: dynamodb.get_item(TableName="refusals", Key={"id": {"S": 5}}),
+        lambda: dynamodb.get_item(TableName="refusals", Key={"id": {"X": "a"}}),
+        lambda: dynamodb.get_item(TableName="refusals", Key=[]),
+        lambda: dynamodb.get_item(TableName="", Key=key),
+        lambda: dynamodb.get_item(TableName="refusals", Key=key, Unknown=1),
+        lambda: dynamodb.query(TableName="refusals", Limit=0),
+        lambda: dynamodb.query(TableName="refusals", Limit="5"),
+        lambda: dynamodb.put_item(TableName="refusals", Item={"id": "plain"}),
+        lambda: dynamodb.get_item(TableName="nothing", Key=key),
+        lambda: dynamodb.put_item(TableName="refusals", Item=key, ConditionExpression="attribute_exists(id)"),
+        lambda: boto3.client("sqs").send_message(QueueUrl="http://127.0.0.1/123456789012/no", MessageBody="x"),
+        lambda: boto3.client("secretsmanager").get_secret_value(SecretId="no"),
+        lambda: boto3.client("ssm").get_parameter(Name="no"),
+        lambda: boto3.client("sns").publish(TopicArn="arn:aws:sns:us-east-1:123456789012:no", Message="x"),
+    ]
+    seen = [outcome(attempt) for attempt in attempts]
+    try:
+        dynamodb.put_item(TableName="refusals", Item=key, ConditionExpression="attribute_exists(id)")
+    except dynamodb.exceptions.ConditionalCheckFailedException as error:
+        seen.append({"caught": error.response["Error"]["Code"]})
+    return seen
+
+
+@case
+def queue() -> Any:
+    """Messages of a queue."""
+    import boto3
+
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName="queue")["QueueUrl"]
+    attributes = {
+        "text": {"DataType": "String", "StringValue": "x & y"},
+        "bytes": {"DataType": "Binary", "BinaryValue": b"\0"},
+    }
+    seen = [sqs.send_message(QueueUrl=url, MessageBody='hé"llo <&>', MessageAttributes=attributes, DelaySeconds=0)]
+    got = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"], MaxNumberOfMessages=1)
+    seen.append(got)
+    handle = got["Messages"][0]["ReceiptHandle"]
+    seen.append(sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=30))
+    seen += [sqs.delete_message(QueueUrl=url, ReceiptHandle=handle), sqs.receive_message(QueueUrl=url)]
+    entries = [{"Id": str(number), "MessageBody": "m"} for number in range(3)]
+    seen.append(sqs.send_message_batch(QueueUrl=url, Entries=entries))
+    return [*seen, len(sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"])]
+
+
+@case
+def topic() -> Any:
+    """Messages of a topic."""
+    import boto3
+
+    sns = boto3.client("sns")
+    arn = "arn:aws:sns:us-east-1:123456789012:topic"
+    attributes = {"a": {"DataType": "String", "StringValue": "x=1&y"}, "b": {"DataType": "Number", "StringValue": "5"}}
+    seen = [sns.publish(TopicArn=arn, Message="hé <&> +%", Subject="s", MessageAttributes=attributes)]
+    entries = [{"Id": str(number), "Message": "m"} for number in range(2)]
+    return [*seen, sns.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)]
+
+
+@case
+def secrets_and_parameters() -> Any:
+    """What is kept for a program."""
+    import boto3
+
+    secrets, ssm = boto3.client("secretsmanager"), boto3.client("ssm")
+    return [
+        secrets.get_secret_value(SecretId="text"),
+        secrets.get_secret_value(SecretId="bytes", VersionStage="AWSCURRENT"),
+        ssm.get_parameter(Name="/app/one", WithDecryption=True),
+        ssm.get_parameters(Names=["/app/one", "/no"]),
+        ssm.get_parameters_by_path(Path="/app", Recursive=True),
+    ]
+
+
+@case
+def functions() -> Any:
+    """Calls of a function."""
+    import boto3
+
+    lambdas = boto3.client("lambda")
+    seen = [lambdas.invoke(FunctionName="f", Payload=json.dumps({"a": [1, None]}))]
+    seen.append(
+        lambdas.invoke(FunctionName="arn:aws:lambda:us-east-1:123456789012:function:f", Payload=b"{}", Qualifier="$LATEST")
+    )
+    seen.append(lambdas.invoke(FunctionName="f", InvocationType="Event", LogType="None", Payload=bytearray(b"[]")))
+    return [
+        *seen,
+        outcome(lambda: lambdas.invoke(FunctionName="")),
+        outcome(lambda: lambdas.invoke(FunctionName="f", Payload=5)),
+    ]
+
+
+def run() -> dict[str, Any]:
+    """Runs all cases, each in a process of its own."""
+    equivalence.in_a_child(prepare)
+    return {name: equivalence.in_a_child(partial(_run_one, name)) for name in CASES}
+
+
+def _run_one(name: str) -> dict[str, Any]:
+    seen = outcome(CASES[name])
+    seen["loaded"] = "botocore.session" in sys.modules
+    return seen
+
+
+if __name__ == "__main__":
+    for name in [name for name in CASES if len(sys.argv) > 1 and name not in sys.argv]:
+        del CASES[name]
+    if os.environ.get("NEXUS_SDK") == "off":
+        import boto3  # noqa: F401
+    json.dump(run(), sys.stdout, indent=1)
