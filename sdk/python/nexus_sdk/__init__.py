@@ -11,6 +11,7 @@
 - `channel`: connections to the gateway, and what stands for a StreamingBody.
 - `documents`, `xml`: results that are documents.
 - `shapes`: operations whose arguments are, too.
+- `items`: those of DynamoDB's resources.
 - `errors`: botocore's own exceptions, made of an answer.
 - `transfer`: upload_file and its kin.
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _HARMLESS = (
     "boto3.dynamodb",
     "boto3.dynamodb.conditions",
+    "boto3.dynamodb.table",
     "boto3.dynamodb.types",
     "boto3.exceptions",
     "botocore.config",

@@ -114,10 +114,14 @@ _operations: "dict[tuple[str, str, str], Any]" = {}
 
 def operation(service: "dict[str, Any]", region: str, name: str) -> "Any":
     """The operation of this name, as Python has it."""
-    key = service["service"], region, name
+    key = service["key"], region, name
     if key not in _operations:
         table = marshal.loads(service["operations"][name])
-        if table["protocol"] in ("json", "query"):
+        if service["key"] == "dynamodb resource":
+            from nexus_sdk import items
+
+            _operations[key] = items.ItemOperation(service, region, table)
+        elif table["protocol"] in ("json", "query"):
             from nexus_sdk import shapes
 
             _operations[key] = shapes.DocumentOperation(service, region, table)

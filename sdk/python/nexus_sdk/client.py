@@ -30,9 +30,9 @@ _classes: "dict[tuple[str, str], type[Client]]" = {}
 
 def make(service: "dict[str, Any]", region: str, real: "Callable[[], Any]") -> "Client":
     """A client of a service, in a region. `real` makes the real one."""
-    kind = _classes.get((service["service"], region))
+    kind = _classes.get((service["key"], region))
     if kind is None:
-        kind = _classes[service["service"], region] = _make_class(service, region)
+        kind = _classes[service["key"], region] = _make_class(service, region)
     client = kind()
     client.__dict__["_nexus"] = (service, region, real)
     return client

@@ -358,4 +358,6 @@ def _read(name: str) -> "dict[str, Any] | None":
             table: dict[str, Any] = marshal.loads(file.read())
     except (OSError, ValueError, EOFError, TypeError):
         return None
+    # Clients of one table are of one class.
+    table["key"] = name
     return table if table["format"] == _FORMAT else None

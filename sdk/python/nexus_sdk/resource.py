@@ -28,6 +28,14 @@ _KINDS: "dict[str, dict[str, Any]]" = {
             (),
         ),
     },
+    "dynamodb": {
+        "ServiceResource": ((), {name: name for name in ("batch_get_item", "batch_write_item")}, ("Table",)),
+        "Table": (
+            (("name", "TableName"),),
+            {name: name for name in ("delete_item", "get_item", "put_item", "query", "scan", "update_item")},
+            (),
+        ),
+    },
 }
 # What boto3 adds to resources of S3: each method's parameters in order, of which the first are required.
 _TRANSFERS = {
@@ -48,6 +56,9 @@ def has(service: str) -> bool:
 
 def make(service: str, table: "dict[str, Any]", region: str, real: "Callable[[], Any]") -> "Resource":
     """A service's resource, in a region. `real` makes the real one."""
+    if service == "dynamodb":
+        # Its clients take and give other values than those that are made without a resource.
+        table = {**table, "key": "dynamodb resource"}
     root = _class(service, "ServiceResource")()
     client = clients.make(table, region, lambda: _real(root).meta.client)
     root.__dict__.update(_nexus=real, _nexus_client=client, _nexus_identifiers=())
@@ -152,6 +163,8 @@ def _make_class(service: str, kind: str) -> "type[Resource]":
         members.update({name: _transfer(name, arguments, own) for name, own in _TRANSFERS.items()})
         if kind == "Bucket":
             members["put_object"] = _put_object
+    if kind == "Table":
+        members["batch_writer"] = _batch_writer
     members["__module__"] = "boto3.resources.factory"
     members["_nexus_service"] = (service, names)
     return type(f"{service}.{kind}", (Resource,), members)
@@ -183,6 +196,17 @@ def _put_object(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
 
 
 _named(_put_object, "put_object")
+
+
+def _batch_writer(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+    from boto3.dynamodb.table import BatchWriter
+
+    if args or any(name != "overwrite_by_pkeys" for name in kwargs):
+        return become_real(self).batch_writer(*args, **kwargs)
+    return BatchWriter(self.name, self.meta.client, **kwargs)
+
+
+_named(_batch_writer, "batch_writer")
 
 
 def _transfer(name: str, arguments: "list[str]", own: "tuple[str, ...]") -> "Any":

@@ -158,8 +158,18 @@ def _written(shapes: "dict[str, Any]", name: str, value: "Any") -> str:
             raise calls.HandOver
         (of_key, _), (of, _) = shape[2:]
         return "{" + ", ".join([f"{_written(shapes, of_key, key)}: {_written(shapes, of, value[key])}" for key in value]) + "}"
+    if kind == "converted":
+        return _written(shape[4], name, _converted(shape[2], value))
     text = _scalar(shape, value)
     return _quoted(text) if kind in ("string", "blob") else text
+
+
+def _converted(convert: "Any", value: "Any") -> "Any":
+    try:
+        return convert(value)
+    except Exception:
+        # botocore's user gets to see why.
+        raise calls.HandOver from None
 
 
 def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields: "list[str]") -> None:
@@ -215,6 +225,8 @@ def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
             raise calls.HandOver
         of = shape[3][0]
         return {key: _read(shapes, of, item) for key, item in value.items()}
+    if kind == "converted":
+        return _converted(shape[3], _read(shape[4], name, value))
     if kind == "blob":
         return a2b_base64(value)
     if kind == "timestamp":

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -78,6 +79,74 @@ def items() -> Any:
     seen.append(dynamodb.scan(TableName="items", Limit=5, Select="COUNT"))
     seen.append(dynamodb.delete_item(TableName="items", Key=key, ReturnValues="ALL_OLD"))
     return seen
+
+
+@case
+def tables() -> Any:
+    """Items as Python's values, of a table that is a resource."""
+    import boto3
+    from boto3.dynamodb.conditions import Attr, Key
+
+    service = boto3.resource("dynamodb")
+    table = service.Table("tables")
+    item = {
+        "id": "a",
+        "n": Decimal("1.5"),
+        "int": 7,
+        "bytes": b"\0b",
+        "sets": {"x", "y"},
+        "numbers": {1, 2},
+        "nested": {"list": [None, True, {"deep": Decimal("-0.1")}], "empty": ""},
+    }
+    seen: list[Any] = [table.put_item(Item=item), table.get_item(Key={"id": "a", "n": Decimal("1.50")})]
+    seen.append(item["int"])
+    seen.append(table.get_item(Key={"id": "no", "n": 0}).get("Item"))
+    with table.batch_writer() as batch:
+        for number in range(30):
+            batch.put_item(Item={"id": "many", "n": number, "even": number % 2 == 0})
+        batch.delete_item(Key={"id": "many", "n": 29})
+    seen.append(table.query(KeyConditionExpression=Key("id").eq("many") & Key("n").between(3, 6)))
+    seen.append(table.query(KeyConditionExpression="id = :i", ExpressionAttributeValues={":i": "a"})["Count"])
+    filtered = Attr("even").eq(True) & Attr("n").lt(5)
+    seen.append(sorted(found["n"] for found in table.scan(FilterExpression=filtered)["Items"]))
+    seen.append(
+        table.update_item(
+            Key={"id": "a", "n": Decimal("1.5")},
+            UpdateExpression="SET #i = #i + :one",
+            ConditionExpression=Attr("int").exists() & Attr("sets").contains("x"),
+            ExpressionAttributeNames={"#i": "int"},
+            ExpressionAttributeValues={":one": 1},
+            ReturnValues="UPDATED_NEW",
+        )
+    )
+    seen.append(service.batch_get_item(RequestItems={"tables": {"Keys": [{"id": "a", "n": Decimal("1.5")}]}}))
+    client = service.meta.client
+    seen.append(client.get_item(TableName="tables", Key={"id": "many", "n": 1}))
+    seen.append([table.name, type(table).__name__, table.meta.client is client])
+    seen.append(table.delete_item(Key={"id": "a", "n": Decimal("1.5")}, ReturnValues="ALL_OLD"))
+    return seen
+
+
+@case
+def tables_refuse() -> Any:
+    """What boto3 and a service refuse of a table."""
+    import boto3
+    from boto3.dynamodb.conditions import Attr, Key
+
+    service = boto3.resource("dynamodb")
+    table = service.Table("tables_refuse")
+    seen = [
+        outcome(lambda: table.put_item(Item={"id": "a", "n": 1.5})),
+        outcome(lambda: table.put_item(Item={"id": "a", "n": {1, "mixed"}})),
+        outcome(lambda: table.put_item(Item="text")),
+        outcome(lambda: table.query(KeyConditionExpression=Attr("id").eq("a"))),
+        outcome(lambda: table.get_item()),
+        outcome(lambda: table.get_item("positional")),
+        outcome(lambda: table.put_item(Item={"id": "a", "n": 1}, ConditionExpression=Attr("id").exists())),
+    ]
+    seen += [repr(table), table.table_status, table.item_count, [found.name for found in service.tables.limit(1)]]
+    table.put_item(Item={"id": "a", "n": 1})
+    return [*seen, table.query(KeyConditionExpression=Key("id").eq("a"))]
 
 
 @case
