@@ -76,7 +76,9 @@ class Operation:
         try:
             request = self._requests.get(tuple(arguments))
             if request is None:
-                request = _remember(self._requests, tuple(arguments), _Request(self.table, self._start, arguments))
+                request = _remember(
+                    self._requests, tuple(arguments), _Request(self.service, self.table, self._start, arguments)
+                )
             head = request.start
             for name, convert, after in request.parts:
                 head += convert(arguments[name]) + after
@@ -141,13 +143,16 @@ def _remember(known: "dict[Any, Any]", names: "Any", plan: "Any") -> "Any":
 class _Request:
     """How a request is written whose arguments have just these names: `start`, and each part with what comes after it."""
 
-    __slots__ = ("checksum", "parts", "payload", "start")
+    __slots__ = ("_document", "_md5", "checksum", "parts", "payload", "start")
 
-    def __init__(self, table: "dict[str, Any]", start: str, names: "dict[str, Any]") -> None:
+    def __init__(self, service: "dict[str, Any]", table: "dict[str, Any]", start: str, names: "dict[str, Any]") -> None:
         parameters = table["parameters"]
         if not all(name in parameters for name in names) or not all(name in names for name in table["required"]):
             raise HandOver
         self.payload: str | None = None
+        # Shapes, root and shape of a payload that is a document.
+        self._document: tuple[dict[str, Any], str, str] | None = None
+        self._md5: bool = table["md5"]
         # The header that names the algorithm, if there is a checksum of what goes up.
         self.checksum: str | None = table["checksum"] if table["payload_in"] else None
         places = {}
@@ -165,6 +170,8 @@ class _Request:
                 fields.append(("", name, _prefixed(wire)))
             else:
                 self.payload = name
+                if where == "document":
+                    self._document = (shapes_of(service), wire, kind)
         self.start = start
         self.parts: list[tuple[str, Callable[[Any], str], str]] = []
         path, _, fixed = table["uri"].partition("?")
@@ -207,7 +214,14 @@ class _Request:
         """Makes the call with a body; a file is where it was, if the call is handed over."""
         start = value.tell() if type(value) in _FILES else None
         try:
-            body = _bytes(value)
+            if self._document is None:
+                body = _bytes(value)
+            else:
+                from nexus_sdk import documents
+
+                body = documents.write(*self._document, value)
+                if self._md5:
+                    head += documents.md5_header(body)
             if self.checksum is not None:
                 head += _checksum(self.checksum, body)
             return channel.call(head.encode("latin-1"), body)
@@ -219,6 +233,13 @@ class _Request:
 
 def _checksum(name: str, body: "bytes | bytearray") -> str:
     return f"x-amz-checksum-crc32\0{channel.checksum_text(crc32(body))}\0{name}\0CRC32\0"
+
+
+def shapes_of(service: "dict[str, Any]") -> "dict[str, Any]":
+    """The shapes of a service's documents."""
+    if type(service["shapes"]) is bytes:
+        service["shapes"] = marshal.loads(service["shapes"])
+    return service["shapes"]  # type: ignore[no-any-return]
 
 
 def _bytes(value: "Any") -> "Any":
@@ -234,7 +255,8 @@ def _bytes(value: "Any") -> "Any":
     raise HandOver
 
 
-def _bucket(value: "Any") -> str:
+def bucket_text(value: "Any") -> str:
+    """A bucket's name as part of a path."""
     if type(value) is str and value in _buckets:
         return value
     if type(value) is not str or not value or len(value) > 255 or value.strip(_BUCKET):
@@ -242,7 +264,8 @@ def _bucket(value: "Any") -> str:
     return _remember(_buckets, value, value)  # type: ignore[no-any-return]
 
 
-def _key(value: "Any") -> str:
+def key_text(value: "Any") -> str:
+    """A key as part of a path."""
     if type(value) is str and value and not value.strip(_PATH):
         return value
     if not value:
@@ -256,7 +279,7 @@ def _label(value: "Any") -> str:
     return _encoded(value, _QUERY)
 
 
-_PLACES = {"Bucket": _bucket, "Key+": _key}
+_PLACES = {"Bucket": bucket_text, "Key+": key_text}
 
 
 def _encoded(value: "Any", safe: str) -> str:
@@ -274,7 +297,8 @@ def in_query(value: "Any") -> str:
     return _encoded(value, _QUERY)
 
 
-def _in_header(value: "Any") -> str:
+def header_text(value: "Any") -> str:
+    """A text as a header."""
     if type(value) is not str or not value.isascii() or not value.isprintable():
         raise HandOver
     return value
@@ -292,8 +316,14 @@ def _boolean(value: "Any") -> str:
     return "true" if value else "false"
 
 
+def _source(value: "Any") -> str:
+    from nexus_sdk import documents
+
+    return documents.source(value)
+
+
 _IN_QUERY = {"string": in_query, "integer": _integer, "boolean": _boolean}
-_IN_HEADER = {"string": _in_header, "integer": _integer, "boolean": _boolean}
+_IN_HEADER = {"source": _source, "string": header_text, "integer": _integer, "boolean": _boolean}
 
 
 def _prefixed(prefix: str) -> "Callable[[Any], str]":
@@ -304,9 +334,9 @@ def _prefixed(prefix: str) -> "Callable[[Any], str]":
             raise HandOver
         text = ""
         for name, item in value.items():
-            if not name or " " in _in_header(name) or ":" in name:
+            if not name or " " in header_text(name) or ":" in name:
                 raise HandOver
-            text += f"{prefix}{name}\0{_in_header(item)}\0"
+            text += f"{prefix}{name}\0{header_text(item)}\0"
         return text
 
     return write
@@ -399,19 +429,11 @@ class _Reader:
 
 
 def timestamp(text: str) -> "datetime":
-    """A time in one of the two forms that S3 uses: `Wed, 21 Oct 2015 07:28:00 GMT`, `2015-10-21T07:28:00.000Z`.
-
-    Raises ValueError for any other.
-    """
+    """A time in the form that headers have, `Wed, 21 Oct 2015 07:28:00 GMT`. Raises ValueError for any other."""
     if text[25:] == " GMT":
         hour, minute, second = text[17:25].split(":")
         month = _MONTHS.get(text[8:11], 0)
-        return datetime(int(text[12:16]), month, int(text[5:7]), int(hour), int(minute), int(second), 0, _UTC)
-    if text[10:11] == "T" and text[-1] == "Z":
-        import time
-
-        # dateutil's parser takes a time that ends with Z for local time, if that is called UTC.
-        return datetime.fromisoformat(text[:-1]).replace(tzinfo=_local() if "UTC" in time.tzname else _UTC)
+        return datetime(int(text[12:16]), month, int(text[5:7]), int(hour), int(minute), int(second), 0, UTC)
     raise ValueError(text)
 
 
@@ -425,7 +447,7 @@ _MEMBERS: "dict[str, Any]" = {"string": None, "integer": int, "boolean": _is_tru
 _ZERO = timedelta(0)
 
 
-class _Zone(tzinfo):
+class Zone(tzinfo):
     """What stands for a time zone of dateutil's without an offset, which takes 7 ms to load, until somebody looks at it."""
 
     def utcoffset(self, dt: "datetime | None") -> "timedelta":
@@ -479,28 +501,10 @@ class _Zone(tzinfo):
         return getattr(dateutil.tz, type(self).__name__)()
 
 
-class tzutc(_Zone):  # noqa: N801
+class tzutc(Zone):  # noqa: N801
     """`dateutil.tz.tzutc`."""
 
     __module__ = "dateutil.tz.tz"
 
 
-_UTC = tzutc()
-
-
-def local_zone() -> "tzinfo | None":
-    """Local time as botocore has it, if that is UTC."""
-    import time
-
-    return _local() if time.tzname == ("UTC", "UTC") else None
-
-
-def _local() -> "Any":
-    """`dateutil.tz.tzlocal`, where local time is UTC."""
-    global _LOCAL
-    if _LOCAL is None:
-        _LOCAL = type("tzlocal", (_Zone,), {"__module__": "dateutil.tz.tz"})()
-    return _LOCAL
-
-
-_LOCAL: "Any" = None
+UTC = tzutc()

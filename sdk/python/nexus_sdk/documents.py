@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results that are XML documents, by the shape that the operation's table has."""
+"""XML documents of S3, by the shapes that an operation's table has."""
 
-from nexus_sdk import xml
+from nexus_sdk import calls, xml
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from typing import Any
+else:
+    from _datetime import datetime
 
 
 def read(operation: "dict[str, Any]", data: bytes, result: "dict[str, Any]", arguments: "dict[str, Any]") -> bool:
@@ -16,7 +18,11 @@ def read(operation: "dict[str, Any]", data: bytes, result: "dict[str, Any]", arg
         if name == "Error":
             # An error that S3 only found when the status had been sent: tried again, by rules that the SDK has.
             return False
-        result.update(_structure(operation["document"], content))
+        parsed = _structure(operation["document"], content)
+        if operation["wrapped"] is None:
+            result.update(parsed)
+        else:
+            result[operation["wrapped"]] = parsed
     except ValueError:
         return False
     if operation["decoded"] and "EncodingType" not in arguments and result.get("EncodingType") == "url":
@@ -64,8 +70,6 @@ def _scalar(kind: str, value: "Any") -> "str | int | datetime":
         return int(value)
     if kind == "boolean":
         return value == "true"
-    from nexus_sdk.calls import timestamp
-
     return timestamp(value)
 
 
@@ -85,3 +89,87 @@ def _unquoted(text: str) -> str:
     from urllib.parse import unquote_plus
 
     return unquote_plus(text)
+
+
+def write(shapes: "dict[str, Any]", root: str, name: str, value: "Any") -> bytes:
+    """A document of a shape. Raises `HandOver` for what botocore would refuse."""
+    return _written(shapes, name, value, root, ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"').encode()
+
+
+def _written(shapes: "dict[str, Any]", name: str, value: "Any", element: str, more: str = "") -> str:
+    from nexus_sdk.shapes import members_of, scalar
+
+    shape = shapes[name]
+    kind = shape[0]
+    if kind == "structure":
+        members = members_of(shape, value)
+        inside = "".join([_written(shapes, members[key][0], item, members[key][1]) for key, item in value.items()])
+    elif kind == "list":
+        of, wire = shape[2]
+        if type(value) not in (list, tuple):
+            raise calls.HandOver
+        if shape[3]:
+            return "".join([_written(shapes, of, item, wire or element) for item in value])
+        inside = "".join([_written(shapes, of, item, wire or "member") for item in value])
+    elif kind in ("string", "boolean", "integer"):
+        inside = _escaped(scalar(shape, value))
+    else:
+        raise calls.HandOver
+    return f"<{element}{more}>{inside}</{element}>"
+
+
+def _escaped(text: str) -> str:
+    # Other control characters are none of XML's.
+    if not text.isprintable() and any(character < " " for character in text):
+        raise calls.HandOver
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def md5_header(body: "bytes | bytearray") -> str:
+    """The header by which older releases protect a document."""
+    from _md5 import md5  # type: ignore[import-not-found]
+    from binascii import b2a_base64
+
+    return f"content-md5\0{b2a_base64(md5(body).digest(), newline=False).decode()}\0"
+
+
+def source(value: "Any") -> str:
+    """What is to be copied, as a header."""
+    if type(value) is dict:
+        if not set(value) <= {"Bucket", "Key", "VersionId"} or "Key" not in value:
+            raise calls.HandOver
+        version = f"?versionId={calls.header_text(value['VersionId'])}" if "VersionId" in value else ""
+        return f"{calls.bucket_text(value.get('Bucket'))}/{calls.key_text(value['Key'])}{version}"
+    # A version, or an access point.
+    if type(value) is not str or "?" in value or ":" in value:
+        raise calls.HandOver
+    return calls.key_text(value)
+
+
+def timestamp(text: str) -> "datetime":
+    """A time in one of the two forms that S3 uses. Raises ValueError for any other."""
+    if text[10:11] != "T" or text[-1] != "Z":
+        return calls.timestamp(text)
+    import time
+
+    # dateutil's parser takes a time that ends with Z for local time, if that is called UTC.
+    zone = _local() if "UTC" in time.tzname else calls.UTC
+    return datetime.fromisoformat(text[:-1]).replace(tzinfo=zone)
+
+
+def local_zone() -> "tzinfo | None":
+    """Local time as botocore has it, if that is UTC."""
+    import time
+
+    return _local() if time.tzname == ("UTC", "UTC") else None
+
+
+def _local() -> "Any":
+    """`dateutil.tz.tzlocal`, where local time is UTC."""
+    global _LOCAL
+    if _LOCAL is None:
+        _LOCAL = type("tzlocal", (calls.Zone,), {"__module__": "dateutil.tz.tz"})()
+    return _LOCAL
+
+
+_LOCAL: "Any" = None

@@ -5,7 +5,6 @@ Arguments are looked at as they are written; whatever botocore would refuse is h
 knows which of them are tried again and what is made of the others.
 """
 
-import marshal
 from binascii import a2b_base64, b2a_base64, crc32
 
 from nexus_sdk import calls, channel
@@ -26,11 +25,9 @@ class DocumentOperation:
     __slots__ = ("_head", "_input", "_is_json", "_output", "_shapes", "_start", "_wrapper", "service", "table")
 
     def __init__(self, service: "dict[str, Any]", region: str, table: "dict[str, Any]") -> None:
-        if type(service["shapes"]) is bytes:
-            service["shapes"] = marshal.loads(service["shapes"])
         self.service = service
         self.table = table
-        self._shapes: dict[str, Any] = service["shapes"]
+        self._shapes: dict[str, Any] = calls.shapes_of(service)
         self._input, self._output, self._wrapper = table["input"], table["output"], table["wrapper"]
         self._is_json = table["protocol"] == "json"
         name = table["name"]
@@ -104,7 +101,7 @@ def _headers(names: "list[str]", values: "list[str]") -> "dict[str, str]":
     return headers
 
 
-def _structure(shape: "Any", value: "Any") -> "dict[str, tuple[str, str]]":
+def members_of(shape: "Any", value: "Any") -> "dict[str, tuple[str, str]]":
     """The members of a structure, if the value is one that botocore takes."""
     members, required, is_union = shape[2:]
     if type(value) is not dict or not all(name in members for name in value) or not all(name in value for name in required):
@@ -114,7 +111,7 @@ def _structure(shape: "Any", value: "Any") -> "dict[str, tuple[str, str]]":
     return members  # type: ignore[no-any-return]
 
 
-def _scalar(shape: "Any", value: "Any") -> str:
+def scalar(shape: "Any", value: "Any") -> str:
     """What has no parts, as text."""
     kind, minimum = shape[:2]
     given = type(value)
@@ -142,7 +139,7 @@ def _written(shapes: "dict[str, Any]", name: str, value: "Any") -> str:
     shape = shapes[name]
     kind = shape[0]
     if kind == "structure":
-        members = _structure(shape, value)
+        members = members_of(shape, value)
         pairs = []
         for key, item in value.items():
             of, wire = members[key]
@@ -160,7 +157,7 @@ def _written(shapes: "dict[str, Any]", name: str, value: "Any") -> str:
         return "{" + ", ".join([f"{_written(shapes, of_key, key)}: {_written(shapes, of, value[key])}" for key in value]) + "}"
     if kind == "converted":
         return _written(shape[4], name, _converted(shape[2], value))
-    text = _scalar(shape, value)
+    text = scalar(shape, value)
     return _quoted(text) if kind in ("string", "blob") else text
 
 
@@ -177,7 +174,7 @@ def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields
     shape = shapes[name]
     kind = shape[0]
     if kind == "structure":
-        members = _structure(shape, value)
+        members = members_of(shape, value)
         for key, item in value.items():
             of, wire = members[key]
             _form(shapes, of, item, f"{prefix}.{wire}" if prefix else wire, fields)
@@ -196,7 +193,7 @@ def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields
             _form(shapes, of_key, key, f"{prefix}.entry.{number}.{key_wire or 'key'}", fields)
             _form(shapes, of, value[key], f"{prefix}.entry.{number}.{wire or 'value'}", fields)
     else:
-        fields.append(f"{prefix}={calls.in_query(_scalar(shape, value))}")
+        fields.append(f"{prefix}={calls.in_query(scalar(shape, value))}")
 
 
 def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
@@ -236,7 +233,9 @@ def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
 
 def _time(value: "Any") -> datetime:
     """A time in seconds, in botocore's local time."""
-    zone = calls.local_zone()
+    from nexus_sdk.documents import local_zone
+
+    zone = local_zone()
     if zone is None or type(value) not in (int, float):
         raise calls.HandOver
     return datetime.fromtimestamp(value, zone)

@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 # From this size on s3transfer uploads in parts (`TransferConfig.multipart_threshold`), in bytes.
 _PARTS_FROM = 8 * 1024 * 1024
 _PIECE = 1024 * 1024
+# What may be said of an object that goes up, of what boto3 allows, as `put_object` takes it.
+_EXTRA = {
+    "ACL",
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Metadata",
+    "ServerSideEncryption",
+    "StorageClass",
+    "Tagging",
+    "WebsiteRedirectLocation",
+}
 
 
 def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple[Any, ...]", kwargs: "dict[str, Any]") -> "Any":
@@ -28,10 +42,12 @@ def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple
     plain = len(args) <= len(parameters) and not any(key in arguments or key not in parameters for key in kwargs)
     arguments.update(kwargs)
     plain = plain and all(key in arguments for key in parameters[:3])
-    plain = plain and not any(arguments.get(key) for key in parameters[3:])
+    extra = arguments.get("ExtraArgs") or {}
+    plain = plain and not any(arguments.get(key) for key in ("Callback", "Config"))
+    plain = plain and (not extra or (name.startswith("upload") and type(extra) is dict and _EXTRA.issuperset(extra)))
     if plain and nexus_sdk.active and "_nexus" in client.__dict__:
         try:
-            return _WAYS[name](client, **{key: arguments[key] for key in parameters[:3]})
+            return _WAYS[name](client, extra, **{key: arguments[key] for key in parameters[:3]})
         except (calls.HandOver, channel.Broken):
             pass
     from nexus_sdk.client import become_real
@@ -39,7 +55,7 @@ def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple
     return getattr(become_real(client), name)(*args, **kwargs)
 
 
-def _upload_file(client: "Client", Filename: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
+def _upload_file(client: "Client", extra: "dict[str, Any]", Filename: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Filename) is not str:
         raise calls.HandOver
     try:
@@ -48,7 +64,7 @@ def _upload_file(client: "Client", Filename: "Any", Bucket: "Any", Key: "Any") -
     except OSError:
         raise calls.HandOver from None
     try:
-        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": data})
+        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": data, **extra})
     except calls.HandOver:
         raise
     except Exception as error:
@@ -60,18 +76,18 @@ def _upload_file(client: "Client", Filename: "Any", Bucket: "Any", Key: "Any") -
         raise S3UploadFailedError(f"Failed to upload {Filename} to {Bucket}/{Key}: {error}") from error
 
 
-def _upload_fileobj(client: "Client", Fileobj: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
+def _upload_fileobj(client: "Client", extra: "dict[str, Any]", Fileobj: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
         raise calls.HandOver
     start = Fileobj.tell()
     try:
-        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": _small(Fileobj)})
+        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": _small(Fileobj), **extra})
     except calls.HandOver:
         Fileobj.seek(start)
         raise
 
 
-def _download_file(client: "Client", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
+def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
     if type(Filename) is not str:
         raise calls.HandOver
@@ -88,7 +104,7 @@ def _download_file(client: "Client", Bucket: "Any", Key: "Any", Filename: "Any")
         raise
 
 
-def _download_fileobj(client: "Client", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
+def _download_fileobj(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
     if type(Fileobj) is not io.BytesIO:
         raise calls.HandOver
     start = Fileobj.tell()

@@ -48,6 +48,8 @@ pub(crate) struct Http {
 pub(crate) struct HttpChecksum {
     pub(crate) request_validation_mode_member: Option<String>,
     pub(crate) request_algorithm_member: Option<String>,
+    #[serde(default)]
+    pub(crate) request_checksum_required: bool,
 }
 
 /// A use of a shape, as a member or otherwise.

@@ -45,7 +45,17 @@ const S3: &[Entry] = &[
     Entry::of("put_object", "PutObject"),
     Entry::of("head_object", "HeadObject"),
     Entry::of("delete_object", "DeleteObject"),
+    Entry::of("delete_objects", "DeleteObjects"),
+    Entry::of("copy_object", "CopyObject"),
     Entry::of("head_bucket", "HeadBucket"),
+    Entry::of("get_object_tagging", "GetObjectTagging"),
+    Entry::of("put_object_tagging", "PutObjectTagging"),
+    Entry::of("delete_object_tagging", "DeleteObjectTagging"),
+    Entry::of("create_multipart_upload", "CreateMultipartUpload"),
+    Entry::of("upload_part", "UploadPart"),
+    Entry::of("complete_multipart_upload", "CompleteMultipartUpload"),
+    Entry::of("abort_multipart_upload", "AbortMultipartUpload"),
+    Entry::of("list_parts", "ListParts"),
     Entry {
         query: &["encoding-type=url"],
         decoded: Some((
@@ -61,6 +71,18 @@ const S3: &[Entry] = &[
             &[("Contents", "Key"), ("CommonPrefixes", "Prefix")],
         )),
         ..Entry::of("list_objects", "ListObjects")
+    },
+    Entry {
+        query: &["encoding-type=url"],
+        decoded: Some((
+            &["KeyMarker", "NextKeyMarker", "Prefix", "Delimiter"],
+            &[
+                ("Versions", "Key"),
+                ("DeleteMarkers", "Key"),
+                ("CommonPrefixes", "Prefix"),
+            ],
+        )),
+        ..Entry::of("list_object_versions", "ListObjectVersions")
     },
 ];
 

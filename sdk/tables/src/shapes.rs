@@ -44,6 +44,16 @@ pub(crate) fn operation(
     ]))
 }
 
+/// Whether a document of this shape can be written. The shapes that it needs are put into `shapes`.
+pub(crate) fn document(model: &Model, name: &str, shapes: &mut BTreeSet<String>) -> bool {
+    let mut needed = BTreeSet::new();
+    let is_understood = collect(model, name, &mut needed).is_some();
+    if is_understood {
+        shapes.extend(needed);
+    }
+    is_understood
+}
+
 /// The shapes of these names, by name.
 pub(crate) fn named(model: &Model, names: &BTreeSet<String>) -> Value {
     let pairs = names
@@ -102,7 +112,7 @@ fn value(shape: &Shape) -> Option<Value> {
     };
     let mut all = vec![Value::text(kind), minimum];
     match kind {
-        "list" => all.push(part(&shape.member)?),
+        "list" => all.extend([part(&shape.member)?, Value::Bool(shape.flattened)]),
         "map" => all.extend([part(&shape.key)?, part(&shape.value)?]),
         "structure" => all.extend([
             Value::Dict(members(shape)?),

@@ -4,7 +4,7 @@
 //! An operation is in it only if every part of its result is understood here. A parameter is in it only if it is plain; with any
 //! other the shim hands the call over.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use crate::TableError;
@@ -18,7 +18,7 @@ const FORMAT: i32 = 3;
 
 /// Parameters that botocore treats in ways of their own.
 const SPECIAL: [&str; 4] = ["ContentMD5", "ChecksumMode", "ChecksumAlgorithm", "Expires"];
-const SPECIAL_STARTS: [&str; 3] = ["Checksum", "SSECustomer", "CopySource"];
+const SPECIAL_STARTS: [&str; 3] = ["Checksum", "SSECustomer", "CopySourceSSECustomer"];
 
 /// The release since which clients ask for, and send, checksums by themselves.
 const CHECKSUMS_SINCE: Version = Version([1, 36, 0]);
@@ -69,11 +69,11 @@ pub(crate) fn of(
         what: what.to_owned(),
     };
     let mut made = Vec::new();
-    let mut names = BTreeSet::new();
     let table = Table {
         model,
         release,
         left: Cell::new(PARTS_MAX),
+        names: RefCell::default(),
     };
     for entry in operations::of(service) {
         let Some(operation) = model.operations.get(entry.name) else {
@@ -85,7 +85,7 @@ pub(crate) fn of(
         };
         let value = match model.metadata.protocol.as_str() {
             "rest-xml" | "rest-json" => table.operation(entry, operation),
-            _ => shapes::operation(model, operation, &mut names),
+            _ => shapes::operation(model, operation, &mut table.names.borrow_mut()),
         };
         if let Some(value) = value {
             made.push((entry.python.to_owned(), Value::written(&value)));
@@ -121,7 +121,7 @@ pub(crate) fn of(
         ),
         (
             "shapes".into(),
-            Value::written(&shapes::named(model, &names)),
+            Value::written(&shapes::named(model, &table.names.borrow())),
         ),
         ("operations".into(), Value::Dict(made)),
     ]))
@@ -142,6 +142,8 @@ struct Table<'a> {
     release: &'a Release,
     /// Parts of documents that may still be added: a model may be as deep, or refer to itself, as its author likes.
     left: Cell<u32>,
+    /// Shapes of documents that are written, or read as a whole.
+    names: RefCell<BTreeSet<String>>,
 }
 
 impl Table<'_> {
@@ -162,6 +164,10 @@ impl Table<'_> {
         let text = |texts: Names| Value::Tuple(texts.iter().copied().map(Value::text).collect());
         self.left.set(PARTS_MAX);
         let (payload_out, document) = self.payload(output)?;
+        let wrapped = output
+            .payload
+            .as_deref()
+            .filter(|_| document != Value::None);
         let decoded = entry.decoded.map_or(Value::None, |(top, nested)| {
             let pair = |(name, child): &(&str, &str)| {
                 Value::Tuple(vec![Value::text(*name), Value::text(*child)])
@@ -191,6 +197,10 @@ impl Table<'_> {
                 Value::maybe(checksum.and_then(|c| header(&c.request_algorithm_member))),
             ),
             (
+                "md5".into(),
+                Value::Bool(!checksums && checksum.is_some_and(|c| c.request_checksum_required)),
+            ),
+            (
                 "validation".into(),
                 Value::maybe(checksum.and_then(|c| header(&c.request_validation_mode_member))),
             ),
@@ -203,6 +213,7 @@ impl Table<'_> {
             ),
             ("payload_out".into(), payload_out),
             ("document".into(), document),
+            ("wrapped".into(), Value::maybe(wrapped)),
             ("decoded".into(), decoded),
         ]))
     }
@@ -224,6 +235,14 @@ impl Table<'_> {
             let kind = scalar(shape);
             let (place, kind) = match (member.location.as_deref(), shape.kind.as_str()) {
                 (None, "blob") if is_payload => ("body", "blob"),
+                (None, "structure") if is_payload => {
+                    let mut names = self.names.borrow_mut();
+                    if !shapes::document(self.model, &member.shape, &mut names) {
+                        return None;
+                    }
+                    ("document", &*member.shape)
+                }
+                (Some("header"), _) if name == "CopySource" => ("header", "source"),
                 (Some("headers"), "map") => ("headers", "map"),
                 (Some(place @ ("header" | "uri" | "querystring")), _) => {
                     (place, kind.filter(|kind| *kind != "timestamp")?)
@@ -252,12 +271,16 @@ impl Table<'_> {
         Some(members)
     }
 
-    /// The name of the member that is a stream, or the shape of the document.
+    /// The name of the member that is a stream, or the shape of the document: of one member, if that is all of it.
     fn payload(&self, output: &Shape) -> Option<(Value, Value)> {
         if let Some(payload) = &output.payload {
             let member = output.members.get(payload)?;
-            return (self.shape(member)?.kind == "blob")
-                .then(|| (Value::text(&**payload), Value::None));
+            let shape = self.shape(member)?;
+            return match shape.kind.as_str() {
+                "blob" => Some((Value::text(&**payload), Value::None)),
+                "structure" => Some((Value::None, self.structure(shape, 0)?)),
+                _ => None,
+            };
         }
         let in_body = |(_, member): &(&String, &Reference)| member.location.is_none();
         if !output.members.iter().any(|member| in_body(&member)) {

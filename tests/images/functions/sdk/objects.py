@@ -291,3 +291,97 @@ def signals(s3: Any, bucket: str) -> Any:
     whole = [s3.get_object(Bucket=bucket, Key="x")["Body"].read() == data for _ in range(10)]
     signal.setitimer(signal.ITIMER_REAL, 0)
     return [whole, bool(came)]
+
+
+@case
+def copying(s3: Any, bucket: str) -> Any:
+    """Objects that are copied."""
+    s3.put_object(Bucket=bucket, Key="a b/ü+", Body=b"source", Metadata={"x": "1"}, ContentType="text/plain")
+    seen = [s3.copy_object(Bucket=bucket, Key="one", CopySource={"Bucket": bucket, "Key": "a b/ü+"})]
+    seen.append(s3.copy_object(Bucket=bucket, Key="two", CopySource=f"{bucket}/a b/ü+"))
+    seen.append(
+        s3.copy_object(
+            Bucket=bucket,
+            Key="three",
+            CopySource={"Bucket": bucket, "Key": "one"},
+            MetadataDirective="REPLACE",
+            Metadata={"y": "2"},
+        )
+    )
+    seen += [s3.get_object(Bucket=bucket, Key="two")["Body"].read(), s3.head_object(Bucket=bucket, Key="three")]
+    seen.append(outcome(lambda: s3.copy_object(Bucket=bucket, Key="x", CopySource={"Bucket": bucket, "Key": "no"})))
+    seen.append(outcome(lambda: s3.copy_object(Bucket=bucket, Key="x", CopySource={"Bucket": "elsewhere", "Key": "one"})))
+    seen.append(outcome(lambda: s3.copy_object(Bucket=bucket, Key="x", CopySource={"Key": "one"})))
+    return [*seen, outcome(lambda: s3.copy_object(Bucket=bucket, Key="x", CopySource=5))]
+
+
+@case
+def deleting_many(s3: Any, bucket: str) -> Any:
+    """Objects that go together."""
+    names = ["plain", "a & b <c>", "ü 'quoted\"", "kept"]
+    for name in names:
+        s3.put_object(Bucket=bucket, Key=name, Body=b"x")
+    seen = [s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": name} for name in names[:2]]})]
+    seen.append(s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": names[2]}, {"Key": "never"}], "Quiet": True}))
+    seen.append(outcome(lambda: s3.delete_objects(Bucket=bucket, Delete={"Objects": [{}]})))
+    seen.append(outcome(lambda: s3.delete_objects(Bucket=bucket, Delete={"Objects": "x"})))
+    return [*seen, outcome(lambda: s3.delete_objects(Bucket="elsewhere", Delete={"Objects": [{"Key": "x"}]}))]
+
+
+@case
+def tags(s3: Any, bucket: str) -> Any:
+    """Tags of an object."""
+    s3.put_object(Bucket=bucket, Key="x", Body=b"x", Tagging="a=1")
+    put = {"TagSet": [{"Key": "b & c", "Value": "<2>"}, {"Key": "d", "Value": ""}]}
+    seen = [outcome(lambda: s3.get_object_tagging(Bucket=bucket, Key="x"))]
+    seen.append(outcome(lambda: s3.put_object_tagging(Bucket=bucket, Key="x", Tagging=put)))
+    seen.append(outcome(lambda: s3.get_object_tagging(Bucket=bucket, Key="x")))
+    seen.append(outcome(lambda: s3.delete_object_tagging(Bucket=bucket, Key="x")))
+    return [*seen, outcome(lambda: s3.put_object_tagging(Bucket=bucket, Key="x", Tagging={}))]
+
+
+@case
+def versions(s3: Any, bucket: str) -> Any:
+    """All versions of a bucket's objects."""
+    s3.put_object(Bucket=bucket, Key="a ü", Body=b"x")
+    return [
+        outcome(lambda: s3.list_object_versions(Bucket=bucket)),
+        outcome(lambda: s3.list_object_versions(Bucket=bucket, Prefix="a")),
+    ]
+
+
+@case
+def parts(s3: Any, bucket: str) -> Any:
+    """An object that goes up in parts, by hand."""
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="large", ContentType="text/plain", Metadata={"a": "b"})
+    identifier = upload.pop("UploadId")
+    seen = [upload]
+    made = []
+    for number, data in ((1, b"x" * (5 * 1024 * 1024)), (2, b"the end")):
+        part = s3.upload_part(Bucket=bucket, Key="large", UploadId=identifier, PartNumber=number, Body=data)
+        seen.append(part)
+        made.append({"PartNumber": number, "ETag": part["ETag"]})
+    listed = s3.list_parts(Bucket=bucket, Key="large", UploadId=identifier)
+    # In an order that is the store's.
+    seen += [listed.pop("UploadId") == identifier, sorted(part["Size"] for part in listed.pop("Parts")), sorted(listed)]
+    complete = {"Bucket": bucket, "Key": "large", "UploadId": identifier}
+    seen.append(s3.complete_multipart_upload(**complete, MultipartUpload={"Parts": made}))
+    seen.append(s3.head_object(Bucket=bucket, Key="large"))
+    other = s3.create_multipart_upload(Bucket=bucket, Key="never")["UploadId"]
+    seen.append(s3.abort_multipart_upload(Bucket=bucket, Key="never", UploadId=other))
+    return [*seen, outcome(lambda: s3.upload_part(Bucket=bucket, Key="never", UploadId=other, PartNumber=1, Body=b"x"))]
+
+
+@case
+def described_files(s3: Any, bucket: str) -> Any:
+    """Files that go up with something said about them."""
+    said = {"ContentType": "image/png", "Metadata": {"a": "b"}, "CacheControl": "no-cache"}
+    s3.upload_fileobj(io.BytesIO(b"1"), bucket, "one", said)
+    s3.upload_fileobj(io.BytesIO(b"2"), bucket, "two", ExtraArgs={**said, "ContentLanguage": "de"}, Callback=None)
+    seen = [outcome(lambda: s3.upload_fileobj(io.BytesIO(b"3"), bucket, "x", ExtraArgs={"Unknown": 1}))]
+    seen.append(
+        outcome(lambda: s3.upload_fileobj(io.BytesIO(b"4"), bucket, "x", ExtraArgs={"Metadata": "text"}))["error"]["types"]
+    )
+    amounts: list[int] = []
+    s3.upload_fileobj(io.BytesIO(b"5" * 1000), bucket, "five", Callback=amounts.append)
+    return [*seen, sum(amounts), s3.head_object(Bucket=bucket, Key="one"), s3.head_object(Bucket=bucket, Key="two")]
