@@ -45,6 +45,7 @@ pub(crate) struct Http {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "they are the model's")]
 pub(crate) struct HttpChecksum {
     pub(crate) request_validation_mode_member: Option<String>,
     pub(crate) request_algorithm_member: Option<String>,
@@ -71,6 +72,7 @@ pub(crate) struct Reference {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "they are the model's")]
 pub(crate) struct Shape {
     #[serde(rename = "type")]
     pub(crate) kind: String,

@@ -28,6 +28,13 @@ pub(crate) fn operation(
         Some(Value::text(&*reference.shape))
     };
     let (input, output) = (document(&operation.input)?, document(&operation.output)?);
+    let is_formatted = |name: &String| {
+        let shape = model.shapes.get(name);
+        shape.is_some_and(|shape| shape.timestamp_format.is_some())
+    };
+    if needed.iter().any(is_formatted) {
+        return None;
+    }
     shapes.extend(needed);
     let wrapper = operation
         .output
@@ -82,13 +89,15 @@ fn collect(model: &Model, name: &str, names: &mut BTreeSet<String>) -> Option<()
 
 /// A shape: its kind, the least that its value or length may be, and what it is made of.
 fn value(shape: &Shape) -> Option<Value> {
-    if shape.document || shape.eventstream || shape.timestamp_format.is_some() {
+    if shape.document || shape.eventstream {
         return None;
     }
     let kind = match shape.kind.as_str() {
         "string" | "character" => "string",
         "integer" | "long" => "integer",
         "float" | "double" => "float",
+        // Operations that read such a time are left out, and calls that write one are handed over.
+        "timestamp" if shape.timestamp_format.is_some() => "formatted",
         kind @ ("boolean" | "blob" | "timestamp" | "list" | "map" | "structure") => kind,
         _ => return None,
     };

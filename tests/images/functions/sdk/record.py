@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Of a client and a bucket.
-Case = Callable[[Any, str], Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Of a client and a bucket.
+    Case = Callable[[Any, str], Any]
 
 CASES: dict[str, Case] = {}
 
 # Headers that say when, where or by whom an answer was made.
-_VOLATILE = {
+VOLATILE = {
     "date",
     "connection",
     "server",
@@ -40,7 +42,7 @@ def plain(value: Any, key: str | None = None) -> Any:
     """`value` as JSON has it, with types where JSON has none, without what differs from run to run."""
     if isinstance(value, dict):
         if key == "HTTPHeaders":
-            value = {name: text for name, text in value.items() if name not in _VOLATILE}
+            value = {name: text for name, text in value.items() if name not in VOLATILE}
             return {name: "a time" if name == "last-modified" else text for name, text in sorted(value.items())}
         if key == "Metadata":
             # In no order that the store keeps.

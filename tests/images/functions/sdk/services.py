@@ -16,7 +16,10 @@ from functools import partial
 from typing import Any
 
 import equivalence
-from record import outcome
+from record import VOLATILE, outcome
+
+# Their documents hold times.
+VOLATILE.add("content-length")
 
 CASES: dict[str, Callable[[], Any]] = {}
 
@@ -137,7 +140,7 @@ def tables_refuse() -> Any:
     table = service.Table("tables_refuse")
     seen = [
         outcome(lambda: table.put_item(Item={"id": "a", "n": 1.5})),
-        outcome(lambda: table.put_item(Item={"id": "a", "n": {1, "mixed"}})),
+        outcome(lambda: table.put_item(Item={"id": "a", "n": range(3)})),
         outcome(lambda: table.put_item(Item="text")),
         outcome(lambda: table.query(KeyConditionExpression=Attr("id").eq("a"))),
         outcome(lambda: table.get_item()),
