@@ -68,10 +68,10 @@ class Operation:
         if table["payload_out"] is not None:
             channel.fit_bodies(service["body"])
 
-    def run(self, arguments: "dict[str, Any]", exceptions: "Any" = None) -> "dict[str, Any] | None":
+    def run(self, arguments: "dict[str, Any]", client: "Any" = None) -> "dict[str, Any] | None":
         """Makes the call and returns its result, or None if it is handed over; raises what botocore raises.
 
-        `exceptions` are those of a real client that makes the call.
+        `client` is the real client that makes the call, if it is one.
         """
         try:
             request = self._requests.get(tuple(arguments))
@@ -87,7 +87,7 @@ class Operation:
             else:
                 answer = request.call(head, arguments[request.payload])
             if answer.status >= 301:
-                return self._fail(answer, exceptions)
+                return self._fail(answer, client)
             reader = self._answers.get(answer.names)
             if reader is None:
                 reader = _remember(self._answers, answer.names, _Reader(self.table, answer.names))
@@ -95,7 +95,7 @@ class Operation:
         except (HandOver, ValueError, channel.Broken):
             return None
 
-    def _fail(self, answer: "channel.Answer", exceptions: "Any") -> "NoReturn":
+    def _fail(self, answer: "channel.Answer", client: "Any") -> "NoReturn":
         """Raises the error of an answer."""
         # These are tried again, or somewhere else, by rules that the SDK has; of other services' errors it knows what they say.
         if self.table["protocol"] != "rest-xml" or answer.status >= 500 or answer.status in (301, 307, 400, 429):
@@ -103,7 +103,7 @@ class Operation:
             raise HandOver
         from nexus_sdk import errors
 
-        error = errors.of_answer(self.service, self.table["name"], answer, exceptions)
+        error = errors.of_answer(self.service, self.table["name"], answer, client)
         if error is None:
             raise HandOver
         raise error
@@ -259,7 +259,8 @@ def bucket_text(value: "Any") -> str:
     """A bucket's name as part of a path."""
     if type(value) is str and value in _buckets:
         return value
-    if type(value) is not str or not value or len(value) > 255 or value.strip(_BUCKET):
+    # Buckets of one zone have sessions of their own.
+    if type(value) is not str or not value or len(value) > 255 or value.strip(_BUCKET) or value.endswith("--x-s3"):
         raise HandOver
     return _remember(_buckets, value, value)  # type: ignore[no-any-return]
 

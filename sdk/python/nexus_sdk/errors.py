@@ -90,7 +90,7 @@ def share() -> None:
     ClientExceptionsFactory._create_client_exceptions = _with_shared
 
 
-def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", exceptions: "Any") -> "Exception | None":
+def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", client: "Any") -> "Exception | None":
     """The exception that botocore makes of such an answer, or None if only botocore knows."""
     body = answer.read()
     status, headers = answer.status, answer.headers
@@ -111,7 +111,8 @@ def of_answer(service: "dict[str, Any]", operation: str, answer: "Answer", excep
     metadata["HTTPHeaders"] = headers
     metadata["RetryAttempts"] = answer.retries
     parsed = {"Error": error, "ResponseMetadata": metadata}
-    return (exceptions or Factory(service)).from_code(error.get("Code"))(parsed, operation)
+    exceptions = Factory(service) if client is None else client.exceptions
+    return exceptions.from_code(error.get("Code"))(parsed, operation)
 
 
 def _parse(body: bytes) -> "dict[str, str] | None":

@@ -31,7 +31,7 @@ class ItemOperation(DocumentOperation):
             converted = ("converted", None, TypeSerializer().serialize, TypeDeserializer().deserialize, plain)
             self._shapes = {**plain, "AttributeValue": converted}
 
-    def run(self, arguments: "dict[str, Any]", exceptions: "Any" = None) -> "dict[str, Any] | None":
+    def run(self, arguments: "dict[str, Any]", client: "Any" = None) -> "dict[str, Any] | None":
         """Makes the call and returns its result, or None if it is handed over."""
         conditions = sys.modules.get("boto3.dynamodb.conditions")
         if conditions is not None:
@@ -40,7 +40,7 @@ class ItemOperation(DocumentOperation):
             except Exception:
                 # boto3 says what is wrong with a condition.
                 return None
-        return super().run(arguments, exceptions)
+        return super().run(arguments, client)
 
     def _built(self, arguments: "dict[str, Any]", conditions: "Any") -> "dict[str, Any]":
         """The arguments with conditions as text, and what stands for names and values in it."""

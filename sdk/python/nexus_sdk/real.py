@@ -41,16 +41,16 @@ _ADDED = {
     "response_checksum_validation": "when_supported",
     "s3_disable_express_session_auth": False,
 }
-# Functions that a call would go through, where other packages put their own: module, class, names.
+# Functions that a call would go through, and classes that it would use, where other packages put their own: module, class if it
+# is in one, names.
 _SEAMS = (
+    ("botocore.awsrequest", "", ("AWSHTTPConnection", "AWSHTTPConnectionPool")),
     ("botocore.awsrequest", "AWSHTTPConnection", ("request", "_send_request", "getresponse")),
-    ("botocore.awsrequest", "AWSHTTPConnectionPool", ("urlopen",)),
+    ("botocore.awsrequest", "AWSHTTPConnectionPool", ("ConnectionCls", "urlopen")),
     ("botocore.client", "BaseClient", ("_convert_to_request_dict", "_emit_api_params", "_make_request")),
-    (
-        "botocore.endpoint",
-        "Endpoint",
-        ("create_request", "make_request", "prepare_request", "_get_response", "_send", "_send_request"),
-    ),
+    ("botocore.endpoint", "", ("Endpoint", "URLLib3Session")),
+    ("botocore.endpoint", "Endpoint", ("create_request", "make_request", "prepare_request")),
+    ("botocore.endpoint", "Endpoint", ("_get_response", "_send", "_send_request")),
     ("botocore.hooks", "HierarchicalEmitter", ("emit", "emit_until_response", "_emit")),
     ("botocore.httpsession", "URLLib3Session", ("send",)),
     ("botocore.signers", "RequestSigner", ("handler", "sign")),
@@ -70,7 +70,7 @@ def install(module: "Any") -> None:
     def _make_api_call(self: "Any", operation_name: str, api_params: "dict[str, Any]") -> "Any":
         operation = _operation(module, self, operation_name)
         if operation is not None:
-            result = operation.run(api_params, self.exceptions)
+            result = operation.run(api_params, self)
             if result is not None:
                 return result
         return original(self, operation_name, api_params)
@@ -80,7 +80,8 @@ def install(module: "Any") -> None:
     _make_api_call.__wrapped__ = original  # type: ignore[attr-defined]
     module.BaseClient._make_api_call = _make_api_call
     for name, kind, functions in _SEAMS:
-        owner = getattr(sys.modules.get(name), kind, None)
+        owner = sys.modules.get(name)
+        owner = getattr(owner, kind, None) if kind else owner
         names = [function for function in functions if hasattr(owner, function)]
         if names:
             functions_of = attrgetter(*names)
@@ -166,17 +167,18 @@ def _are_usual(events: "Any") -> bool:
         if node["values"] is not None:
             found += [(path, handler) for part in node["values"] for handler in part]
         nodes += [(path, child) for child in node["children"].values()]
-    listed = {(events._alias_event_name(name), handler) for name, handler, *_ in _listed()}
-    others = [handler for pair in found if pair not in listed for handler in pair[1:]]
-    return listed <= set(found) and all(_is_own(handler) for handler in others)
+    listed = {
+        (events._alias_event_name(name), handler) for name, handler, *_ in sys.modules["botocore.handlers"].BUILTIN_HANDLERS
+    }
+    if not listed <= set(found):
+        return False
+    return all(_is_botocores(handler, (path, handler) in listed) for path, handler in found)
 
 
-def _listed() -> "Any":
-    return sys.modules["botocore.handlers"].BUILTIN_HANDLERS
-
-
-def _is_own(handler: "Any") -> bool:
-    """Whether a handler that is not listed is one of those that clients have."""
+def _is_botocores(handler: "Any", is_listed: bool) -> bool:
+    """Whether a handler is one of those that clients have: what mocks put into the list is not."""
     # A method, a function, or an object that is called.
     named = handler if hasattr(handler, "__qualname__") else type(handler)
-    return named.__module__.startswith(("botocore.", "boto3.")) and named.__qualname__.partition(".")[0] in _HANDLERS
+    if not named.__module__.startswith(("botocore.", "boto3.")):
+        return False
+    return is_listed or named.__qualname__.partition(".")[0] in _HANDLERS

@@ -71,7 +71,7 @@ class _Meta:
     def __init__(self, resource: "Resource", service: str, identifiers: "list[str]") -> None:
         self._resource = resource
         self.service_name = service
-        self.identifiers = identifiers
+        self.identifiers = list(identifiers)
         self.client = resource.__dict__["_nexus_client"]
 
     def __getattr__(self, name: str) -> "Any":

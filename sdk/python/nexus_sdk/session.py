@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _kind: "Any" = None
 # Sessions that are to become real.
 _waiting: "set[ref[Session]]" = set()
+# In place of a region: the session is real.
+_REAL = object()
 
 
 class Session:
@@ -32,14 +34,18 @@ class Session:
         if nexus_sdk.active and type(self) is Session and is_plain:
             self.__dict__["_nexus"] = region
             _waiting.add(ref(self, _waiting.discard))
+            if not nexus_sdk.active:
+                # Another thread has stepped aside meanwhile, and may have looked before this one was there.
+                _fill(self, _real())
         else:
             _real().__init__(self, *args, **kwargs)
 
     @property
     def region_name(self) -> "Any":
         """The **read-only** region name."""
-        if nexus_sdk.active and facade.is_plain({}):
-            return self.__dict__["_nexus"] or os.environ.get("AWS_DEFAULT_REGION")
+        region = self.__dict__.get("_nexus", _REAL)
+        if region is not _REAL and facade.is_plain({}):
+            return region or os.environ.get("AWS_DEFAULT_REGION")
         return _real().region_name.__get__(self)
 
     def client(self, *args: "Any", **kwargs: "Any") -> "Any":
@@ -48,7 +54,9 @@ class Session:
         def real() -> "Any":
             return _real().client(self, *args, **kwargs)
 
-        return facade.client_of(args, kwargs, self.__dict__["_nexus"], real) if nexus_sdk.active else real()
+        # Another thread may be making it real.
+        region = self.__dict__.get("_nexus", _REAL)
+        return real() if region is _REAL else facade.client_of(args, kwargs, region, real)
 
     def resource(self, *args: "Any", **kwargs: "Any") -> "Any":
         """As boto3's."""
@@ -56,7 +64,12 @@ class Session:
         def real() -> "Any":
             return _real().resource(self, *args, **kwargs)
 
-        return facade.resource_of(args, kwargs, self.__dict__["_nexus"], real) if nexus_sdk.active else real()
+        region = self.__dict__.get("_nexus", _REAL)
+        return real() if region is _REAL else facade.resource_of(args, kwargs, region, real)
+
+    def __reduce_ex__(self, protocol: "Any") -> "Any":
+        _real()
+        return super().__reduce_ex__(protocol)
 
 
 _OURS = dict(vars(Session))
@@ -87,14 +100,20 @@ def become_real(module: "Any") -> None:
     for waiting in list(_waiting):
         session = waiting()
         if session is not None:
-            region = session.__dict__.pop("_nexus")
-            session.__dict__.update(_kind(region_name=region).__dict__)
+            _fill(session, _kind)
     _waiting.clear()
     for name, value in vars(_kind).items():
         # What a program has put there stays.
         if name not in ("__dict__", "__weakref__") and vars(Session).get(name) is _OURS.get(name):
             setattr(Session, name, value)
     module.Session = Session
+
+
+def _fill(session: Session, kind: "Any") -> None:
+    """Makes a session what it would have been, if that has not been done."""
+    region = session.__dict__.pop("_nexus", _REAL)
+    if region is not _REAL:
+        session.__dict__.update(kind(region_name=region).__dict__)
 
 
 def _real() -> "Any":

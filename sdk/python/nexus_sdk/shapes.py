@@ -5,6 +5,9 @@ Arguments are looked at as they are written; whatever botocore would refuse is h
 knows which of them are tried again and what is made of the others.
 """
 
+# The parts of Python's parser that cost nothing to load.
+from _json import encode_basestring_ascii as _quoted
+from _json import make_scanner
 from binascii import a2b_base64, b2a_base64, crc32
 
 from nexus_sdk import calls, channel
@@ -39,7 +42,7 @@ class DocumentOperation:
         self._head = head.encode()
         self._start = f"Action={name}&Version={service['version']}"
 
-    def run(self, arguments: "dict[str, Any]", exceptions: "Any" = None) -> "dict[str, Any] | None":
+    def run(self, arguments: "dict[str, Any]", client: "Any" = None) -> "dict[str, Any] | None":
         """Makes the call and returns its result, or None if it is handed over."""
         try:
             answer = channel.call(self._head, self._body(arguments))
@@ -206,6 +209,12 @@ def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
             return None
         if type(value) is not dict or is_union:
             raise calls.HandOver
+        if len(value) == 1:
+            # Above all an attribute of DynamoDB, which is one of ten kinds.
+            ((wire, item),) = value.items()
+            of, name = members.get(wire, ("", ""))
+            if name == wire and item is not None:
+                return {wire: _read(shapes, of, item)}
         parsed = {}
         for key, (of, wire) in members.items():
             item = value.get(wire)
@@ -272,13 +281,6 @@ def _read_xml(shapes: "dict[str, Any]", name: str, content: "Any") -> "Any":
     raise calls.HandOver
 
 
-def _quoted(text: str) -> str:
-    """A text as JSON has it, by the part of Python's parser that costs nothing to load."""
-    from _json import encode_basestring_ascii
-
-    return encode_basestring_ascii(text)
-
-
 class _Plain:
     """What the parser is to make of a document's parts: what Python's own module makes of them."""
 
@@ -295,12 +297,13 @@ class _Plain:
         raise ValueError(name)
 
 
-def _loads(text: str) -> "Any":
-    from _json import make_scanner
+_scan = make_scanner(_Plain())  # type: ignore[arg-type]
 
+
+def _loads(text: str) -> "Any":
     text = text.strip(" \t\r\n")
     try:
-        value, end = make_scanner(_Plain())(text, 0)  # type: ignore[arg-type]
+        value, end = _scan(text, 0)
     except StopIteration:
         raise ValueError(text) from None
     if end != len(text):

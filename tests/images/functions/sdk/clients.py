@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import tempfile
@@ -105,6 +106,8 @@ def sessions(s3: Any, bucket: str) -> Any:
     seen.append([isinstance(placed, boto3.Session), type(placed) is Session, boto3.session.Session is Session])
     seen.append([repr(Derived(region_name="us-east-2")), Derived().client("s3").get_object(Bucket=bucket, Key="x")])
     seen.append(outcome(lambda: Session(profile_name="nobody")))
+    copied = copy.copy(boto3.Session(region_name="sa-east-1"))
+    seen.append([copied.region_name, copied.client("s3").meta.region_name])
     seen.append(boto3.Session(aws_access_key_id="a", aws_secret_access_key="b").get_credentials().access_key)
     return seen
 

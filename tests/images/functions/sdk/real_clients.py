@@ -93,6 +93,14 @@ def watched_clients(s3: Any, bucket: str) -> Any:
     session.events.register("provide-client-params.s3.GetObject", lambda params, **_: {**params, "Range": "bytes=1-1"})
     client = session.client("s3")
     seen.append(get())
+    from botocore.handlers import BUILTIN_HANDLERS
+
+    # As mocks of services do it.
+    BUILTIN_HANDLERS.append(("before-send.s3", handler))
+    client = _real()
+    before = len(events)
+    seen += [get(), len(events) - before]
+    BUILTIN_HANDLERS.pop()
     client = _real()
     records: list[str] = []
     log = logging.Handler()
