@@ -4,6 +4,7 @@
 - this package itself: has `import boto3` find the shim where the image has a boto3, and steps aside where a program looks
   deeper.
 - `facade`: what stands for the modules boto3, botocore and some of theirs until the real ones are needed.
+- `takeover`: has them become real; `real`: what is done of their clients' calls then.
 - `config`: which `Config` leaves calls as they are.
 - `client`: what stands for a client until a call needs the real one.
 - `session`, `resource`: the same for sessions and resources of boto3.
@@ -66,9 +67,9 @@ class Finder:
             # The real package may have imported it just now. Then it must not be made a second time.
             module = sys.modules.get(fullname)
             if module is not None:
-                from nexus_sdk import facade
+                from nexus_sdk import takeover
 
-                return facade.present(fullname, module)
+                return takeover.present(fullname, module)
         return None
 
 
@@ -83,9 +84,9 @@ def step_aside() -> None:
     """Ends the facade for this process. Clients that are there become real ones when they are used next."""
     global active
     active = False
-    from nexus_sdk import facade
+    from nexus_sdk import takeover
 
-    facade.become_real()
+    takeover.become_real()
 
 
 def _is_harmless(fullname: str) -> bool:

@@ -35,18 +35,18 @@ _CHECKED = ("x-amz-checksum-crc32", "x-amz-checksum-type")
 # Kinds of files that are read here; they are left at their end, as botocore leaves them.
 _FILES = (io.BytesIO, io.BufferedReader)
 _MONTHS = {
-    "Jan": 1,
-    "Feb": 2,
-    "Mar": 3,
-    "Apr": 4,
-    "May": 5,
-    "Jun": 6,
-    "Jul": 7,
-    "Aug": 8,
-    "Sep": 9,
-    "Oct": 10,
-    "Nov": 11,
-    "Dec": 12,
+    "Jan": "01",
+    "Feb": "02",
+    "Mar": "03",
+    "Apr": "04",
+    "May": "05",
+    "Jun": "06",
+    "Jul": "07",
+    "Aug": "08",
+    "Sep": "09",
+    "Oct": "10",
+    "Nov": "11",
+    "Dec": "12",
 }
 
 
@@ -432,9 +432,10 @@ class _Reader:
 def timestamp(text: str) -> "datetime":
     """A time in the form that headers have, `Wed, 21 Oct 2015 07:28:00 GMT`. Raises ValueError for any other."""
     if text[25:] == " GMT":
-        hour, minute, second = text[17:25].split(":")
-        month = _MONTHS.get(text[8:11], 0)
-        return datetime(int(text[12:16]), month, int(text[5:7]), int(hour), int(minute), int(second), 0, UTC)
+        day = f"{text[12:16]}-{_MONTHS.get(text[8:11])}-{text[5:7]} {text[17:25]}"
+        naive = datetime.fromisoformat(day)
+        # Not by replace(), which costs ten times as much.
+        return datetime.combine(naive, naive.time(), UTC)
     raise ValueError(text)
 
 

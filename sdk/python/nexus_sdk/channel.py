@@ -372,15 +372,16 @@ def _answer(connection: "_socket.socket", data: bytes) -> Answer:
     try:
         while len(data) < _FIXED:
             data += _receive(connection)
-        end = _FIXED + int.from_bytes(data[:4], "little")
+        fixed = int.from_bytes(data[:_FIXED], "little")
+        end = _FIXED + (fixed & 0xFFFF_FFFF)
         while len(data) < end:
             data += _receive(connection)
     except BaseException:
         connection.close()
         raise
-    status = data[4] | data[5] << 8
-    retries = data[6] | data[7] << 8
-    length = int.from_bytes(data[8:_FIXED], "little")
+    status = fixed >> 32 & 0xFFFF
+    retries = fixed >> 48 & 0xFFFF
+    length = fixed >> 64
     head = data[_FIXED:end].decode("latin-1")
     rest = data[end:]
     if len(rest) == length:

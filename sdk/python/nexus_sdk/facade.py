@@ -9,7 +9,7 @@ same objects; a real module that needs no more than these can be imported withou
 import _thread
 import os
 import sys
-from _frozen_importlib import _gcd_import, _ModuleLockManager  # type: ignore[attr-defined]
+from _frozen_importlib import _gcd_import  # type: ignore[attr-defined]
 
 import nexus_sdk
 
@@ -59,11 +59,10 @@ _tables: "str | None" = None
 _site: "str | None" = None
 # Names in facades that are those of another module, which is imported when they are needed.
 _ELSEWHERE = {("botocore.client", "Config"): "botocore.config", ("boto3", "Session"): "boto3.session"}
-# In which facades become real: first what others rely on.
-_ORDER = ("botocore", "botocore.compat", "botocore.endpoint", "botocore.client", "boto3.session", "boto3", "boto3.compat")
-_real: "dict[str, ModuleSpec]" = {}
-# Threads that run a real `__init__`, by its module.
-_loading: "dict[str, int]" = {}
+# Specs of the real modules that there are facades of.
+waiting: "dict[str, ModuleSpec]" = {}
+# Threads that run a real module's code, by its name.
+loading: "dict[str, int]" = {}
 
 
 class Loader:
@@ -79,36 +78,10 @@ class Loader:
     def exec_module(self, module: "Any") -> None:
         """Makes `module` a facade."""
         name = module.__name__
-        _real[name] = self._real
+        waiting[name] = self._real
         module.__file__ = self._real.origin
         module.__getattr__ = lambda attribute: _missing(module, attribute)
         _fill(name, module, self._real.origin)  # type: ignore[arg-type]
-
-
-class _Present:
-    """Loads a module that is there."""
-
-    def __init__(self, module: "ModuleType") -> None:
-        self._module = module
-        self._spec = module.__spec__
-
-    def create_module(self, spec: "ModuleSpec") -> "ModuleType":
-        """The module that is there."""
-        return self._module
-
-    def exec_module(self, module: "ModuleType") -> None:
-        """Leaves it as it is, with its own spec again."""
-        module.__spec__ = self._spec
-
-
-def present(fullname: str, module: "ModuleType") -> "ModuleSpec":
-    """A spec by which the import system takes a module that is there for what it has just loaded."""
-    from _frozen_importlib import ModuleSpec
-
-    spec = ModuleSpec(fullname, _Present(module), origin=module.__spec__.origin)  # type: ignore[arg-type, union-attr]
-    # The import system trusts the module's own word where it finds one already.
-    module.__spec__ = spec
-    return spec
 
 
 def knows(real: "ModuleSpec") -> bool:
@@ -151,33 +124,10 @@ def _numbers(origin: str, names: "tuple[bytes, ...]") -> "dict[str, int]":
     return found
 
 
-def become_real() -> None:
-    """Makes real modules of all facades."""
-    for name in _ORDER:
-        module = sys.modules.get(name)
-        if module is None:
-            continue
-        # The lock that an import of it would take: other threads wait for a whole module, and the import system looks after
-        # those that wait for each other.
-        with _ModuleLockManager(name):
-            if name in _real:
-                _load(module)
-    errors = sys.modules.get("nexus_sdk.errors")
-    if errors is not None:
-        errors.share()
-    clients = sys.modules.get("botocore.client")
-    # Real code that runs just now may have brought us here.
-    if clients is not None and not _loading:
-        from nexus_sdk import real
-
-        with _ModuleLockManager("botocore.client"):
-            real.install(clients)
-
-
 def _missing(module: "ModuleType", attribute: str) -> "Any":
     special = attribute.startswith("__") and attribute not in ("__all__", "__author__")
     # The real module's own code asks while it runs.
-    if special or _loading.get(module.__name__) == _thread.get_ident():
+    if special or loading.get(module.__name__) == _thread.get_ident():
         raise AttributeError(f"module {module.__name__!r} has no attribute {attribute!r}")
     if (module.__name__, attribute) in _ELSEWHERE and nexus_sdk.active:
         value = getattr(_gcd_import(_ELSEWHERE[module.__name__, attribute]), attribute)
@@ -185,26 +135,6 @@ def _missing(module: "ModuleType", attribute: str) -> "Any":
         return value
     nexus_sdk.step_aside()
     return getattr(module, attribute)
-
-
-def _load(module: "ModuleType") -> None:
-    """Runs the real `__init__` inside the facade."""
-    name = module.__name__
-    real = _real.pop(name)
-    _loading[name] = _thread.get_ident()
-    module.__spec__ = real
-    module.__loader__ = real.loader
-    try:
-        real._initializing = True  # type: ignore[attr-defined]
-        real.loader.exec_module(module)  # type: ignore[union-attr]
-        if name == "boto3.session":
-            from nexus_sdk import session
-
-            session.become_real(module)
-    finally:
-        real._initializing = False  # type: ignore[attr-defined]
-        module.__dict__.pop("__getattr__", None)
-        del _loading[name]
 
 
 def _client(*args: "Any", **kwargs: "Any") -> "Any":
