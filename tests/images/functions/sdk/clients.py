@@ -113,6 +113,25 @@ def sessions(s3: Any, bucket: str) -> Any:
 
 
 @case
+def common_ways(s3: Any, bucket: str) -> Any:
+    """Clients and resources as most programs make them."""
+    import boto3
+    from boto3.dynamodb.conditions import Key
+    from botocore.config import Config
+
+    session = boto3.Session(region_name="us-east-1")
+    client = session.client("s3", config=Config(retries={"max_attempts": 3}, connect_timeout=5))
+    seen: list[Any] = [client.put_object(Bucket=bucket, Key="x", Body=b"x"), repr(Key("a").eq(1).get_expression()["operator"])]
+    one = session.resource("s3").Object(bucket, "one")
+    seen += [one.put(Body=b"one"), one.get(), one.key]
+    box = boto3.resource("s3", config=Config(signature_version="s3v4")).Bucket(bucket)
+    box.upload_fileobj(io.BytesIO(b"two"), "two", ExtraArgs={"ContentType": "text/plain"})
+    buffer = io.BytesIO()
+    box.download_fileobj("two", buffer)
+    return [*seen, buffer.getvalue(), box.put_object(Key="three", Body=b"3").key, box.meta.client.meta.region_name]
+
+
+@case
 def patched_session(s3: Any, bucket: str) -> Any:
     """A session's method that a test has put its own in place of."""
     from unittest import mock

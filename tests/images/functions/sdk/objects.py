@@ -329,6 +329,14 @@ def deleting_many(s3: Any, bucket: str) -> Any:
 
 
 @case
+def tidying(s3: Any, bucket: str) -> Any:
+    """An object that is moved, as programs do it."""
+    s3.put_object(Bucket=bucket, Key="old & new", Body=b"x")
+    copied = s3.copy_object(Bucket=bucket, Key="moved", CopySource={"Bucket": bucket, "Key": "old & new"})
+    return [copied, s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "old & new"}]})]
+
+
+@case
 def tags(s3: Any, bucket: str) -> Any:
     """Tags of an object."""
     s3.put_object(Bucket=bucket, Key="x", Body=b"x", Tagging="a=1")
