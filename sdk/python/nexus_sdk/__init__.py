@@ -8,6 +8,7 @@
 - `config`: which `Config` leaves calls as they are.
 - `client`: what stands for a client until a call needs the real one.
 - `session`, `resource`: the same for sessions and resources of boto3.
+- `meta`: the same for what clients and resources say of themselves.
 - `calls`: one operation, from keyword arguments to a result.
 - `channel`: connections to the gateway, and what stands for a StreamingBody.
 - `documents`, `xml`: results that are documents.
@@ -51,33 +52,28 @@ folder = ""
 active = True
 
 
-class Finder:
-    """The entry of `sys.meta_path`."""
-
-    def find_spec(
-        self, fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
-    ) -> "ModuleSpec | None":
-        """The facade's spec if there is one; otherwise a look at what is imported."""
-        if not active:
-            return None
-        if fullname in _FACADES:
-            return _facade_spec(fullname, path)
-        if fullname.startswith(_FAMILIES) and not _is_harmless(fullname):
-            step_aside()
-            # The real package may have imported it just now. Then it must not be made a second time.
-            module = sys.modules.get(fullname)
-            if module is not None:
-                from nexus_sdk import takeover
-
-                return takeover.present(fullname, module)
+def find_spec(fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
+    """The facade's spec if there is one; otherwise a look at what is imported."""
+    if not active:
         return None
+    if fullname in _FACADES:
+        return _facade_spec(fullname, path)
+    if fullname.startswith(_FAMILIES) and not _is_harmless(fullname):
+        step_aside()
+        # The real package may have imported it just now. Then it must not be made a second time.
+        module = sys.modules.get(fullname)
+        if module is not None:
+            from nexus_sdk import takeover
+
+            return takeover.present(fullname, module)
+    return None
 
 
 def install(where: str) -> None:
-    """Comes first at each import from now on. `where` is the shim's folder."""
+    """Comes first at each import from now on, as an entry of `sys.meta_path`. `where` is the shim's folder."""
     global folder
     folder = where
-    sys.meta_path.insert(0, Finder())
+    sys.meta_path.insert(0, sys.modules[__name__])
 
 
 def step_aside() -> None:

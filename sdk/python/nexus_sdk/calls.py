@@ -13,6 +13,7 @@ import marshal
 from binascii import crc32
 
 from nexus_sdk import channel
+from nexus_sdk.channel import HandOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,14 +51,8 @@ _MONTHS = {
 }
 
 
-class HandOver(Exception):
-    """The image's own SDK has to make this call."""
-
-
 class Operation:
     """An operation of a service in a region."""
-
-    __slots__ = ("_answers", "_requests", "_start", "service", "table")
 
     def __init__(self, service: "dict[str, Any]", region: str, table: "dict[str, Any]") -> None:
         self.service = service
@@ -92,7 +87,7 @@ class Operation:
             if reader is None:
                 reader = _remember(self._answers, answer.names, _Reader(self.table, answer.names))
             return reader.result(answer, arguments)
-        except (HandOver, ValueError, channel.Broken):
+        except (HandOver, ValueError):
             return None
 
     def _fail(self, answer: "channel.Answer", client: "Any") -> "NoReturn":
@@ -142,8 +137,6 @@ def _remember(known: "dict[Any, Any]", names: "Any", plan: "Any") -> "Any":
 
 class _Request:
     """How a request is written whose arguments have just these names: `start`, and each part with what comes after it."""
-
-    __slots__ = ("_document", "_md5", "checksum", "parts", "payload", "start")
 
     def __init__(self, service: "dict[str, Any]", table: "dict[str, Any]", start: str, names: "dict[str, Any]") -> None:
         parameters = table["parameters"]
@@ -225,7 +218,7 @@ class _Request:
             if self.checksum is not None:
                 head += _checksum(self.checksum, body)
             return channel.call(head.encode("latin-1"), body)
-        except (HandOver, ValueError, channel.Broken):
+        except (HandOver, ValueError):
             if start is not None:
                 value.seek(start)
             raise HandOver from None
@@ -346,8 +339,6 @@ def _prefixed(prefix: str) -> "Callable[[Any], str]":
 class _Reader:
     """How an operation reads answers that have headers of just these names."""
 
-    __slots__ = ("_checksum", "_keys", "_members", "_payload", "_request_id", "_table", "_unread")
-
     def __init__(self, table: "dict[str, Any]", names: str) -> None:
         self._table = table
         self._payload: str | None = table["payload_out"]
@@ -449,8 +440,10 @@ _MEMBERS: "dict[str, Any]" = {"string": None, "integer": int, "boolean": _is_tru
 _ZERO = timedelta(0)
 
 
-class Zone(tzinfo):
-    """What stands for a time zone of dateutil's without an offset, which takes 7 ms to load, until somebody looks at it."""
+class tzutc(tzinfo):  # noqa: N801
+    """What stands for `dateutil.tz.tzutc`, which takes 7 ms to load, until somebody looks at it."""
+
+    __module__ = "dateutil.tz.tz"
 
     def utcoffset(self, dt: "datetime | None") -> "timedelta":
         """None."""
@@ -501,12 +494,6 @@ class Zone(tzinfo):
         import dateutil.tz
 
         return getattr(dateutil.tz, type(self).__name__)()
-
-
-class tzutc(Zone):  # noqa: N801
-    """`dateutil.tz.tzutc`."""
-
-    __module__ = "dateutil.tz.tz"
 
 
 UTC = tzutc()

@@ -29,8 +29,8 @@ _KEPT = 16
 _free: "list[_socket.socket]" = []
 
 
-class Broken(Exception):
-    """The gateway went away."""
+class HandOver(Exception):
+    """The image's own SDK has to go on: the gateway went away, or the call is not one for the shim."""
 
 
 class Answer:
@@ -55,7 +55,7 @@ class Answer:
         return dict(zip(self.names.split("\0"), self.values))
 
     def read(self, amt: "int | None" = None, decode_content: "bool | None" = None) -> bytes:
-        """Up to `amt` bytes, or all that are left; nothing at the end. Raises `Broken` if the gateway goes away."""
+        """Up to `amt` bytes, or all that are left; nothing at the end. Raises `HandOver` if the gateway goes away."""
         rest = self._rest
         if amt is None or amt < 0:
             self._rest = b""
@@ -217,7 +217,7 @@ class StreamingBody(io.IOBase):
         """Up to `amt` bytes, or all; checks the length at the end."""
         try:
             chunk: bytes = self._raw_stream.read(amt)
-        except Broken as error:
+        except HandOver as error:
             raise self._broken(error) from None
         self._amount_read += len(chunk)
         if self._checksum is not None:
@@ -277,7 +277,7 @@ class StreamingBody(io.IOBase):
         """`readinto`, which not every release of botocore has."""
         try:
             count: int = self._raw_stream.readinto(b)
-        except Broken as error:
+        except HandOver as error:
             raise self._broken(error) from None
         self._amount_read += count
         if self._checksum is not None:
@@ -337,7 +337,7 @@ def checksum_text(value: int) -> str:
 def call(head: bytes, body: "bytes | bytearray") -> Answer:
     """Makes a call, whose head is given without its fixed part, and returns the answer.
 
-    Raises `Broken` if there is no gateway, or if it goes away before it answers.
+    Raises `HandOver` if there is no gateway, or if it goes away before it answers.
     """
     fixed = (len(head) | len(body) << 64).to_bytes(_FIXED, "little")
     while True:
@@ -364,7 +364,7 @@ def call(head: bytes, body: "bytes | bytearray") -> Answer:
         connection.close()
         # One that had been waiting may have ended meanwhile: the VM was restored, nexusd started anew.
         if not reused:
-            raise Broken
+            raise HandOver
 
 
 def _answer(connection: "_socket.socket", data: bytes) -> Answer:
@@ -396,14 +396,14 @@ def _connect() -> "_socket.socket":
     try:
         connection = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
     except OSError as error:
-        raise Broken from error
+        raise HandOver from error
     try:
         # Whatever the program sets for its own sockets.
         connection.settimeout(None)
         connection.connect(_ADDRESS)
     except OSError as error:
         connection.close()
-        raise Broken from error
+        raise HandOver from error
     except BaseException:
         connection.close()
         raise
@@ -414,9 +414,9 @@ def _receive(connection: "Any", amount: int = _PIECE, flags: int = 0) -> bytes:
     try:
         data: bytes = connection.recv(amount, flags)
     except OSError as error:
-        raise Broken from error
+        raise HandOver from error
     if not data:
-        raise Broken
+        raise HandOver
     return data
 
 

@@ -8,7 +8,6 @@ import _thread
 import os
 
 import nexus_sdk
-from nexus_sdk import facade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,21 +37,6 @@ def make(service: "dict[str, Any]", region: str, real: "Callable[[], Any]") -> "
     return client
 
 
-class _Meta:
-    """`client.meta`, as far as programs look at it."""
-
-    def __init__(self, client: "Client", region: str) -> None:
-        self._client = client
-        self.region_name = region
-        self.endpoint_url = facade.GATEWAY
-        self.partition = "aws"
-
-    def __getattr__(self, name: str) -> "Any":
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(become_real(self._client).meta, name)
-
-
 class Client:
     """The base of all facades."""
 
@@ -61,7 +45,9 @@ class Client:
         """As botocore's."""
         state = self.__dict__
         if "_nexus_meta" not in state:
-            state["_nexus_meta"] = _Meta(self, state["_nexus"][1])
+            from nexus_sdk.meta import ClientMeta
+
+            state["_nexus_meta"] = ClientMeta(self, state["_nexus"][1])
         return state["_nexus_meta"]
 
     @property

@@ -2,6 +2,7 @@
 """XML documents of S3, by the shapes that an operation's table has."""
 
 from nexus_sdk import calls, xml
+from nexus_sdk.channel import HandOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,21 +108,21 @@ def _written(shapes: "dict[str, Any]", name: str, value: "Any", element: str, mo
     elif kind == "list":
         of, wire = shape[2]
         if type(value) not in (list, tuple):
-            raise calls.HandOver
+            raise HandOver
         if shape[3]:
             return "".join([_written(shapes, of, item, wire or element) for item in value])
         inside = "".join([_written(shapes, of, item, wire or "member") for item in value])
     elif kind in ("string", "boolean", "integer"):
         inside = _escaped(scalar(shape, value))
     else:
-        raise calls.HandOver
+        raise HandOver
     return f"<{element}{more}>{inside}</{element}>"
 
 
 def _escaped(text: str) -> str:
     # Other control characters are none of XML's.
     if not text.isprintable() and any(character < " " for character in text):
-        raise calls.HandOver
+        raise HandOver
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -137,12 +138,12 @@ def source(value: "Any") -> str:
     """What is to be copied, as a header."""
     if type(value) is dict:
         if not set(value) <= {"Bucket", "Key", "VersionId"} or "Key" not in value:
-            raise calls.HandOver
+            raise HandOver
         version = f"?versionId={calls.header_text(value['VersionId'])}" if "VersionId" in value else ""
         return f"{calls.bucket_text(value.get('Bucket'))}/{calls.key_text(value['Key'])}{version}"
     # A version, or an access point.
     if type(value) is not str or "?" in value or ":" in value:
-        raise calls.HandOver
+        raise HandOver
     return calls.key_text(value)
 
 
@@ -168,7 +169,7 @@ def _local() -> "Any":
     """`dateutil.tz.tzlocal`, where local time is UTC."""
     global _LOCAL
     if _LOCAL is None:
-        _LOCAL = type("tzlocal", (calls.Zone,), {"__module__": "dateutil.tz.tz"})()
+        _LOCAL = type("tzlocal", (calls.tzutc,), {"__module__": "dateutil.tz.tz"})()
     return _LOCAL
 
 

@@ -6,7 +6,7 @@ What converts them is boto3's own.
 
 import sys
 
-from nexus_sdk import calls
+from nexus_sdk.channel import HandOver
 from nexus_sdk.shapes import DocumentOperation
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ class ItemOperation(DocumentOperation):
                     built[name] = expression.condition_expression
         for name, generated in (("ExpressionAttributeNames", names), ("ExpressionAttributeValues", values)):
             if type(built.get(name, {})) is not dict:
-                raise calls.HandOver
+                raise HandOver
             if generated:
                 built[name] = {**built.get(name, {}), **generated}
         return built

@@ -65,21 +65,6 @@ def make(service: str, table: "dict[str, Any]", region: str, real: "Callable[[],
     return root
 
 
-class _Meta:
-    """`resource.meta`, as far as programs look at it."""
-
-    def __init__(self, resource: "Resource", service: str, identifiers: "list[str]") -> None:
-        self._resource = resource
-        self.service_name = service
-        self.identifiers = list(identifiers)
-        self.client = resource.__dict__["_nexus_client"]
-
-    def __getattr__(self, name: str) -> "Any":
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(become_real(self._resource).meta, name)
-
-
 class Resource:
     """The base of all facades."""
 
@@ -90,7 +75,9 @@ class Resource:
         """As boto3's."""
         state = self.__dict__
         if "_nexus_meta" not in state:
-            state["_nexus_meta"] = _Meta(self, *self._nexus_service)
+            from nexus_sdk.meta import ResourceMeta
+
+            state["_nexus_meta"] = ResourceMeta(self, *self._nexus_service)
         return state["_nexus_meta"]
 
     @property  # type: ignore[misc]

@@ -11,6 +11,7 @@ from _json import make_scanner
 from binascii import a2b_base64, b2a_base64, crc32
 
 from nexus_sdk import calls, channel
+from nexus_sdk.channel import HandOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class DocumentOperation:
                 answer.close()
                 return None
             return self._result(answer)
-        except (calls.HandOver, channel.Broken, ValueError, RecursionError):
+        except (HandOver, ValueError, RecursionError):
             return None
 
     def _body(self, arguments: "dict[str, Any]") -> bytes:
@@ -65,7 +66,7 @@ class DocumentOperation:
         headers = _headers(answer.names.split("\0"), answer.values)
         data = answer.read()
         if "x-amz-crc32" in headers and int(headers["x-amz-crc32"]) != crc32(data):
-            raise calls.HandOver
+            raise HandOver
         metadata: dict[str, Any] = {}
         result: dict[str, Any] = {}
         if self._is_json:
@@ -89,7 +90,7 @@ class DocumentOperation:
         result = {}
         if self._output:
             if self._wrapper is None or self._wrapper not in fields:
-                raise calls.HandOver
+                raise HandOver
             result = _read_xml(self._shapes, self._output, fields[self._wrapper])
         return result, dict(_elements(fields.get("ResponseMetadata", [])))
 
@@ -108,9 +109,9 @@ def members_of(shape: "Any", value: "Any") -> "dict[str, tuple[str, str]]":
     """The members of a structure, if the value is one that botocore takes."""
     members, required, is_union = shape[2:]
     if type(value) is not dict or not all(name in members for name in value) or not all(name in value for name in required):
-        raise calls.HandOver
+        raise HandOver
     if is_union and len(value) != 1:
-        raise calls.HandOver
+        raise HandOver
     return members  # type: ignore[no-any-return]
 
 
@@ -120,21 +121,21 @@ def scalar(shape: "Any", value: "Any") -> str:
     given = type(value)
     if kind == "string":
         if given is not str or (minimum and len(value) < minimum):
-            raise calls.HandOver
+            raise HandOver
         return value  # type: ignore[no-any-return]
     if kind == "boolean":
         if given is not bool:
-            raise calls.HandOver
+            raise HandOver
         return "true" if value else "false"
     if kind == "integer" or (kind == "float" and given is int):
         if given is not int or (minimum is not None and value < minimum):
-            raise calls.HandOver
+            raise HandOver
         return str(value)
     if kind == "blob":
         if given not in (bytes, bytearray):
-            raise calls.HandOver
+            raise HandOver
         return b2a_base64(value, newline=False).decode()
-    raise calls.HandOver
+    raise HandOver
 
 
 def _written(shapes: "dict[str, Any]", name: str, value: "Any") -> str:
@@ -150,12 +151,12 @@ def _written(shapes: "dict[str, Any]", name: str, value: "Any") -> str:
         return "{" + ", ".join(pairs) + "}"
     if kind == "list":
         if type(value) not in (list, tuple) or (shape[1] and len(value) < shape[1]):
-            raise calls.HandOver
+            raise HandOver
         of = shape[2][0]
         return "[" + ", ".join([_written(shapes, of, item) for item in value]) + "]"
     if kind == "map":
         if type(value) is not dict:
-            raise calls.HandOver
+            raise HandOver
         (of_key, _), (of, _) = shape[2:]
         return "{" + ", ".join([f"{_written(shapes, of_key, key)}: {_written(shapes, of, value[key])}" for key in value]) + "}"
     if kind == "converted":
@@ -169,7 +170,7 @@ def _converted(convert: "Any", value: "Any") -> "Any":
         return convert(value)
     except Exception:
         # botocore's user gets to see why.
-        raise calls.HandOver from None
+        raise HandOver from None
 
 
 def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields: "list[str]") -> None:
@@ -184,13 +185,13 @@ def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields
     elif kind == "list":
         # botocore has a field for one that is empty.
         if type(value) not in (list, tuple) or not value or (shape[1] and len(value) < shape[1]):
-            raise calls.HandOver
+            raise HandOver
         of, wire = shape[2]
         for number, item in enumerate(value, 1):
             _form(shapes, of, item, f"{prefix}.{wire or 'member'}.{number}", fields)
     elif kind == "map":
         if type(value) is not dict:
-            raise calls.HandOver
+            raise HandOver
         (of_key, key_wire), (of, wire) = shape[2:]
         for number, key in enumerate(value, 1):
             _form(shapes, of_key, key, f"{prefix}.entry.{number}.{key_wire or 'key'}", fields)
@@ -208,7 +209,7 @@ def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
         if value is None:
             return None
         if type(value) is not dict or is_union:
-            raise calls.HandOver
+            raise HandOver
         if len(value) == 1:
             # Above all an attribute of DynamoDB, which is one of ten kinds.
             ((wire, item),) = value.items()
@@ -223,12 +224,12 @@ def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
         return parsed
     if kind == "list":
         if type(value) is not list:
-            raise calls.HandOver
+            raise HandOver
         of = shape[2][0]
         return [_read(shapes, of, item) for item in value]
     if kind == "map":
         if type(value) is not dict:
-            raise calls.HandOver
+            raise HandOver
         of = shape[3][0]
         return {key: _read(shapes, of, item) for key, item in value.items()}
     if kind == "converted":
@@ -246,13 +247,13 @@ def _time(value: "Any") -> datetime:
 
     zone = local_zone()
     if zone is None or type(value) not in (int, float):
-        raise calls.HandOver
+        raise HandOver
     return datetime.fromtimestamp(value, zone)
 
 
 def _elements(content: "Any") -> "list[tuple[str, Any]]":
     if type(content) is not list or len({name for name, _ in content}) < len(content):
-        raise calls.HandOver
+        raise HandOver
     return content
 
 
@@ -262,7 +263,7 @@ def _read_xml(shapes: "dict[str, Any]", name: str, content: "Any") -> "Any":
     kind = shape[0]
     if kind == "structure":
         if shape[4]:
-            raise calls.HandOver
+            raise HandOver
         # An empty element has no list of elements.
         fields = dict(_elements(content)) if content else {}
         return {key: _read_xml(shapes, of, fields[wire]) for key, (of, wire) in shape[2].items() if wire in fields}
@@ -271,14 +272,14 @@ def _read_xml(shapes: "dict[str, Any]", name: str, content: "Any") -> "Any":
         items = content if type(content) is list else []
         return [_read_xml(shapes, of, item) for element, item in items if element == (wire or "member")]
     if type(content) is not str:
-        raise calls.HandOver
+        raise HandOver
     if kind == "string":
         return content
     if kind == "integer":
         return int(content)
     if kind == "boolean":
         return content == "true"
-    raise calls.HandOver
+    raise HandOver
 
 
 class _Plain:

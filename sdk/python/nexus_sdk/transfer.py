@@ -8,7 +8,8 @@ import io
 import os
 
 import nexus_sdk
-from nexus_sdk import calls, channel
+from nexus_sdk import calls
+from nexus_sdk.channel import HandOver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple
     if plain and nexus_sdk.active and "_nexus" in client.__dict__:
         try:
             return _WAYS[name](client, extra, **{key: arguments[key] for key in parameters[:3]})
-        except (calls.HandOver, channel.Broken):
+        except HandOver:
             pass
     from nexus_sdk.client import become_real
 
@@ -57,15 +58,15 @@ def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple
 
 def _upload_file(client: "Client", extra: "dict[str, Any]", Filename: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Filename) is not str:
-        raise calls.HandOver
+        raise HandOver
     try:
         with open(Filename, "rb") as file:
             data = _small(file)
     except OSError:
-        raise calls.HandOver from None
+        raise HandOver from None
     try:
         _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": data, **extra})
-    except calls.HandOver:
+    except HandOver:
         raise
     except Exception as error:
         from boto3.exceptions import S3UploadFailedError
@@ -78,11 +79,11 @@ def _upload_file(client: "Client", extra: "dict[str, Any]", Filename: "Any", Buc
 
 def _upload_fileobj(client: "Client", extra: "dict[str, Any]", Fileobj: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
-        raise calls.HandOver
+        raise HandOver
     start = Fileobj.tell()
     try:
         _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": _small(Fileobj), **extra})
-    except calls.HandOver:
+    except HandOver:
         Fileobj.seek(start)
         raise
 
@@ -90,7 +91,7 @@ def _upload_fileobj(client: "Client", extra: "dict[str, Any]", Fileobj: "Any", B
 def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
     if type(Filename) is not str:
-        raise calls.HandOver
+        raise HandOver
     temporary = f"{Filename}{os.extsep}{os.urandom(4).hex()}"
     try:
         with open(temporary, "wb") as file:
@@ -100,19 +101,19 @@ def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "A
         if os.path.exists(temporary):
             os.remove(temporary)
         if isinstance(error, OSError):
-            raise calls.HandOver from None
+            raise HandOver from None
         raise
 
 
 def _download_fileobj(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
     if type(Fileobj) is not io.BytesIO:
-        raise calls.HandOver
+        raise HandOver
     start = Fileobj.tell()
     try:
         _download(client, Bucket, Key, Fileobj)
-    except (channel.Broken, OSError):
+    except (HandOver, OSError):
         Fileobj.seek(start)
-        raise calls.HandOver from None
+        raise HandOver from None
 
 
 _WAYS: "dict[str, Callable[..., None]]" = {
@@ -127,7 +128,7 @@ def _call(client: "Client", name: str, arguments: "dict[str, Any]") -> "dict[str
     service, region, _ = client.__dict__["_nexus"]
     result: dict[str, Any] | None = calls.operation(service, region, name).run(arguments)
     if result is None:
-        raise calls.HandOver
+        raise HandOver
     return result
 
 
@@ -135,7 +136,7 @@ def _small(file: "IO[bytes]") -> bytes:
     """What a file has from here on, if it goes up in one request."""
     data = file.read(_PARTS_FROM)
     if len(data) == _PARTS_FROM:
-        raise calls.HandOver
+        raise HandOver
     return data
 
 
@@ -143,7 +144,7 @@ def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]") ->
     arguments = {"Bucket": bucket, "Key": key}
     try:
         body = _call(client, "get_object", arguments)["Body"]
-    except calls.HandOver:
+    except HandOver:
         raise
     except Exception:
         # s3transfer looks at the object first, and its errors are of that.
