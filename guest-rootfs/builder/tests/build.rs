@@ -295,7 +295,7 @@ fn model() -> Vec<u8> {
         "Text": {"type": "string"},
         "NoSuchKey": {"type": "structure", "members": {}, "exception": true},
     });
-    let metadata = json!({"endpointPrefix": "s3", "serviceId": "S3"});
+    let metadata = json!({"endpointPrefix": "s3", "protocol": "rest-xml", "serviceId": "S3"});
     json!({"metadata": metadata, "operations": operations, "shapes": shapes})
         .to_string()
         .into_bytes()
@@ -352,15 +352,16 @@ fn the_shim_gets_tables_of_each_sdk() {
     assert_eq!(fs::read(root.join("nexus_sdk/calls.py")).unwrap(), b"pass");
     assert!(!root.join("nexus_sdk/notes.txt").exists());
     let table = root.join("tables/opt/python/botocore/s3");
-    let program = "import marshal, sys; t = marshal.load(open(sys.argv[1], 'rb')); g = t['operations']['get_object']; \
-        print(t['format'], t['body'], t['errors'], g['parameters'], g['members'])";
+    let program = "import marshal, sys; t = marshal.load(open(sys.argv[1], 'rb')); \
+        g = marshal.loads(t['operations']['get_object']); \
+        print(t['format'], t['body'], marshal.loads(t['errors']), g['parameters'], g['members'])";
     let python = Command::new("python3")
         .args(["-c", program])
         .arg(&table)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&python.stdout);
-    let expected = "1 ('readinto',) (('NoSuchKey', 'NoSuchKey'),) {'Key': ('uri', 'Key', 'string')} {'etag': (0, 'ETag', 'string')}";
+    let expected = "3 ('readinto',) (('NoSuchKey', 'NoSuchKey'),) {'Key': ('uri', 'Key', 'string')} {'etag': (0, 'ETag', 'string')}";
     assert_eq!(text.trim(), expected, "{python:?}");
     assert!(!root.join("tables/var").exists());
 }

@@ -22,7 +22,8 @@ _TRANSFERS = {
     "download_file": ("Bucket", "Key", "Filename", *_OPTIONS),
     "download_fileobj": ("Bucket", "Key", "Fileobj", *_OPTIONS),
 }
-_lock = _thread.RLock()
+# Held while facades become real.
+lock = _thread.RLock()
 # By service and region.
 _classes: "dict[tuple[str, str], type[Client]]" = {}
 
@@ -81,7 +82,7 @@ class Client:
 
 def become_real(client: "Any") -> "Any":
     """Makes the real client and puts it in the facade's place. Returns it, the same object."""
-    with _lock:
+    with lock:
         # Another thread may have done it meanwhile.
         if not issubclass(type(client), Client):
             return client
@@ -95,7 +96,7 @@ def become_real(client: "Any") -> "Any":
 
 def _real(client: "Any") -> "Any":
     """The real client that is to take the facade's place, or has taken it."""
-    with _lock:
+    with lock:
         return _make_real(client.__dict__) if issubclass(type(client), Client) else client
 
 
@@ -150,8 +151,8 @@ def _method(service: "dict[str, Any]", region: str, name: str) -> "Callable[...,
 
 def _forget_lock() -> None:
     """A child has one thread, which does not hold what another thread of its parent held."""
-    global _lock
-    _lock = _thread.RLock()
+    global lock
+    lock = _thread.RLock()
 
 
 os.register_at_fork(after_in_child=_forget_lock)

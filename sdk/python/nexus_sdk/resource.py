@@ -5,9 +5,6 @@ A resource is an identifier or two and a client. Its actions are the client's ca
 else it has, the real one does, which takes its place: the same object, from then on of the real class.
 """
 
-import _thread
-import os
-
 import nexus_sdk
 from nexus_sdk import client as clients
 
@@ -45,7 +42,6 @@ _TRANSFERS = {
     "download_fileobj": ("Key", "Fileobj"),
 }
 _OPTIONS = ("ExtraArgs", "Callback", "Config")
-_lock = _thread.RLock()
 _classes: "dict[tuple[str, str], type[Resource]]" = {}
 
 
@@ -106,7 +102,8 @@ class Resource:
 
 def become_real(resource: "Any") -> "Any":
     """Makes the real resource and puts it in the facade's place. Returns it, the same object."""
-    with _lock:
+    # The same lock, since resources and clients become real by way of each other.
+    with clients.lock:
         # Another thread may have done it meanwhile.
         if not issubclass(type(resource), Resource):
             return resource
@@ -124,7 +121,7 @@ def become_real(resource: "Any") -> "Any":
 
 def _real(resource: "Any") -> "Any":
     """The real resource that is to take the facade's place, or has taken it."""
-    with _lock:
+    with clients.lock:
         if not issubclass(type(resource), Resource):
             return resource
         own = resource.__dict__
@@ -234,12 +231,3 @@ def _child(service: str, kind: str) -> "Any":
         return child
 
     return _named(create_resource, kind)
-
-
-def _forget_lock() -> None:
-    """A child has one thread, which does not hold what another thread of its parent held."""
-    global _lock
-    _lock = _thread.RLock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)

@@ -79,20 +79,12 @@ pub enum TableError {
         /// What is wrong.
         reason: String,
     },
-    /// The model lacks something that the shim relies on.
-    #[error("the model of {service} has no {what}")]
-    Missing {
-        /// The service.
-        service: &'static str,
-        /// What it lacks.
-        what: String,
-    },
 }
 
 /// The tables of a botocore, by service. `read` gives a file of its folder, if it is there.
 ///
 /// # Errors
-/// If a file is missing or malformed, or a model lacks an operation that every version has had.
+/// If a file is missing or malformed.
 pub fn tables<B: AsRef<[u8]>>(
     read: impl Fn(&str) -> Option<B>,
 ) -> Result<Vec<(&'static str, Vec<u8>)>, TableError> {
@@ -136,6 +128,6 @@ fn table(service: &'static str, model: &[u8], release: &Release) -> Result<Vec<u
         model
     };
     let model = serde_json::from_slice(model).map_err(|error| unreadable(error.to_string()))?;
-    let table = table::of(service, &model, release)?;
+    let table = table::of(service, &model, release);
     Ok(marshal::write(&table))
 }

@@ -241,3 +241,39 @@ def hooks(s3: Any, bucket: str) -> Any:
     s3.meta.events.register("before-call.s3.PutObject", lambda **_: called.append("before-call"))
     s3.put_object(Bucket=bucket, Key="x", Body=b"x")
     return called
+
+
+@case
+def threads_that_share(s3: Any, bucket: str) -> Any:
+    """Threads that use each other's sessions and resources, while some of them look deeper."""
+    import threading
+
+    import boto3
+
+    sessions = [boto3.Session(region_name="us-east-1") for _ in range(4)]
+    shared = [session.resource("s3") for session in sessions]
+    seen: list[Any] = []
+
+    def work(number: int) -> None:
+        name = f"{number}"
+        try:
+            sessions[number % 4].client("s3").put_object(Bucket=bucket, Key=name, Body=b"x" * number)
+            one = shared[number % 4].Object(bucket, name)
+            length = len(one.get()["Body"].read())
+            if number % 5 == 1:
+                length = one.content_length
+            if number % 5 == 2:
+                length = shared[number % 4].meta.client.list_objects_v2(Bucket=bucket, Prefix=name)["KeyCount"] * number
+                shared[number % 4].buckets.limit(1)
+            if number % 5 == 3:
+                sessions[number % 4].get_available_resources()
+            seen.append([number, length, isinstance(sessions[number % 4], boto3.Session)])
+        except Exception as error:
+            seen.append([number, repr(error)])
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(2, 10)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sorted(seen)
