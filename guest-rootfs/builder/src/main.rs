@@ -38,7 +38,7 @@ struct Build {
     /// The preload library, `libnexus_preload.so`.
     #[arg(long)]
     preload: PathBuf,
-    /// Folder of the SDK shim for Python.
+    /// Folder of the SDK shims: `python`, and `node` if there is one.
     #[arg(long)]
     sdk: Option<PathBuf>,
     /// Print the report as JSON.

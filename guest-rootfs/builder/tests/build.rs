@@ -304,7 +304,7 @@ fn model() -> Vec<u8> {
 #[test]
 fn the_shim_gets_tables_of_each_sdk() {
     let folder = TempDir::new().unwrap();
-    let shim = folder.path().join("sdk/nexus_sdk");
+    let shim = folder.path().join("sdk/python/nexus_sdk");
     fs::create_dir_all(&shim).unwrap();
     fs::write(shim.join("calls.py"), "pass").unwrap();
     fs::write(shim.join("notes.txt"), "not for guests").unwrap();

@@ -11,7 +11,7 @@ use crate::error::InitError;
 /// The search path of images that set none, the one of container engines.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The variable by which a function keeps the SDK shim out, with the value `off`.
+/// The variable by which a function keeps the SDK shims out, with the value `off`.
 const SDK_SWITCH: &str = "NEXUS_SDK";
 
 /// `/.nexus/image.json`, written by the rootfs builder.
@@ -71,7 +71,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// The program of an image, with the SDK shim in `sdk` if there is one, and the variables `trust`, by which SDKs find whom to
+    /// The program of an image, with the SDK shims below `sdk` if there are any, and the variables `trust`, by which SDKs find whom to
     /// trust, unless it has them already.
     pub(crate) fn new(
         image: ImageConfig,
@@ -136,21 +136,23 @@ impl Program {
     }
 }
 
-/// Has Python find the SDK shim before all else, unless the function wants its own SDK only.
+/// Has Python and Node find the SDK shims below `sdk` before all else, unless the function wants its own SDK only.
 fn bring_in(env: &mut BTreeMap<String, String>, sdk: &str) {
     if env.get(SDK_SWITCH).is_some_and(|value| value == "off") {
         return;
     }
-    env.entry("PYTHONPATH".to_owned())
-        .and_modify(|path| {
-            let rest = std::mem::take(path);
-            *path = if rest.is_empty() {
-                sdk.to_owned()
-            } else {
-                format!("{sdk}:{rest}")
-            };
-        })
-        .or_insert_with(|| sdk.to_owned());
+    let node = format!("--require {sdk}/node/register.cjs");
+    put_before(env, "PYTHONPATH", format!("{sdk}/python"), ':');
+    put_before(env, "NODE_OPTIONS", node, ' ');
+}
+
+/// Puts a value before what a variable has.
+fn put_before(env: &mut BTreeMap<String, String>, name: &str, value: String, separator: char) {
+    let list = match env.get(name).filter(|rest| !rest.is_empty()) {
+        Some(rest) => format!("{value}{separator}{rest}"),
+        None => value,
+    };
+    env.insert(name.to_owned(), list);
 }
 
 #[cfg(test)]
@@ -210,18 +212,23 @@ mod tests {
     }
 
     #[test]
-    fn the_shim_comes_first_unless_it_is_not_wanted() {
-        let path = |boot: &str| {
+    fn the_shims_come_first_unless_they_are_not_wanted() {
+        let variable = |boot: &str, name: &str| {
             let image = serde_json::from_str(IMAGE).expect("the image's configuration");
             let boot = serde_json::from_str(boot).expect("the boot answer");
             let program = Program::new(image, boot, Some("/shim"), Vec::new()).expect("a program");
-            program.env.get("PYTHONPATH").cloned()
+            program.env.get(name).cloned()
         };
-        assert_eq!(path(r#"{"clock_ns": 1}"#).as_deref(), Some("/shim"));
-        let own = r#"{"clock_ns": 1, "env": {"PYTHONPATH": "/opt:/x"}}"#;
-        assert_eq!(path(own).as_deref(), Some("/shim:/opt:/x"));
+        let path = |boot: &str| variable(boot, "PYTHONPATH");
+        assert_eq!(path(r#"{"clock_ns": 1}"#).as_deref(), Some("/shim/python"));
+        let own =
+            r#"{"clock_ns": 1, "env": {"PYTHONPATH": "/opt:/x", "NODE_OPTIONS": "--no-warnings"}}"#;
+        assert_eq!(path(own).as_deref(), Some("/shim/python:/opt:/x"));
+        let options = "--require /shim/node/register.cjs --no-warnings";
+        assert_eq!(variable(own, "NODE_OPTIONS").as_deref(), Some(options));
         let off = r#"{"clock_ns": 1, "env": {"NEXUS_SDK": "off"}}"#;
         assert_eq!(path(off), None);
+        assert_eq!(variable(off, "NODE_OPTIONS"), None);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use host::ProcessExit;
 /// Where the builder puts what init needs.
 const MODULE: &str = "/.nexus/nexus.ko";
 const IMAGE_CONFIG: &str = "/.nexus/image.json";
-const SDK: &str = "/.nexus/sdk/python";
+const SDK: &str = "/.nexus/sdk";
 
 fn main() {
     let Err(error) = if std::process::id() == 1 {

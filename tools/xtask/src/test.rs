@@ -24,6 +24,7 @@ pub(crate) fn run(host_only: bool, only: Option<&str>, flavour: Flavour) -> Resu
     if only.is_none() {
         workspace()?;
         images()?;
+        shim()?;
     }
     if host_only {
         Ok(())
@@ -49,6 +50,16 @@ fn images() -> Result<()> {
     process::inherit(
         test.current_dir(paths::repository().join("tests/images"))
             .args(["-m", "unittest", "discover", "--quiet"]),
+    )
+}
+
+/// The SDK shim's own JavaScript.
+fn shim() -> Result<()> {
+    step::note("tests of the SDK shim for Node");
+    let mut test = Command::new("npm");
+    process::inherit(
+        test.current_dir(paths::repository().join("sdk/node"))
+            .args(["run", "--silent", "test"]),
     )
 }
 

@@ -34,14 +34,14 @@ pub struct GuestFiles {
     pub preload: PathBuf,
     /// What `nexus compat --probes` runs (`nexus-probe`), in roots that are made for it.
     pub probe: Option<PathBuf>,
-    /// Folder of the SDK shim for Python (`sdk/python`).
+    /// Folder of the SDK shims: `python`, and `node` if there is one.
     pub sdk: Option<PathBuf>,
 }
 
 impl GuestFiles {
     /// The files of a folder in which all are under their own names, with the probes or without.
     pub fn in_folder(folder: &Path, probes: bool) -> Self {
-        let sdk = folder.join("sdk/python");
+        let sdk = folder.join("sdk");
         Self {
             init: folder.join("nexus-init"),
             module: folder.join("nexus.ko"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The SDK shim: its files, and the tables that are made of each botocore in the image.
+//! The SDK shims: their files, and the tables that are made of each botocore in the image.
 
 use std::fs;
 use std::path::Path;
@@ -22,11 +22,19 @@ pub struct Sdk {
     pub left_out: Option<String>,
 }
 
-/// Adds the shim's files, those of `source`, to `folder`, and the tables.
+/// Ends of the names of the shims' files.
+const FILES: [&str; 5] = [".py", ".pyc", ".js", ".cjs", "package.json"];
+
+/// Adds the shims' files, those of `source`, to `folder`, and the tables.
 pub(super) fn add(tree: &mut Tree, folder: NodeId, source: &Path) -> Result<Vec<Sdk>, RootfsError> {
     let sdk = insert(tree, folder, b"sdk", directory(0o755))?;
     let python = insert(tree, sdk, b"python", directory(0o755))?;
-    copy(tree, python, source)?;
+    copy(tree, python, &source.join("python"))?;
+    let node = source.join("node");
+    if node.exists() {
+        let folder = insert(tree, sdk, b"node", directory(0o755))?;
+        copy(tree, folder, &node)?;
+    }
     let top = insert(tree, python, b"tables", directory(0o755))?;
     let mut found = Vec::new();
     find(tree, Tree::ROOT, &mut Vec::new(), &mut found);
@@ -59,7 +67,7 @@ pub(super) fn add(tree: &mut Tree, folder: NodeId, source: &Path) -> Result<Vec<
     Ok(sdks)
 }
 
-/// Copies Python's files and folders.
+/// Copies a shim's files and folders.
 fn copy(tree: &mut Tree, into: NodeId, source: &Path) -> Result<(), RootfsError> {
     let mut entries: Vec<_> = fs::read_dir(source)
         .and_then(Iterator::collect)
@@ -71,10 +79,7 @@ fn copy(tree: &mut Tree, into: NodeId, source: &Path) -> Result<(), RootfsError>
         if path.is_dir() {
             let folder = insert(tree, into, name, directory(0o755))?;
             copy(tree, folder, &path)?;
-        } else if [".py", ".pyc"]
-            .iter()
-            .any(|end| name.ends_with(end.as_bytes()))
-        {
+        } else if FILES.iter().any(|end| name.ends_with(end.as_bytes())) {
             insert(tree, into, name, file(0o644, read(&path)?))?;
         }
     }

@@ -23,6 +23,9 @@ use crate::local;
 /// The variable that names libraries to load first (ld.so(8)).
 const PRELOAD: &str = "LD_PRELOAD";
 
+/// Options that Node takes before those of its command line.
+const NODE_OPTIONS: &str = "NODE_OPTIONS";
+
 /// Where Python looks for modules first.
 const PYTHON_PATH: &str = "PYTHONPATH";
 
@@ -65,7 +68,7 @@ impl Local {
             .await?;
         // Open for as long as the program runs: nexusd serves its namespace until then.
         let env = local::enter(&mut connection, &said).await?;
-        let shim = std::fs::canonicalize(self.guest_dir.join("sdk/python")).ok();
+        let shim = std::fs::canonicalize(self.guest_dir.join("sdk")).ok();
         let child = self.start(library.into(), shim, env)?;
         let status = wait(child).await?;
         drop(connection);
@@ -79,10 +82,10 @@ impl Local {
         env: BTreeMap<String, String>,
     ) -> Result<Child, String> {
         let (program, arguments) = self.program.split_first().ok_or("there is no program")?;
-        let before = |first: OsString, name: &str| {
+        let before = |first: OsString, separator: &str, name: &str| {
             let mut list = first;
             if let Some(others) = std::env::var_os(name).filter(|others| !others.is_empty()) {
-                list.push(":");
+                list.push(separator);
                 list.push(others);
             }
             list
@@ -91,12 +94,21 @@ impl Local {
         if let Some(shim) =
             shim.filter(|_| std::env::var_os(SDK_SWITCH).is_none_or(|value| value != "off"))
         {
-            command.env(PYTHON_PATH, before(shim.into(), PYTHON_PATH));
+            let python = shim.join("python").into();
+            command.env(PYTHON_PATH, before(python, ":", PYTHON_PATH));
+            let node = shim.join("node/register.cjs");
+            if node.exists() {
+                // In quotes, as a path may hold spaces.
+                let mut require = OsString::from("--require \"");
+                require.push(node);
+                require.push("\"");
+                command.env(NODE_OPTIONS, before(require, " ", NODE_OPTIONS));
+            }
         }
         command
             .args(arguments)
             .envs(env)
-            .env(PRELOAD, before(library, PRELOAD));
+            .env(PRELOAD, before(library, ":", PRELOAD));
         // SAFETY: between fork and exec the closure makes one system call, which takes a number.
         unsafe {
             command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?));

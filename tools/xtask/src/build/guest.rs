@@ -31,16 +31,38 @@ pub(crate) fn files(kernel: &Kernel) -> Result<PathBuf> {
         let probe = program("nexus-socket-model", "nexus-probe", STATIC, step)?;
         copy(&probe, &folder.join("nexus-probe"))
     })?;
-    step::run("SDK shim", |step| {
+    step::run("SDK shims", |step| {
         // For local mode; roots get their tables when they are built.
         let maker = "nexus-sdk-tables";
         copy(&paths::host_programs().join(maker), &folder.join(maker))?;
+        node_shim(&folder.join("sdk/node"))?;
         shim(&folder.join("sdk/python"), step)
     })?;
     Ok(folder)
 }
 
-/// Puts the SDK shim together, with bytecode for the Python of this machine; any other compiles it when it starts.
+/// Puts the SDK shim for Node together, which is its files.
+fn node_shim(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot replace {}", folder.display()))?;
+    }
+    let source = paths::repository().join("sdk/node");
+    fs::create_dir_all(folder.join("lib"))
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    for name in ["register.cjs", "package.json"] {
+        copy(&source.join(name), &folder.join(name))?;
+    }
+    for entry in fs::read_dir(source.join("lib"))? {
+        let path = entry?.path();
+        if let (Some(name), Some("js")) = (path.file_name(), extension(&path)) {
+            copy(&path, &folder.join("lib").join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the SDK shim for Python together, with bytecode for the Python of this machine; any other compiles it when it starts.
 fn shim(folder: &Path, step: &Step) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)

@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<()> {
     file_sizes()?;
     step::note("no source file is too long");
     python()?;
+    javascript()?;
     dependencies()
 }
 
@@ -69,7 +70,7 @@ fn file_sizes() -> Result<()> {
 
 fn is_source(path: &Path) -> bool {
     path.extension().is_some_and(|extension| {
-        ["rs", "py", "js", "mjs", "c", "h", "sh"]
+        ["rs", "py", "js", "cjs", "mjs", "c", "h", "sh"]
             .iter()
             .any(|source| extension == *source)
     })
@@ -104,10 +105,34 @@ fn python() -> Result<()> {
         &["--no-error-summary", "--exclude", "^functions/", "."],
     )?;
     for function in fs::read_dir(images.join("functions"))? {
-        let module = function?.path().join("app.py").display().to_string();
-        tool("mypy", &["--no-error-summary", &module])?;
+        let module = function?.path().join("app.py");
+        if module.exists() {
+            tool(
+                "mypy",
+                &["--no-error-summary", &module.display().to_string()],
+            )?;
+        }
     }
     step::note("the Python parts are linted, formatted and typed");
+    Ok(())
+}
+
+/// The first Node that eslint runs on.
+const ESLINT_NODE: u32 = 20;
+
+/// Lints, format and types of the SDK shim for Node and its suite.
+fn javascript() -> Result<()> {
+    if setup::node::release()? < ESLINT_NODE {
+        step::note("SKIPPED: JavaScript was not checked, since eslint needs Node 20");
+        return Ok(());
+    }
+    let shim = paths::repository().join("sdk/node");
+    setup::node::modules(&shim)?;
+    for script in ["format", "lint", "types"] {
+        let mut npm = Command::new("npm");
+        process::inherit(npm.current_dir(&shim).args(["run", "--silent", script]))?;
+    }
+    step::note("the JavaScript parts are linted, formatted and typed");
     Ok(())
 }
 

@@ -56,6 +56,9 @@ const LAB: &[&str] = &[
     "zlib1g-dev",
 ];
 
+/// Node with npm, where there is none: somebody's own serves as well.
+const NODE: &[&str] = &["nodejs", "npm"];
+
 /// For test suites: Go, whose sources have their tests, and what builds libuv's and curl's.
 const SUITES: &[&str] = &[
     "cmake",
@@ -145,6 +148,9 @@ pub(crate) enum Purpose {
 /// Installs what a purpose needs.
 pub(crate) fn packages(purpose: Purpose) -> Result<()> {
     let mut wanted = BUILD.to_vec();
+    if Command::new("npm").arg("--version").output().is_err() {
+        wanted.extend(NODE);
+    }
     match purpose {
         Purpose::Build => {}
         Purpose::Lab => wanted.extend(LAB),

@@ -5,6 +5,7 @@ pub(crate) mod debian;
 pub(crate) mod emulator;
 pub(crate) mod kernel;
 pub(crate) mod lab;
+pub(crate) mod node;
 mod patches;
 pub(crate) mod python;
 pub(crate) mod rust;
