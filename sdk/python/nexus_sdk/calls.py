@@ -51,6 +51,10 @@ _MONTHS = {
 }
 
 
+class NotDone(HandOver):
+    """The answer says that nothing was done."""
+
+
 class Operation:
     """An operation of a service in a region."""
 
@@ -86,9 +90,22 @@ class Operation:
             reader = self._answers.get(answer.names)
             if reader is None:
                 reader = _remember(self._answers, answer.names, _Reader(self.table, answer.names))
-            return reader.result(answer, arguments)
+            return self._read(reader, answer, arguments)
         except (HandOver, ValueError):
             return None
+
+    def _read(self, reader: "_Reader", answer: "channel.Answer", arguments: "dict[str, Any]") -> "dict[str, Any]":
+        if self.table["method"] != "POST":
+            return reader.result(answer, arguments)
+        try:
+            return reader.result(answer, arguments)
+        except NotDone:
+            raise
+        except (HandOver, ValueError):
+            # It was done. Other methods may be done twice, this one not.
+            from nexus_sdk import errors
+
+            raise errors.unreadable(self.table["name"]) from None
 
     def _fail(self, answer: "channel.Answer", client: "Any") -> "NoReturn":
         """Raises the error of an answer."""
@@ -416,8 +433,10 @@ class _Reader:
     def _document(self, answer: "channel.Answer", result: "dict[str, Any]", arguments: "dict[str, Any]") -> None:
         from nexus_sdk import documents
 
-        if not documents.read(self._table, answer.read(), result, arguments):
-            raise HandOver
+        data = answer.read()
+        if not documents.read(self._table, data, result, arguments):
+            # S3 reports some failures with status 200, and those are tried again.
+            raise NotDone if b"<Error>" in data else HandOver
 
 
 def timestamp(text: str) -> "datetime":

@@ -52,6 +52,13 @@ class Factory:
         raise AttributeError(f"{kind} object has no attribute {name}. Valid exceptions are: {', '.join(names)}")
 
 
+def unreadable(operation: str) -> "Exception":
+    """The error for an answer that says that a call was made, and that nobody can read."""
+    from botocore.parsers import ResponseParserError
+
+    return ResponseParserError(f"The answer to {operation} cannot be read. The call was made, and is not made again.")  # type: ignore[no-any-return]
+
+
 def _names(service: "dict[str, Any]") -> "Any":
     """Code and class of each error, in botocore's order."""
     if type(service["errors"]) is bytes:

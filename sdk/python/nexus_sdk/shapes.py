@@ -67,20 +67,25 @@ class DocumentOperation:
         data = answer.read()
         if "x-amz-crc32" in headers and int(headers["x-amz-crc32"]) != crc32(data):
             raise HandOver
-        metadata: dict[str, Any] = {}
-        result: dict[str, Any] = {}
-        if self._is_json:
-            if self._output:
-                result = _read(self._shapes, self._output, _loads(data.decode()) if data else {})
-            if "x-amzn-requestid" in headers:
-                metadata["RequestId"] = headers["x-amzn-requestid"]
-        else:
-            result, metadata = self._of_xml(data)
+        try:
+            result, metadata = self._of_json(data, headers) if self._is_json else self._of_xml(data)
+        except (HandOver, ValueError, RecursionError):
+            # It was done, and must not be done again.
+            from nexus_sdk import errors
+
+            raise errors.unreadable(self.table["name"]) from None
         metadata["HTTPStatusCode"] = answer.status
         metadata["HTTPHeaders"] = headers
         metadata["RetryAttempts"] = answer.retries
         result["ResponseMetadata"] = metadata
         return result
+
+    def _of_json(self, data: bytes, headers: "dict[str, str]") -> "tuple[dict[str, Any], dict[str, Any]]":
+        result: dict[str, Any] = {}
+        if self._output:
+            result = _read(self._shapes, self._output, _loads(data.decode()) if data else {})
+        request_id = headers.get("x-amzn-requestid")
+        return result, {} if request_id is None else {"RequestId": request_id}
 
     def _of_xml(self, data: bytes) -> "tuple[dict[str, Any], dict[str, Any]]":
         from nexus_sdk import xml
