@@ -75,9 +75,7 @@ class Operation:
         try:
             request = self._requests.get(tuple(arguments))
             if request is None:
-                request = _remember(
-                    self._requests, tuple(arguments), _Request(self.service, self.table, self._start, arguments)
-                )
+                request = self._write(arguments)
             head = request.start
             for name, convert, after in request.parts:
                 head += convert(arguments[name]) + after
@@ -106,6 +104,27 @@ class Operation:
             from nexus_sdk import errors
 
             raise errors.unreadable(self.table["name"]) from None
+
+    def _write(self, arguments: "dict[str, Any]") -> "_Request":
+        """Works out how such a request is written."""
+        request = _Request(self.service, self.table, self._start, arguments)
+        return _remember(self._requests, tuple(arguments), request)  # type: ignore[no-any-return]
+
+    def presign(self, arguments: "dict[str, Any]", seconds: int) -> "str | None":
+        """A URL that makes the call, for so many seconds; None if it is handed over."""
+        try:
+            request = self._requests.get(tuple(arguments)) or self._write(arguments)
+            if request.payload is not None:
+                return None
+            head = request.start
+            for name, convert, after in request.parts:
+                head += convert(arguments[name]) + after
+            answer = channel.call(f"{head}x-nexus-presign\0{seconds}\0".encode("latin-1"), b"")
+            if answer.status >= 301:
+                self._fail(answer, None)
+            return answer.read().decode()
+        except (HandOver, ValueError):
+            return None
 
     def _fail(self, answer: "channel.Answer", client: "Any") -> "NoReturn":
         """Raises the error of an answer."""

@@ -111,6 +111,7 @@ def _make_class(service: "dict[str, Any]", region: str) -> "type[Client]":
     if service["service"] == "s3":
         for name, parameters in _TRANSFERS.items():
             methods[name] = _transfer(name, parameters)
+        methods["generate_presigned_url"] = _presign(service, region)
     methods["__module__"] = "botocore.client"
     return type(service["class"], (Client,), methods)
 
@@ -124,6 +125,22 @@ def _transfer(name: str, parameters: "tuple[str, ...]") -> "Callable[..., Any]":
     method.__name__ = method.__qualname__ = name
     method.__annotations__ = {}
     return method
+
+
+def _presign(service: "dict[str, Any]", region: str) -> "Callable[..., Any]":
+    def generate_presigned_url(self: "Client", *args: "Any", **kwargs: "Any") -> "Any":
+        from nexus_sdk import calls, presign
+
+        asked = presign.arguments(args, kwargs)
+        if nexus_sdk.active and asked is not None and asked[0] in service["operations"]:
+            url = presign.url(calls.operation(service, region, asked[0]), *asked[1:])
+            if url is not None:
+                return url
+        return become_real(self).generate_presigned_url(*args, **kwargs)
+
+    generate_presigned_url.__qualname__ = "generate_presigned_url"
+    generate_presigned_url.__annotations__ = {}
+    return generate_presigned_url
 
 
 def _method(service: "dict[str, Any]", region: str, name: str) -> "Callable[..., Any]":

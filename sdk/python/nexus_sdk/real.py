@@ -10,7 +10,7 @@ ours is called as they expect.
 import sys
 from _operator import attrgetter
 
-from nexus_sdk import calls, config, facade
+from nexus_sdk import calls, config, facade, presign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def install(module: "Any") -> None:
     _make_api_call.__qualname__ = original.__qualname__
     _make_api_call.__wrapped__ = original  # type: ignore[attr-defined]
     module.BaseClient._make_api_call = _make_api_call
+    _install_presign(module)
     for name, kind, functions in _SEAMS:
         owner = sys.modules.get(name)
         owner = getattr(owner, kind, None) if kind else owner
@@ -86,6 +87,27 @@ def install(module: "Any") -> None:
         if names:
             functions_of = attrgetter(*names)
             _intact.append((owner, functions_of, functions_of(owner)))
+
+
+def _install_presign(module: "Any") -> None:
+    """Has the gateway sign URLs. Classes of clients, which are made later, get the function from here."""
+    signers = sys.modules["botocore.signers"]
+    original = signers.generate_presigned_url
+
+    def generate_presigned_url(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+        asked = presign.arguments(args, kwargs)
+        if asked is not None:
+            name = self.meta.method_to_api_mapping.get(asked[0])
+            operation = _operation(module, self, name) if name else None
+            url = presign.url(operation, *asked[1:]) if operation is not None else None
+            if url is not None:
+                return url
+        return original(self, *args, **kwargs)
+
+    generate_presigned_url.__module__ = signers.__name__
+    generate_presigned_url.__qualname__ = original.__qualname__
+    generate_presigned_url.__wrapped__ = original  # type: ignore[attr-defined]
+    signers.generate_presigned_url = generate_presigned_url  # type: ignore[attr-defined]
 
 
 def _operation(module: "Any", client: "Any", name: str) -> "calls.Operation | None":

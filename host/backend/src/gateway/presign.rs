@@ -23,13 +23,16 @@ const PRESIGN: HeaderName = HeaderName::from_static("x-nexus-presign");
 /// Longest validity of a URL (S3, "Authenticating Requests: Using Query Parameters").
 const SECONDS_MAX: u64 = 7 * 24 * 60 * 60;
 
-/// Headers that are the request's own, and none of those that the URL will be used with.
-const PASSING: [HeaderName; 5] = [
+/// Headers that are the request's own, or what an SDK adds to every request, and none of those that the URL will be used with.
+const PASSING: [HeaderName; 8] = [
     ACCEPT,
     ACCEPT_ENCODING,
     CONTENT_LENGTH,
     USER_AGENT,
+    sign::CHECKSUM_CRC32,
     sign::CONTENT_SHA256,
+    HeaderName::from_static("x-amz-checksum-mode"),
+    HeaderName::from_static("x-amz-sdk-checksum-algorithm"),
 ];
 
 /// How long a URL for this request is to be valid; None if the request is to be made.
