@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """XML documents of S3, by the shapes that an operation's table has."""
 
-from nexus_sdk import calls, xml
+from nexus_sdk import calls, utc, xml
 from nexus_sdk.channel import HandOver
 
 TYPE_CHECKING = False
@@ -154,7 +154,7 @@ def timestamp(text: str) -> "datetime":
     import time
 
     # dateutil's parser takes a time that ends with Z for local time, if that is called UTC.
-    zone = _local() if "UTC" in time.tzname else calls.UTC
+    zone = _local() if "UTC" in time.tzname else utc.UTC
     return datetime.fromisoformat(text[:-1]).replace(tzinfo=zone)
 
 
@@ -169,7 +169,7 @@ def _local() -> "Any":
     """`dateutil.tz.tzlocal`, where local time is UTC."""
     global _LOCAL
     if _LOCAL is None:
-        _LOCAL = type("tzlocal", (calls.tzutc,), {"__module__": "dateutil.tz.tz"})()
+        _LOCAL = type("tzlocal", (utc.tzutc,), {"__module__": "dateutil.tz.tz"})()
     return _LOCAL
 
 

@@ -169,8 +169,9 @@ def _real_boto3() -> "Any":
 
 def _is_default() -> bool:
     """Whether the default session is one as boto3 would make it now."""
-    session = sys.modules.get("nexus_sdk.session")
-    return sys.modules["boto3"].DEFAULT_SESSION is None and (session is None or session.is_untouched())
+    # Another thread may be importing the module just now: then nobody has touched its class.
+    is_untouched = getattr(sys.modules.get("nexus_sdk.session"), "is_untouched", None)
+    return sys.modules["boto3"].DEFAULT_SESSION is None and (is_untouched is None or is_untouched())
 
 
 def client_of(args: "tuple[Any, ...]", kwargs: "dict[str, Any]", region: "str | None", real: "Callable[[], Any]") -> "Any":

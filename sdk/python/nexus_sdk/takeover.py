@@ -26,9 +26,9 @@ def become_real() -> None:
         with _ModuleLockManager(name):
             if name in waiting:
                 _load(module)
-    errors = sys.modules.get("nexus_sdk.errors")
-    if errors is not None:
-        errors.share()
+    share = getattr(sys.modules.get("nexus_sdk.errors"), "share", None)
+    if share is not None:
+        share()
     clients = sys.modules.get("botocore.client")
     # Real code that runs just now may have brought us here.
     if clients is not None and not loading:

@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::setup::kernel::Flavour;
 use crate::{build, lab, paths, process, setup, step};
 
-/// How long the tests in guests may take; they take four minutes.
+/// How long the tests in guests may take; they take ten minutes.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The same with a kernel that looks for faults; they take ten.
 const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);

@@ -7,14 +7,14 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Frame};
+use hyper::body::{Body as _, Frame, SizeHint};
 use nexus_proto::call::{self, Answer, FIXED_SIZE, Head, IN_CHUNKS, Malformed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
@@ -138,7 +138,11 @@ impl Connection {
             (call.await, Ok(()))
         } else {
             let (sender, receiver) = mpsc::channel(PIECES);
-            let body = Pieces(receiver).boxed_unsync();
+            let body = Pieces {
+                receiver,
+                left: (length != IN_CHUNKS).then_some(length),
+            };
+            let body = body.boxed_unsync();
             let call = gateway.call(parts, signed_for, wording, body);
             tokio::join!(call, self.pass_on(length, sender))
         };
@@ -259,7 +263,11 @@ impl Connection {
 type Piece = Result<Bytes, BodyError>;
 
 /// The pieces of a body as hyper takes them.
-struct Pieces(mpsc::Receiver<Piece>);
+struct Pieces {
+    receiver: mpsc::Receiver<Piece>,
+    /// Bytes that are to come, if that is known.
+    left: Option<u64>,
+}
 
 impl hyper::body::Body for Pieces {
     type Data = Bytes;
@@ -269,8 +277,15 @@ impl hyper::body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let piece = self.0.poll_recv(context);
-        piece.map(|piece| piece.map(|bytes| bytes.map(Frame::data)))
+        let piece = ready!(self.receiver.poll_recv(context));
+        if let (Some(left), Some(Ok(bytes))) = (&mut self.left, &piece) {
+            *left = left.saturating_sub(bytes.len() as u64);
+        }
+        Poll::Ready(piece.map(|bytes| bytes.map(Frame::data)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
 }
 
@@ -368,7 +383,7 @@ impl Gateway {
             }
         } else {
             match self.admit(&signed_for, body.size_hint().upper()) {
-                Ok(()) => self.serve_service(parts, &signed_for, point, body).await,
+                Ok(()) => self.serve_service(parts, &signed_for, body).await,
                 Err(refusal) => Err(refusal),
             }
         };

@@ -15,20 +15,29 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Full};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::audit::{Asked, How};
-use super::predict::{Kind, Tag};
+use super::predict::{Kind, Manner, Tag};
 use super::refusal::Refusal;
 use super::sign::{CHECKSUM_CRC32, CONTENT_SHA256};
 use super::upstream::Body;
 use super::{Gateway, services};
-use crate::writeback::{Point, Room};
+use crate::writeback::Room;
 
 /// Says `sync` where the program has to see for itself what becomes of a write, or `deferred`, as is usual.
 const MODE: HeaderName = HeaderName::from_static("x-nexus-writeback");
 
 /// Longest body of a deferred write, in bytes: up to there SDKs write an object whole.
 const BODY_MAX: u64 = 8 * 1024 * 1024;
+
+/// Longest key, and most metadata of an object, in bytes (S3, "Creating object key names", "Working with object metadata").
+const KEY_MAX: usize = 1024;
+const METADATA_MAX: usize = 2048;
+
+/// What a write's headers take at most, in bytes: most of them are few, and long ones are metadata.
+const HEAD_BYTES: u64 = 8 * 1024;
 
 /// How often a write is tried: as often as boto3 does by default.
 const ATTEMPTS: u32 = 5;
@@ -81,9 +90,13 @@ struct Write {
 }
 
 impl Gateway {
-    /// Room for a write, if it is one that may be deferred.
-    pub(super) fn room_for(&self, judged: &Judged, length: Option<u64>) -> Option<Room> {
-        judged.object.as_ref()?;
+    /// Room for a write, of the VM's and of the node's, if it is one that may be deferred.
+    pub(super) fn room_for(
+        &self,
+        judged: &Judged,
+        length: Option<u64>,
+    ) -> Option<(Room, OwnedSemaphorePermit)> {
+        let (_, key) = judged.object.as_ref()?;
         let Parts {
             method, headers, ..
         } = &judged.parts;
@@ -93,28 +106,39 @@ impl Gateway {
             Method::DELETE if length.is_none_or(|length| length == 0) => 0,
             _ => return None,
         };
-        if length > BODY_MAX || !headers.keys().all(is_plain) || is_chunked(headers) {
+        let plain = headers.keys().all(is_plain) && !is_chunked(headers);
+        let fits = length <= BODY_MAX && key.len() <= KEY_MAX && metadata(headers) <= METADATA_MAX;
+        if !plain || !fits {
             return None;
         }
-        self.writeback.room(length)
+        let bytes = length + HEAD_BYTES;
+        let kibibytes = u32::try_from(bytes / 1024 + 1).ok()?;
+        let node = Arc::clone(&self.upstream.deferred);
+        let of_node = node.try_acquire_many_owned(kibibytes).ok()?;
+        Some((self.writeback.room(bytes)?, of_node))
     }
 
     /// Does a write that may be deferred.
     pub(super) async fn write(
         self: &Arc<Self>,
         judged: Judged,
-        point: Point,
-        room: Room,
+        room: (Room, OwnedSemaphorePermit),
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
         let body = services::whole(body).await?;
+        // Its last byte came after its head.
+        let point = self.writeback.point();
         let Some(write) = self.known(judged.clone(), &body) else {
             return self.pass_on(judged, point, full(body)).await;
         };
         let (manners, request) = (&self.upstream.manners, &write.judged.parts.headers);
-        if let Some(mut told) = manners.predict(&write.kind, request, &write.tag) {
+        if let Some((mut told, manner)) = manners.predict(&write.kind, request, &write.tag) {
             let gateway = Arc::clone(self);
-            let carried = async move { gateway.carry_out(write).await };
+            let (room, of_node) = room;
+            let carried = async move {
+                let _of_node = of_node;
+                gateway.carry_out(write, manner).await
+            };
             self.writeback.defer(room, point, carried);
             told.extensions.insert(How::Deferred);
             let nothing = Empty::new().map_err(|never| match never {});
@@ -129,8 +153,15 @@ impl Gateway {
     /// The write with what its answer depends on; None if its checksum is not its body's, which the store has to say.
     fn known(&self, judged: Judged, body: &Bytes) -> Option<Write> {
         let (bucket, _) = judged.object.clone()?;
-        let sum = judged.parts.headers.get(CHECKSUM_CRC32);
-        if sum.is_some_and(|sum| sum.as_bytes() != crc32(body).as_bytes()) {
+        let headers = &judged.parts.headers;
+        let sum = headers.get(CHECKSUM_CRC32);
+        let hash = headers.get(CONTENT_SHA256);
+        let is_hash = |hash: &&HeaderValue| hash.as_bytes() != b"UNSIGNED-PAYLOAD";
+        if sum.is_some_and(|sum| sum.as_bytes() != crc32(body).as_bytes())
+            || hash
+                .filter(is_hash)
+                .is_some_and(|hash| !is_sha256(hash, body))
+        {
             return None;
         }
         let kind = Kind {
@@ -148,11 +179,11 @@ impl Gateway {
     }
 
     /// Does a write whose guest has been told that it is done. The error says why it cannot be.
-    async fn carry_out(&self, write: Write) -> Result<(), String> {
+    async fn carry_out(&self, write: Write, told: Manner) -> Result<(), String> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(&write).await {
+            let failure = match self.attempt(&write, &told).await {
                 Ok(()) => return Ok(()),
                 Err(failure) => failure,
             };
@@ -168,7 +199,7 @@ impl Gateway {
         }
     }
 
-    async fn attempt(&self, write: &Write) -> Result<(), Failure> {
+    async fn attempt(&self, write: &Write, told: &Manner) -> Result<(), Failure> {
         let passing = |reason: String| Failure {
             reason,
             passing: true,
@@ -181,7 +212,8 @@ impl Gateway {
         let answered = async {
             let response = self.upstream.send(request).await;
             let response = response.map_err(|error| error.cause().to_string())?;
-            let (parts, body) = response.into_parts();
+            let (mut parts, body) = response.into_parts();
+            super::remove_hop_by_hop(&mut parts.headers);
             let body = services::whole(body).await;
             Ok((parts, body.map_err(|refusal| refusal.message)?))
         };
@@ -197,7 +229,7 @@ impl Gateway {
         }
         let request = &write.judged.parts.headers;
         let manners = &self.upstream.manners;
-        if !manners.confirm(&write.kind, request, &write.tag, &parts) {
+        if !manners.confirm(&write.kind, told, request, &write.tag, &parts) {
             let (function, bucket) = (&self.name, &write.kind.bucket);
             tracing::warn!(%function, %bucket, "the store answered a deferred write in another way than the one before it: none is deferred any more");
         }
@@ -256,6 +288,24 @@ fn is_plain(name: &HeaderName) -> bool {
 fn is_chunked(headers: &HeaderMap) -> bool {
     let hash = headers.get(CONTENT_SHA256);
     hash.is_some_and(|hash| hash.as_bytes().starts_with(b"STREAMING"))
+}
+
+/// Bytes of an object's own metadata: names without their prefix, and values.
+fn metadata(headers: &HeaderMap) -> usize {
+    let own = |(name, value): (&HeaderName, &HeaderValue)| {
+        let name = name.as_str().strip_prefix("x-amz-meta-")?;
+        Some(name.len() + value.len())
+    };
+    headers.iter().filter_map(own).sum()
+}
+
+fn is_sha256(hash: &HeaderValue, body: &[u8]) -> bool {
+    let hex: String = Sha256::digest(body)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    hash.to_str()
+        .is_ok_and(|hash| hash.eq_ignore_ascii_case(&hex))
 }
 
 fn crc32(body: &[u8]) -> String {

@@ -12,6 +12,7 @@
 
 mod audit;
 mod authority;
+mod behind;
 mod calls;
 mod chunked;
 mod credentials;
@@ -55,7 +56,7 @@ pub use self::calls::Calls;
 use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};
 use self::payload::Payload;
-pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, ServiceRule};
+pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, Presign, ServiceRule};
 pub use self::prefetched::Prefetcher;
 use self::refusal::{Refusal, Wording};
 use self::s3::{COPY_SOURCE, S3};
@@ -154,7 +155,7 @@ impl Gateway {
             Ok(Admitted::S3(judged, payload)) => self.do_s3(judged, point, payload.of(body)).await,
             Ok(Admitted::Other(parts, signed_for)) => {
                 let body = Payload::AsIs.of(body);
-                self.serve_service(parts, &signed_for, point, body).await
+                self.serve_service(parts, &signed_for, body).await
             }
         };
         answered.unwrap_or_else(|refusal| self.refuse(&refusal, wording, &resource, head))
@@ -165,7 +166,6 @@ impl Gateway {
         &self,
         mut parts: Parts,
         signed_for: &SignedFor,
-        point: Point,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
         // One request after the other where they are large: a VM has its budget, and waits for no other.
@@ -173,7 +173,8 @@ impl Gateway {
         let kibibytes = u32::try_from(kibibytes).unwrap_or(u32::MAX).min(BODIES_KIB);
         let _room = self.bodies.acquire_many(kibibytes).await;
         let body = services::whole(body).await?;
-        self.settled(point).await?;
+        // Its last byte came after its head.
+        self.settled(self.writeback.point()).await?;
         let (body, action) = self.prepare_service(&mut parts, signed_for, body).await?;
         let mut response = self.forward(parts, body).await?;
         if let Some(action) = action {

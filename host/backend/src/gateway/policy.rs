@@ -12,6 +12,19 @@ pub struct Policy {
     pub buckets: BucketPolicy,
     /// Services other than S3.
     pub services: Vec<ServiceRule>,
+    /// What URLs may be signed for, of what is allowed anyhow. For a write, whoever has the URL decides what is written, and at a store
+    /// that takes headers that were not signed, even where from and for whom.
+    pub presign: Presign,
+}
+
+/// What URLs may be signed for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Presign {
+    /// Reads.
+    #[default]
+    Reads,
+    /// Reads and writes.
+    All,
 }
 
 /// Allows actions of a service.

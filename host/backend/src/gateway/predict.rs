@@ -46,7 +46,7 @@ pub(super) struct Kind {
 
 /// How a kind of writes is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Manner {
+pub(super) struct Manner {
     status: StatusCode,
     headers: Vec<(HeaderName, Form)>,
 }
@@ -69,18 +69,23 @@ enum Form {
 pub(super) struct Manners(Mutex<HashMap<Kind, Option<Manner>>>);
 
 impl Manners {
-    /// The answer to a write; None if nobody knows.
-    pub(super) fn predict(&self, kind: &Kind, request: &HeaderMap, tag: &Tag) -> Option<Parts> {
+    /// The answer to a write, and what it was made from; None if nobody knows.
+    pub(super) fn predict(
+        &self,
+        kind: &Kind,
+        request: &HeaderMap,
+        tag: &Tag,
+    ) -> Option<(Parts, Manner)> {
         let manner = self.lock().get(kind).cloned().flatten()?;
         let mut headers = HeaderMap::with_capacity(manner.headers.len());
-        for (name, form) in manner.headers {
-            let value = form.value(&name, request, tag)?;
-            headers.append(name, value);
+        for (name, form) in &manner.headers {
+            let value = form.clone().value(name, request, tag)?;
+            headers.append(name.clone(), value);
         }
         let (mut parts, ()) = http::Response::new(()).into_parts();
         parts.status = manner.status;
         parts.headers = headers;
-        Some(parts)
+        Some((parts, manner))
     }
 
     /// Takes in a store's answer.
@@ -100,15 +105,14 @@ impl Manners {
     pub(super) fn confirm(
         &self,
         kind: &Kind,
+        told: &Manner,
         request: &HeaderMap,
         tag: &Tag,
         answer: &Parts,
     ) -> bool {
-        let seen = Manner::of(request, tag, answer);
-        let mut known = self.lock();
-        let same = seen.is_some() && known.get(kind) == Some(&seen);
+        let same = Manner::of(request, tag, answer).as_ref() == Some(told);
         if !same {
-            known.insert(kind.clone(), None);
+            self.lock().insert(kind.clone(), None);
         }
         same
     }
@@ -252,7 +256,7 @@ mod tests {
         manners.learn(kind(), &request, &tag, &first);
 
         let next = headers(&[("x-amz-checksum-crc32", "BBBBBB==")]);
-        let told = manners.predict(&kind(), &next, &Tag::of(b"")).unwrap();
+        let (told, manner) = manners.predict(&kind(), &next, &Tag::of(b"")).unwrap();
         assert_eq!(told.status, 200);
         let names = |parts: &Parts| parts.headers.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&told), names(&first));
@@ -262,7 +266,7 @@ mod tests {
         assert_eq!(told.headers["x-amz-request-id"].len(), 16);
         assert_eq!(told.headers["x-amz-id-2"].len(), 76);
         assert_ne!(told.headers["date"], first.headers["date"]);
-        assert!(manners.confirm(&kind(), &request, &tag, &first));
+        assert!(manners.confirm(&kind(), &manner, &request, &tag, &first));
         // Of another kind nothing is known.
         let other = Kind {
             summed: false,
@@ -304,8 +308,9 @@ mod tests {
         let (request, tag) = (headers(&[]), Tag::of(b"abc"));
         let plain = answer(200, &[("etag", ABC)]);
         manners.learn(kind(), &request, &tag, &plain);
+        let (_, manner) = manners.predict(&kind(), &request, &tag).unwrap();
         let versioned = answer(200, &[("etag", ABC), ("x-amz-version-id", "1")]);
-        assert!(!manners.confirm(&kind(), &request, &tag, &versioned));
+        assert!(!manners.confirm(&kind(), &manner, &request, &tag, &versioned));
         assert!(manners.predict(&kind(), &request, &tag).is_none());
     }
 }

@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, HOST, IF_NONE_MATCH, RANGE, USER_AGENT,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, HOST, IF_NONE_MATCH, LAST_MODIFIED, RANGE,
+    USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -24,6 +26,9 @@ const OBJECT_KIB: u64 = 16 * 1024;
 
 /// Objects that are fetched for one invocation.
 const OBJECTS_MAX: usize = 16;
+
+/// How long a fetch may take. Reads wait for it, and go to the store themselves then.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether checksums are answered.
 const CHECKSUM_MODE: HeaderName = HeaderName::from_static("x-amz-checksum-mode");
@@ -81,9 +86,13 @@ impl Prefetcher {
                 Arc::clone(&self.room),
                 object.clone(),
             );
+            let fetching = tokio::time::timeout(LIMIT, fetching);
             tokio::spawn(async move {
                 tokio::select! {
-                    fetched = fetching => drop(sender.send(Some(fetched.map(Arc::new)))),
+                    fetched = fetching => {
+                        let fetched = fetched.ok().flatten().map(Arc::new);
+                        drop(sender.send(Some(fetched)));
+                    }
                     // Nobody reads it any more: the invocation is over.
                     () = sender.closed() => {}
                 }
@@ -175,18 +184,20 @@ impl Gateway {
         parts.headers.keys().all(is_plain).then_some(object)
     }
 
-    /// Asks the store whether an object is still what was fetched; None if it gives no answer.
+    /// Asks the store whether an object is still what was fetched; None if that cannot be told.
     async fn ask(&self, judged: &Judged, fetched: &Fetched) -> Option<Asked> {
         let mut judged = judged.clone();
         let tag = fetched.parts.headers.get(ETAG)?.clone();
         judged.parts.headers.insert(IF_NONE_MATCH, tag);
         let point = self.writeback.point();
         let response = self.pass_on(judged, point, full(Bytes::new())).await.ok()?;
-        Some(if response.status() == StatusCode::NOT_MODIFIED {
-            Asked::Same
-        } else {
-            Asked::Other(response)
-        })
+        if response.status() != StatusCode::NOT_MODIFIED {
+            return Some(Asked::Other(response));
+        }
+        // The same bytes with other metadata are another object.
+        let since = |headers: &HeaderMap| headers.get(LAST_MODIFIED).cloned();
+        let same = since(response.headers()) == since(&fetched.parts.headers);
+        same.then_some(Asked::Same)
     }
 }
 

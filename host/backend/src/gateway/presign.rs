@@ -10,13 +10,13 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
 };
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Response};
 
 use super::audit::How;
 use super::deferred::{Judged, full};
 use super::refusal::Refusal;
 use super::upstream::Body;
-use super::{Gateway, sign};
+use super::{Gateway, Presign, sign};
 
 const PRESIGN: HeaderName = HeaderName::from_static("x-nexus-presign");
 
@@ -58,6 +58,14 @@ impl Gateway {
         validity: Duration,
     ) -> Result<Response<Body>, Refusal> {
         let mut parts = judged.parts;
+        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        if !reads && self.policy.presign == Presign::Reads {
+            let message = format!(
+                "The policy of the function {} does not allow URLs for writes.",
+                self.name
+            );
+            return Err(Refusal::access_denied(message));
+        }
         for name in PASSING {
             parts.headers.remove(name);
         }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Response, Uri};
+use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
+use super::behind::Behind;
 use super::deferred::{self, Judged};
 use super::payload::Payload;
 use super::refusal::Refusal;
@@ -81,8 +83,10 @@ impl Gateway {
         }
         let may_defer = deferred::is_allowed(&mut judged.parts.headers)?;
         if may_defer && let Some(room) = self.room_for(&judged, body.size_hint().exact()) {
-            return self.write(judged, point, room, body).await;
+            return self.write(judged, room, body).await;
         }
+        // What is yet to come of the body may follow from a write that the guest is told of meanwhile.
+        let body = Behind::new(body, Arc::clone(&self.writeback)).boxed_unsync();
         self.pass_on(judged, point, body).await
     }
 

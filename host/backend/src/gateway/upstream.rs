@@ -21,6 +21,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use tokio::sync::Semaphore;
+
 use super::audit::Audit;
 use super::credentials::KeptCredentials;
 use super::predict::Manners;
@@ -30,6 +32,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Idle connections kept for each service.
 const MAX_IDLE: usize = 64;
+
+/// Room for deferred writes of all VMs together, in KiB. Those of a VM that is gone count until they are done.
+const DEFERRED_KIB: usize = 1024 * 1024;
 
 /// Why a body ended early.
 pub(super) type BodyError = Box<dyn StdError + Send + Sync>;
@@ -140,6 +145,8 @@ pub struct Upstream {
     pub(super) credentials: KeptCredentials,
     /// How the services answer writes.
     pub(super) manners: Manners,
+    /// Room for writes that were answered before they are done, of all VMs, in KiB.
+    pub(super) deferred: Arc<Semaphore>,
     pub(super) audit: Option<Arc<dyn Audit>>,
 }
 
@@ -198,6 +205,7 @@ impl Upstream {
             region,
             credentials: KeptCredentials::new(credentials),
             manners: Manners::default(),
+            deferred: Arc::new(Semaphore::new(DEFERRED_KIB)),
             audit,
         })
     }

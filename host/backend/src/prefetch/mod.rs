@@ -13,7 +13,7 @@ use http::response::Parts;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 /// Reads of an invocation that are remembered.
-const READS_MAX: usize = 256;
+const READS_MAX: usize = 64;
 
 /// An object, or a range of one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,17 +30,30 @@ pub struct Object {
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) parts: Parts,
+    /// Its bytes hold their room for as long as anybody has them.
     pub(crate) body: Bytes,
-    /// Its room, for as long as it is kept.
+}
+
+/// Bytes with their room.
+struct Kept {
+    bytes: Bytes,
     _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Fetched {
     pub(crate) fn new(parts: Parts, body: Bytes, room: OwnedSemaphorePermit) -> Self {
         Self {
             parts,
-            body,
-            _room: room,
+            body: Bytes::from_owner(Kept {
+                bytes: body,
+                _room: room,
+            }),
         }
     }
 }
@@ -76,23 +89,26 @@ pub struct Inputs(Mutex<Current>);
 #[derive(Debug, Default)]
 struct Current {
     prefetched: Option<Arc<Prefetched>>,
+    asking: bool,
     report: Report,
 }
 
 /// What an invocation read.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Objects that it got whole or in part, each once.
+    /// Objects that it asked for, whole or in part, each once.
     pub reads: Vec<Object>,
     /// Those of them that were there before it asked.
     pub used: HashSet<Object>,
 }
 
 impl Inputs {
-    /// An invocation begins, for which something may have been fetched.
-    pub fn begin(&self, prefetched: Option<Arc<Prefetched>>) {
+    /// An invocation begins, for which something may be fetched. With `asking`, the store is asked in any case, since the VM
+    /// has writes under way that the fetch may have overtaken.
+    pub fn begin(&self, prefetched: Option<Arc<Prefetched>>, asking: bool) {
         *self.lock() = Current {
             prefetched,
+            asking,
             ..Current::default()
         };
     }
@@ -111,7 +127,7 @@ impl Inputs {
         }
         let prefetched = current.prefetched.as_ref()?;
         let arriving = prefetched.lock().get(object).cloned()?;
-        Some((arriving, prefetched.unasked))
+        Some((arriving, prefetched.unasked && !current.asking))
     }
 
     /// What was fetched of an object served a read.

@@ -42,6 +42,8 @@ pub(crate) fn is_region(text: &str) -> bool {
         && number.bytes().all(|c| c.is_ascii_digit())
         && words.len() >= 2
         && words.iter().all(is_word)
+        // A part of the world has two letters.
+        && words.last().is_some_and(|part| part.len() == 2)
 }
 
 /// S3's own label, with its region in the old form, or that of `us-east-1` alone.

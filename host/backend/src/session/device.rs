@@ -445,7 +445,7 @@ async fn watch_linger(socket: Arc<Socket>, timeout: Duration) {
     let mut seen = None;
     let mut since = Instant::now();
     while let Some(taken) = socket.lingering() {
-        if seen != Some(taken) {
+        if seen != Some(taken) || socket.lingers_behind_writes() {
             seen = Some(taken);
             since = Instant::now();
         } else if since.elapsed() >= timeout {

@@ -97,6 +97,11 @@ impl Targets {
         listed
     }
 
+    /// What has to be durable before anything leaves the host.
+    pub(crate) fn gate(&self) -> Arc<Writeback> {
+        Arc::clone(&self.writeback)
+    }
+
     /// Connections that wait for the guest to take them.
     pub(crate) fn arrivals(&self) -> &Arc<Arrivals> {
         &self.arrivals

@@ -140,7 +140,7 @@ impl Listener {
                 detached: false,
             }),
         });
-        let ports: Vec<PublishedPort> = targets
+        let mut ports: Vec<PublishedPort> = targets
             .published()
             .iter()
             .filter(|port| {
@@ -148,7 +148,16 @@ impl Listener {
             })
             .copied()
             .collect();
-        tokio::spawn(Arc::clone(&listener).run(ports, Arc::clone(targets.arrivals())));
+        let (arrivals, gate) = (Arc::clone(targets.arrivals()), targets.gate());
+        let listening = Arc::clone(&listener);
+        tokio::spawn(async move {
+            // An open port can be seen, and a closed one.
+            tokio::select! {
+                () = gate.cleared() => {}
+                () = listening.closed.cancelled() => ports.clear(),
+            }
+            listening.run(ports, arrivals).await;
+        });
         listener
     }
 

@@ -157,6 +157,11 @@ impl Socket {
         self.lock().lingering()
     }
 
+    /// Whether a close waits for the guest's own deferred writes, and not for the peer.
+    pub(crate) fn lingers_behind_writes(&self) -> bool {
+        self.lock().lingers_behind_writes()
+    }
+
     /// Has `watch` end with the wait, so that no task outlives the socket that it looks after.
     pub(crate) fn watch(&self, watch: AbortHandle) {
         self.lock().watch(watch);

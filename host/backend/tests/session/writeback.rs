@@ -6,6 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nexus_backend::session::Limits;
 use nexus_backend::writeback::Writeback;
 use nexus_proto::wire::Family;
 use tokio::runtime::Runtime;
@@ -96,6 +97,54 @@ fn what_a_peer_sends_does_not_wait() {
     guest.write_all(0, b"held");
     std::io::Write::write_all(&mut peer, b"news").unwrap();
     assert_eq!(guest.read_exact(0, 4), b"news");
+}
+
+#[test]
+fn a_reset_waits() {
+    let deferred = Deferred::new();
+    let mut guest = deferred.guest();
+    let (listener, address) = listen();
+    guest.connect(0, address, 4096).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    let done = deferred.write();
+    guest.close(0, true);
+    peer.set_read_timeout(Some(WHILE)).unwrap();
+    let mut buffer = [0; 16];
+    assert_eq!(
+        peer.read(&mut buffer).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
+    done.send(()).unwrap();
+    peer.set_read_timeout(None).unwrap();
+    assert_eq!(
+        peer.read(&mut buffer).unwrap_err().kind(),
+        ErrorKind::ConnectionReset
+    );
+}
+
+#[test]
+fn a_close_that_waits_for_a_write_is_no_close_that_waits_for_the_peer() {
+    let deferred = Deferred::new();
+    let mut guest = Setup {
+        writeback: Arc::clone(&deferred.writeback),
+        limits: Limits {
+            close_timeout: Duration::from_millis(20),
+            ..Limits::default()
+        },
+        ..Setup::default()
+    }
+    .start();
+    let (listener, address) = listen();
+    guest.connect(0, address, 4096).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    let done = deferred.write();
+    guest.write_all(0, b"last words");
+    guest.close(0, false);
+    std::thread::sleep(WHILE);
+    done.send(()).unwrap();
+    let mut words = Vec::new();
+    peer.read_to_end(&mut words).unwrap();
+    assert_eq!(words, b"last words");
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub(super) struct Grants {
     /// A bucket that may be used; BUCKET may hold `*`, MODE is read, write or read-write (the default).
     #[arg(long = "bucket", value_name = "BUCKET[:PREFIX][=MODE]")]
     buckets: Vec<Bucket>,
+    /// URLs may be signed for writes as well: whoever has one decides what is written, and perhaps more (docs/threat-model.md).
+    #[arg(long)]
+    presign_writes: bool,
     /// A service other than S3 that may be called, by its signing name (dynamodb, sqs, …); all its actions unless some are named.
     #[arg(long = "service", value_name = "SERVICE[:ACTION,...]")]
     services: Vec<Service>,
@@ -25,7 +28,12 @@ impl Grants {
     pub(super) fn to_json(&self) -> Value {
         let buckets: Vec<_> = self.buckets.iter().map(Bucket::to_json).collect();
         let services: Vec<_> = self.services.iter().map(Service::to_json).collect();
-        json!({ "buckets": buckets, "services": services, "endpoints": self.endpoints })
+        json!({
+            "buckets": buckets,
+            "services": services,
+            "presign_writes": self.presign_writes,
+            "endpoints": self.endpoints,
+        })
     }
 }
 

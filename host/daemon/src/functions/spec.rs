@@ -72,6 +72,9 @@ pub struct Policy {
     /// Other services, by way of the gateway.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<ServiceGrant>,
+    /// Whether URLs may be signed for writes as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub presign_writes: bool,
     /// Hosts, as `host:port`.
     #[serde(default)]
     pub endpoints: Vec<EndpointRule>,
@@ -258,6 +261,11 @@ impl Policy {
                 rules: rules.collect(),
             },
             services: services.collect(),
+            presign: if self.presign_writes {
+                gateway::Presign::All
+            } else {
+                gateway::Presign::Reads
+            },
         }
     }
 }

@@ -20,6 +20,12 @@ const WRONG: u32 = 2;
 /// Hints that are kept for a function.
 const HINTS_MAX: usize = 64;
 
+/// Places of an event that one read is held against; more that have the same text tell nothing.
+const PLACES_MAX: usize = 4;
+
+/// Longest bucket, key or range that is learned, in bytes.
+const TEXT_MAX: usize = 1024;
+
 /// Texts of an event that are looked at, and how deep they may lie.
 const TEXTS_MAX: usize = 256;
 const DEPTH_MAX: usize = 16;
@@ -79,11 +85,12 @@ impl Hints {
             record.wrong < WRONG
         });
         let texts = texts(event);
-        for read in reads {
+        for read in reads.iter().filter(|read| is_short(read)) {
+            if self.0.len() >= HINTS_MAX {
+                return;
+            }
             for hint in suggestions(&texts, read) {
-                if self.0.len() < HINTS_MAX {
-                    self.0.entry(hint).or_insert(Record { right: 1, wrong: 0 });
-                }
+                self.0.entry(hint).or_insert(Record { right: 1, wrong: 0 });
             }
         }
     }
@@ -108,8 +115,14 @@ impl Source {
     }
 }
 
+/// Whether a read is of what may be remembered.
+fn is_short(read: &Object) -> bool {
+    let range = read.range.as_ref().map_or(0, String::len);
+    read.bucket.len().max(read.key.len()).max(range) <= TEXT_MAX
+}
+
 /// Where bucket and key of a read may come from.
-fn suggestions(texts: &[(Vec<String>, &str)], read: &Object) -> Vec<Hint> {
+fn suggestions(texts: &[Text<'_>], read: &Object) -> Vec<Hint> {
     let buckets = sources(texts, &read.bucket);
     let keys = sources(texts, &read.key);
     let pairs = buckets
@@ -124,40 +137,41 @@ fn suggestions(texts: &[(Vec<String>, &str)], read: &Object) -> Vec<Hint> {
         .collect()
 }
 
-/// Where a text may come from: all places of the event that have it, else nowhere.
-fn sources(texts: &[(Vec<String>, &str)], wanted: &str) -> Vec<Source> {
-    let at = |decode: bool| {
-        move |(path, text): &(Vec<String>, &str)| {
-            let same = if decode {
-                *text != wanted && decoded(text).as_deref() == Some(wanted)
-            } else {
-                *text == wanted
-            };
-            same.then(|| {
-                Source::Event(Field {
-                    path: path.clone(),
-                    decoded: decode,
-                })
+/// Where a text may come from: places of the event that have it, else nowhere.
+fn sources(texts: &[Text<'_>], wanted: &str) -> Vec<Source> {
+    let place = |text: &Text<'_>| {
+        let plain = text.plain == wanted;
+        let same = plain || text.decoded.as_deref() == Some(wanted);
+        same.then(|| {
+            Source::Event(Field {
+                path: text.path.clone(),
+                decoded: !plain,
             })
-        }
+        })
     };
-    let mut found: Vec<Source> = texts.iter().filter_map(at(false)).collect();
-    found.extend(texts.iter().filter_map(at(true)));
+    let mut found: Vec<Source> = texts.iter().filter_map(place).take(PLACES_MAX).collect();
     if found.is_empty() {
         found.push(Source::Always(wanted.to_owned()));
     }
     found
 }
 
+/// A text of an event, and what it is when it is decoded, if that is something else.
+struct Text<'a> {
+    path: Vec<String>,
+    plain: &'a str,
+    decoded: Option<String>,
+}
+
 /// All texts of an event with their paths.
-fn texts(event: &Value) -> Vec<(Vec<String>, &str)> {
+fn texts(event: &Value) -> Vec<Text<'_>> {
     let mut found = Vec::new();
     let mut path = Vec::new();
     collect(event, &mut path, &mut found);
     found
 }
 
-fn collect<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, &'a str)>) {
+fn collect<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut Vec<Text<'a>>) {
     if found.len() >= TEXTS_MAX || path.len() >= DEPTH_MAX {
         return;
     }
@@ -177,7 +191,11 @@ fn collect<'a>(value: &'a Value, path: &mut Vec<String>, found: &mut Vec<(Vec<St
                 inside(place.to_string(), value);
             }
         }
-        Value::String(text) => found.push((path.clone(), text)),
+        Value::String(text) if text.len() <= TEXT_MAX => found.push(Text {
+            path: path.clone(),
+            plain: text,
+            decoded: decoded(text).filter(|decoded| decoded != text),
+        }),
         _ => {}
     }
 }

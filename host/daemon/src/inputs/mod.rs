@@ -108,10 +108,11 @@ impl Inputs {
                     .iter()
                     .filter_map(|object| object.expand(event)),
             );
+            let mut functions = self.lock();
+            let known = functions.entry(call.name.clone()).or_default();
+            let known = known.of(&call.function);
             if spec.learn == Learn::On {
-                let mut functions = self.lock();
-                let known = functions.entry(call.name.clone()).or_default();
-                objects.extend(known.of(&call.function).hints.objects(event));
+                objects.extend(known.hints.objects(event));
             }
         }
         let mut seen = Vec::new();
@@ -140,8 +141,11 @@ impl Inputs {
             used: report.used.len() as u64,
         };
         let mut functions = self.lock();
-        let known = functions.entry(call.name.clone()).or_default();
-        let known = known.of(&call.function);
+        let known = functions.get_mut(&call.name);
+        // What an earlier deployment reads is nothing to the present one.
+        let Some(known) = known.filter(|known| known.is_of(&call.function)) else {
+            return score;
+        };
         known.score.fetched += score.fetched;
         known.score.used += score.used;
         if call.function.prefetch.learn == Learn::On
@@ -150,6 +154,11 @@ impl Inputs {
             known.hints.learn(event, &report.reads);
         }
         score
+    }
+
+    /// A function is gone, or replaced.
+    pub fn forget(&self, name: &FunctionName) {
+        self.lock().remove(name);
     }
 
     /// How often it was right for a function.
@@ -167,10 +176,14 @@ impl Inputs {
 }
 
 impl Known {
+    fn is_of(&self, function: &Arc<Function>) -> bool {
+        let same = |known: &Arc<Function>| Arc::ptr_eq(known, function);
+        self.function.as_ref().is_some_and(same)
+    }
+
     /// What is known of exactly this deployment.
     fn of(&mut self, function: &Arc<Function>) -> &mut Self {
-        let same = |known: &Arc<Function>| Arc::ptr_eq(known, function);
-        if !self.function.as_ref().is_some_and(same) {
+        if !self.is_of(function) {
             *self = Self {
                 function: Some(Arc::clone(function)),
                 ..Self::default()

@@ -163,6 +163,9 @@ impl Pool {
                 .extract_if(.., |instance| instance.name == *name)
                 .collect::<Vec<_>>()
         };
+        if let Some(inputs) = &self.inputs {
+            inputs.forget(name);
+        }
         for instance in idle {
             self.discard(&instance).await;
         }

@@ -73,8 +73,14 @@ impl Pool {
             timeline.mark(mark::PLACED);
             // While the VM is started or woken.
             let plan = self.inputs.as_ref().map(|inputs| inputs.start(call));
+            let begin = |instance: &Instance| {
+                let prefetched = plan.as_ref().and_then(|plan| plan.prefetched.clone());
+                let asking = !instance.writeback.is_clear();
+                instance.inputs.begin(prefetched, asking);
+            };
             let (instance, init) = match place {
                 Place::Warm(instance) => {
+                    begin(&instance);
                     if !wake(&instance).await {
                         // The event was not delivered, so another instance may have it.
                         self.discard(&instance).await;
@@ -87,6 +93,7 @@ impl Pool {
                     notes.cold = true;
                     let instance = self.start(call, slot, timeline).await?;
                     instance.console.begin("");
+                    begin(&instance);
                     match self.initialise(&instance, call, timeline).await {
                         Ok(Ok(duration)) => {
                             instance.lease();
@@ -103,14 +110,13 @@ impl Pool {
                     }
                 }
             };
-            let prefetched = plan.as_ref().and_then(|plan| plan.prefetched.clone());
-            instance.inputs.begin(prefetched);
-            let inputs = Arc::clone(&instance.inputs);
-            let result = self.run_on(instance, call, timeline, init).await;
+            let done = run_on(&instance, call, timeline).await;
+            // Before the instance takes its next call.
+            let report = instance.inputs.end();
             if let (Some(known), Some(plan)) = (&self.inputs, &plan) {
-                notes.prefetch = known.end(call, plan, &inputs.end());
+                notes.prefetch = known.end(call, plan, &report);
             }
-            return result;
+            return self.answer(instance, call, timeline, init, done).await;
         }
     }
 
@@ -150,40 +156,15 @@ impl Pool {
         }
     }
 
-    async fn run_on(
+    /// The answer to a call that ran on an instance, which takes its next one, or ends.
+    async fn answer(
         self: &Arc<Self>,
         instance: Arc<Instance>,
         call: &Call,
         timeline: &mut Timeline,
         init: Option<Duration>,
+        (duration, done): (Duration, Result<Done, RuntimeError>),
     ) -> Result<Answer, PoolError> {
-        let id = &call.request_id;
-        let timeout = Duration::from_secs(call.function.timeout_s.into());
-        instance
-            .console
-            .begin(&format!("START RequestId: {id} Version: {LATEST}\n"));
-        let start = Instant::now();
-        let invocation = Invocation {
-            request_id: id.clone(),
-            function_arn: call.arn.clone(),
-            deadline: SystemTime::now() + timeout,
-            trace_id: Some(call.trace_id.clone()),
-            client_context: call.client_context.clone(),
-            payload: call.payload.clone(),
-        };
-        let result = tokio::time::timeout(timeout, instance.runtime.invoke(invocation)).await;
-        let duration = start.elapsed();
-        for (name, when) in instance.runtime.marks() {
-            timeline.mark_at(name, when);
-        }
-        let done = match result {
-            Ok(Ok(outcome)) => Ok(Done::from(outcome)),
-            Ok(Err(error)) => failure(id, error),
-            Err(_) => Ok(Done::failed(
-                "Sandbox.Timedout",
-                timeout_payload(id, timeout),
-            )),
-        };
         match done {
             Ok(done) => {
                 let lines = end_lines(call, duration, init, &done);
@@ -251,6 +232,42 @@ impl From<Outcome> for Done {
             },
         }
     }
+}
+
+/// Runs a call, and says how long that took.
+async fn run_on(
+    instance: &Instance,
+    call: &Call,
+    timeline: &mut Timeline,
+) -> (Duration, Result<Done, RuntimeError>) {
+    let id = &call.request_id;
+    let timeout = Duration::from_secs(call.function.timeout_s.into());
+    instance
+        .console
+        .begin(&format!("START RequestId: {id} Version: {LATEST}\n"));
+    let start = Instant::now();
+    let invocation = Invocation {
+        request_id: id.clone(),
+        function_arn: call.arn.clone(),
+        deadline: SystemTime::now() + timeout,
+        trace_id: Some(call.trace_id.clone()),
+        client_context: call.client_context.clone(),
+        payload: call.payload.clone(),
+    };
+    let result = tokio::time::timeout(timeout, instance.runtime.invoke(invocation)).await;
+    let duration = start.elapsed();
+    for (name, when) in instance.runtime.marks() {
+        timeline.mark_at(name, when);
+    }
+    let done = match result {
+        Ok(Ok(outcome)) => Ok(Done::from(outcome)),
+        Ok(Err(error)) => failure(id, error),
+        Err(_) => Ok(Done::failed(
+            "Sandbox.Timedout",
+            timeout_payload(id, timeout),
+        )),
+    };
+    (duration, done)
 }
 
 /// Holds the answer until all writes that the function was told of as done are durable. If one is not, that is the answer. The

@@ -15,6 +15,8 @@ use crate::writeback::Writeback;
 #[derive(Clone)]
 struct Store {
     leave: Arc<Semaphore>,
+    /// Bodies that came whole.
+    whole: Arc<Mutex<Vec<Bytes>>>,
     seen: Arc<Mutex<Vec<HeaderMap>>>,
     status: Arc<AtomicU16>,
 }
@@ -25,11 +27,13 @@ impl Carrier for Store {
         Box::pin(async move {
             store.seen.lock().unwrap().push(request.headers().clone());
             let body = request.into_body().collect().await.unwrap().to_bytes();
+            store.whole.lock().unwrap().push(body.clone());
             store.leave.acquire().await.unwrap().forget();
             let tag = super::super::predict::Tag::of(&body);
             let answer = Response::builder()
                 .status(store.status.load(Ordering::Relaxed))
-                .header("etag", tag.value().unwrap());
+                .header("etag", tag.value().unwrap())
+                .header("connection", "close");
             Ok(answer.body(full("")).unwrap())
         })
     }
@@ -38,6 +42,7 @@ impl Carrier for Store {
 struct Setup {
     store: Store,
     writeback: Arc<Writeback>,
+    gateway: Arc<Gateway>,
     guest: Guest,
 }
 
@@ -46,12 +51,15 @@ impl Setup {
     async fn new() -> Self {
         let store = Store {
             leave: Arc::new(Semaphore::new(1)),
+            whole: Arc::default(),
             seen: Arc::default(),
             status: Arc::new(AtomicU16::new(200)),
         };
         let writeback = Writeback::new(1024 * 1024);
+        let gateway = Self::gateway(&store, &writeback);
         let mut setup = Self {
-            guest: Self::guest(&store, &writeback).await,
+            guest: Guest::connect(&gateway).await,
+            gateway,
             store,
             writeback,
         };
@@ -60,12 +68,11 @@ impl Setup {
         setup
     }
 
-    async fn guest(store: &Store, writeback: &Arc<Writeback>) -> Guest {
+    fn gateway(store: &Store, writeback: &Arc<Writeback>) -> Arc<Gateway> {
         let upstream = upstream_by(store.clone());
         let policy = Arc::new(policy());
         let (writeback, inputs) = (Arc::clone(writeback), Arc::default());
-        let gateway = Gateway::of_vm(upstream, policy, "f".to_owned(), writeback, inputs);
-        Guest::connect(&gateway).await
+        Gateway::of_vm(upstream, policy, "f".to_owned(), writeback, inputs)
     }
 
     /// Whether the guest gets its answer while the store gives none.
@@ -110,7 +117,10 @@ async fn a_program_may_ask_to_wait() {
 
 #[tokio::test]
 async fn what_the_store_has_to_judge_is_not_deferred() {
+    let (hash, long) = ("0".repeat(64), "m".repeat(2048));
     for headers in [
+        ("x-amz-content-sha256", hash.as_str()),
+        ("x-amz-meta-a", long.as_str()),
         ("if-none-match", "*"),
         ("x-amz-checksum-crc32", "AAAAAA=="),
         ("x-amz-tagging", "a=b"),
@@ -138,4 +148,47 @@ async fn a_write_that_is_refused_ends_everything() {
         "{failure}"
     );
     assert_eq!(setup.store.seen.lock().unwrap().len(), 2);
+}
+
+/// A body whose pieces the test gives.
+struct Given(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Given {
+    type Data = Bytes;
+    type Error = super::super::upstream::BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = self.0.poll_recv(context);
+        piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+#[tokio::test]
+async fn the_rest_of_a_body_waits_for_a_write_that_was_answered_meanwhile() {
+    for headers in [("x-nexus-writeback", "sync"), ("content-length", "8")] {
+        let mut setup = Setup::new().await;
+        let mut other = Guest::connect(&setup.gateway).await;
+        let (pieces, given) = tokio::sync::mpsc::channel(4);
+        let upload = Given(given).boxed_unsync();
+        let upload = request(Method::PUT, "/out/upload", &[headers], upload);
+        let upload = tokio::spawn(async move { other.send(upload).await.status });
+        pieces.send("aaaa".into()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+
+        assert_eq!(setup.guest.put("/out/next", "abcd").await.status, 200);
+        pieces.send("bbbb".into()).await.unwrap();
+        drop(pieces);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let whole = setup.store.whole.lock().unwrap().clone();
+        assert_eq!(whole, ["abc", "abcd"], "{headers:?}");
+
+        setup.store.leave.add_permits(2);
+        assert_eq!(upload.await.unwrap(), 200, "{headers:?}");
+        setup.writeback.cleared().await;
+        let whole = setup.store.whole.lock().unwrap().clone();
+        assert_eq!(whole, ["abc", "abcd", "aaaabbbb"], "{headers:?}");
+    }
 }

@@ -35,7 +35,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::upstream::{Body, Carrier, endpoints};
-use super::{Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Upstream, sign};
+use super::{
+    Access, BucketPolicy, BucketRule, Gateway, GatewayConfig, Policy, Presign, Upstream, sign,
+};
 use crate::service::Service as _;
 
 const MIB: usize = 1024 * 1024;
@@ -88,6 +90,10 @@ fn policy() -> Policy {
 }
 
 async fn gateway_to(store: &str) -> Arc<Gateway> {
+    gateway_of(store, policy()).await
+}
+
+async fn gateway_of(store: &str, policy: Policy) -> Arc<Gateway> {
     let config = GatewayConfig {
         region: "us-east-1".to_owned(),
         endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
@@ -95,7 +101,7 @@ async fn gateway_to(store: &str) -> Arc<Gateway> {
         audit: None,
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
-    Gateway::new(upstream, Arc::new(policy()), "f".to_owned())
+    Gateway::new(upstream, Arc::new(policy), "f".to_owned())
 }
 
 fn key() -> SharedCredentialsProvider {

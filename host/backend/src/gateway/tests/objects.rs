@@ -4,14 +4,33 @@
 use super::*;
 
 async fn guest() -> (TempDir, Guest) {
+    guest_who(Presign::Reads).await
+}
+
+/// A guest who may have URLs signed for this.
+async fn guest_who(presign: Presign) -> (TempDir, Guest) {
     let (folder, address) = store().await;
-    let gateway = gateway_to(&format!("http://{address}")).await;
+    let policy = Policy {
+        presign,
+        ..policy()
+    };
+    let gateway = gateway_of(&format!("http://{address}"), policy).await;
     (folder, Guest::connect(&gateway).await)
 }
 
 #[tokio::test]
+async fn a_url_for_a_write_needs_leave() {
+    let (_folder, mut guest) = guest().await;
+    let headers = [("x-nexus-presign", "60")];
+    let refused = guest
+        .send(request(Method::PUT, "/out/a", &headers, full("")))
+        .await;
+    assert_eq!(refused.error(), (403, "AccessDenied"));
+}
+
+#[tokio::test]
 async fn a_url_is_good_for_whoever_has_it() {
-    let (folder, mut guest) = guest().await;
+    let (folder, mut guest) = guest_who(Presign::All).await;
     std::fs::write(folder.path().join("input/a b"), b"pixels").unwrap();
     let url = async |guest: &mut Guest, method, path: &str, seconds: &str| {
         let headers = [("x-nexus-presign", seconds)];

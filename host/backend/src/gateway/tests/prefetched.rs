@@ -110,7 +110,7 @@ impl Setup {
         let region = "us-east-1".to_owned();
         let prefetcher = Prefetcher::new(Arc::clone(&self.upstream), region, room);
         let objects = prefetcher.start("f", policy(), unasked, vec![wanted.clone()]);
-        self.inputs.begin(Some(objects));
+        self.inputs.begin(Some(objects), false);
         if let Some((mut arriving, _)) = self.inputs.read(&wanted) {
             arriving.wait_for(Option::is_some).await.unwrap();
         }

@@ -276,6 +276,11 @@ impl State {
         lingers.then_some(self.tx_consumed)
     }
 
+    /// Whether the wait is for the guest's own deferred writes, and not for the peer.
+    pub(super) fn lingers_behind_writes(&self) -> bool {
+        self.is_held()
+    }
+
     pub(super) fn watch(&mut self, watch: AbortHandle) {
         self.watch = Some(watch);
         self.dismiss_watch();

@@ -224,6 +224,11 @@ async fn pump(
             },
             Turn::Done => return None,
             Turn::Reset => {
+                // A peer sees that, too, and what a guest sent last may have to wait for ever.
+                tokio::select! {
+                    () = gate.cleared() => {}
+                    _ = gate.failed() => {}
+                }
                 reset_on_close(&stream);
                 return None;
             }
