@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the images of the tests and the demo, from Debian and PyPI packages only, as OCI images.
+"""Builds the images of the tests and the demo, from Debian, PyPI and npm packages only, as OCI images.
 
-Functions have three layers: Debian with Python, the packages of requirements.txt, the function's code. Test suites of others
-have Debian with the suite's packages, and the tests of something else that were built for them. There is nothing of Nexus in
-them. All but code is cached; the same inputs give the same image.
+Functions have three layers: Debian with Python or Node, the packages of requirements.txt or package-lock.json, the function's
+code. Test suites of others have Debian with the suite's packages, and the tests of something else that were built for them.
+There is nothing of Nexus in them. All but code is cached; the same inputs give the same image.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import debian
 import golang
 import libuv
 import node
+import npm
 import oci
 import wheels
 
@@ -53,6 +54,12 @@ CONFIG: dict[str, Any] = {
 }
 
 
+NODE_CONFIG: dict[str, Any] = {
+    **CONFIG,
+    "Entrypoint": ["/usr/bin/node", f"/{CODE_FOLDER}/bootstrap.cjs"],
+    "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
+}
+
 SUITE_CONFIG: dict[str, Any] = {
     "WorkingDir": "/tmp",
     "User": "0:0",
@@ -76,6 +83,16 @@ def function_steps(cache: pathlib.Path, name: str) -> dict[str, Callable[[], oci
         "Debian with Python": lambda: debian.layer(cache),
         "Python packages": lambda: packages_layer(cache),
         "function": lambda: code_layer(cache, FUNCTIONS / name),
+    }
+
+
+def node_function_steps(cache: pathlib.Path, name: str) -> dict[str, Callable[[], oci.Layer]]:
+    """The layers of a function for Node."""
+    function = FUNCTIONS / name
+    return {
+        "Debian with Node": lambda: debian.layer(cache, ("nodejs",)),
+        "npm packages": lambda: npm.layer(cache, function, CODE_FOLDER),
+        "function": lambda: code_layer(cache, function, "*.cjs"),
     }
 
 
@@ -110,15 +127,17 @@ def packages_layer(cache: pathlib.Path) -> oci.Layer:
     return oci.cached_layer(cache, name, install)
 
 
-def code_layer(cache: pathlib.Path, function: pathlib.Path) -> oci.Layer:
-    """The function's code."""
-    files = sorted(function.glob("*.py"))
-    name = f"code-{oci.key([(path.name, path.read_text()) for path in files])}"
+def code_layer(cache: pathlib.Path, function: pathlib.Path, pattern: str = "*.py") -> oci.Layer:
+    """The function's code, in its own folders."""
+    files = {path.relative_to(function): path for path in sorted(function.rglob(pattern)) if "node_modules" not in path.parts}
+    name = f"code-{oci.key([(str(place), path.read_text()) for place, path in files.items()])}"
 
     def copy(tar: tarfile.TarFile) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            for path in files:
-                shutil.copyfile(path, pathlib.Path(folder) / path.name)
+            for place, path in files.items():
+                target = pathlib.Path(folder) / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
             oci.add_tree(tar, pathlib.Path(folder), CODE_FOLDER)
 
     return oci.cached_layer(cache, name, copy)
@@ -135,9 +154,10 @@ def compile_modules(folder: pathlib.Path) -> None:
 def main() -> int:
     """Builds one image."""
     functions = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
+    node_functions = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.cjs"))
     suites = sorted(path.parent.name for path in SUITES.glob("*/suite.json"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("name", choices=[*functions, *suites])
+    parser.add_argument("name", choices=[*functions, *node_functions, *suites])
     parser.add_argument("--output", type=pathlib.Path, required=True, help="a folder, or an archive if it ends in .tar")
     parser.add_argument("--cache", type=pathlib.Path, required=True, help="folder for layers")
     arguments = parser.parse_args()
@@ -146,6 +166,8 @@ def main() -> int:
     arguments.output.absolute().parent.mkdir(parents=True, exist_ok=True)
     if arguments.name in suites:
         steps, config = suite(arguments.cache, arguments.name)
+    elif arguments.name in node_functions:
+        steps, config = node_function_steps(arguments.cache, arguments.name), NODE_CONFIG
     else:
         steps, config = function_steps(arguments.cache, arguments.name), CONFIG
     layers = []

@@ -58,6 +58,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let mut trials: Vec<Trial> = cases::ALL.iter().map(|case| trial(case, &bed)).collect();
+    if arguments.tests.iter().any(|test| test == cases::NODE.name) {
+        trials.push(trial(cases::NODE, &bed));
+    }
     if arguments.checked_kernel {
         // It looks at what the others have left, so it is the last.
         trials.push(trial(cases::KERNEL_REPORTS, &bed));

@@ -15,6 +15,9 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The same with a kernel that looks for faults; they take ten.
 const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);
 
+/// The case that needs an image of its own, and runs by its name only.
+const NODE_CASE: &str = "sdk_node";
+
 /// Environment variables that ask cases for more.
 const SETTINGS: [&str; 2] = ["NEXUS_MODEL_SCRIPTS", "NEXUS_CHURN_ROUNDS"];
 
@@ -75,6 +78,10 @@ fn settings() -> Vec<String> {
 fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     let built = build::everything(flavour)?;
     build::image::root("sdk", &build::image::oci("sdk")?, &paths::guest_files())?;
+    if only == Some(NODE_CASE) {
+        let image = build::image::oci("sdk-node")?;
+        build::image::root("sdk-node", &image, &paths::guest_files())?;
+    }
     let place = lab::Place::find()?;
     step::note("end-to-end tests in real guests");
     let runner = paths::host_programs().join("nexus-e2e");

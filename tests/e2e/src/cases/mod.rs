@@ -67,9 +67,14 @@ pub(crate) const ALL: &[&Case] = &[
 /// The case for kernels that look for faults.
 pub(crate) const KERNEL_REPORTS: &Case = &kernel_reports::CASE;
 
+/// The case that runs by its name only.
+pub(crate) const NODE: &Case = &sdk::NODE;
+
 /// The case of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Case> {
-    let mut all = ALL.iter().chain([&KERNEL_REPORTS, &&crate::traffic::CASE]);
+    let mut all = ALL
+        .iter()
+        .chain([&KERNEL_REPORTS, &NODE, &&crate::traffic::CASE]);
     all.find(|case| case.name == name).copied()
 }
 
