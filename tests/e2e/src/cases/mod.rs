@@ -78,6 +78,18 @@ pub(crate) fn find(name: &str) -> Option<&'static Case> {
     all.find(|case| case.name == name).copied()
 }
 
+/// The gateway as a guest reaches it without an SDK: its URL, a client, and the value of `Authorization`, which no key has signed.
+fn gateway() -> Result<(String, ureq::Agent, String)> {
+    let config = ureq::Agent::config_builder().http_status_as_error(false);
+    let scope = "Credential=PLACEHOLDER/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
+    let authorization = format!("AWS4-HMAC-SHA256 {scope}");
+    Ok((
+        std::env::var("AWS_ENDPOINT_URL")?,
+        config.build().into(),
+        authorization,
+    ))
+}
+
 /// The port in a case's arguments.
 fn port(arguments: &Value) -> Result<u16> {
     let port = arguments["port"]

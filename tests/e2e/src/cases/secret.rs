@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use nexus_testbed::memory;
 use serde_json::{Value, json};
 
-use super::Case;
+use super::{Case, gateway};
 use crate::bed::Bed;
 
 pub(crate) const CASE: Case = Case {
@@ -20,15 +20,10 @@ pub(crate) const CASE: Case = Case {
 
 /// Uses the store through the gateway, and returns the environment.
 fn guest(_arguments: &Value) -> Result<Value> {
-    let endpoint = env::var("AWS_ENDPOINT_URL")?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let scope = "Credential=PLACEHOLDER/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
+    let (endpoint, agent, authorization) = gateway()?;
     let mut response = agent
         .get(format!("{endpoint}/secret-test/object"))
-        .header("Authorization", format!("AWS4-HMAC-SHA256 {scope}"))
+        .header("Authorization", authorization)
         .call()?;
     let body = response.body_mut().read_to_string()?;
     let environment: std::collections::BTreeMap<String, String> = env::vars().collect();

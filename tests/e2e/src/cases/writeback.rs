@@ -2,13 +2,12 @@
 //! A write of which the function was told as done is there when its invocation is answered, or the invocation has failed; with
 //! `--writeback sync` the function sees the store's error itself.
 
-use std::env;
 use std::fs;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::Case;
+use super::{Case, gateway};
 use crate::bed::Bed;
 
 pub(crate) const CASE: Case = Case {
@@ -21,17 +20,12 @@ const BUCKET: &str = "writeback-test";
 
 /// Puts the objects with these keys, one after the other, and returns what the store is said to have answered.
 fn guest(arguments: &Value) -> Result<Value> {
-    let endpoint = env::var("AWS_ENDPOINT_URL")?;
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let scope = "Credential=PLACEHOLDER/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00";
+    let (endpoint, agent, authorization) = gateway()?;
     let keys = arguments["keys"].as_array().into_iter().flatten();
     let put = |key: &Value| {
         let key = key.as_str().unwrap_or_default();
         let request = agent.put(format!("{endpoint}/{BUCKET}/{key}"));
-        let request = request.header("Authorization", format!("AWS4-HMAC-SHA256 {scope}"));
+        let request = request.header("Authorization", &authorization);
         Ok(request.send(key)?.status().as_u16())
     };
     let statuses: Vec<u16> = keys.map(put).collect::<Result<_>>()?;
