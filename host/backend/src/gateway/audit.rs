@@ -60,31 +60,30 @@ pub(super) struct Action(pub(super) String);
 /// What is known of a call before its answer.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
-    pub(super) service: String,
-    pub(super) method: String,
-    pub(super) resource: String,
-}
-
-impl Asked {
-    pub(super) fn new(method: &Method, uri: &Uri, service: &str) -> Self {
-        Self {
-            service: service.to_owned(),
-            method: method.to_string(),
-            resource: uri.path().to_owned(),
-        }
-    }
+    service: String,
+    method: String,
+    resource: String,
 }
 
 impl Gateway {
+    /// What is known of a call, if anybody keeps a record of it.
+    pub(super) fn asked(&self, method: &Method, uri: &Uri, service: &str) -> Option<Asked> {
+        self.upstream.audit.as_ref().map(|_| Asked {
+            service: service.to_owned(),
+            method: method.to_string(),
+            resource: uri.path().to_owned(),
+        })
+    }
+
     /// Writes down a call with its answer.
     pub(super) fn audit(
         &self,
-        asked: Asked,
+        asked: Option<Asked>,
         status: StatusCode,
         headers: &HeaderMap,
         said: &Extensions,
     ) {
-        let Some(audit) = &self.upstream.audit else {
+        let (Some(audit), Some(asked)) = (&self.upstream.audit, asked) else {
             return;
         };
         audit.record(Entry {

@@ -13,17 +13,16 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, SizeHint};
 use nexus_proto::call::{self, Answer, FIXED_SIZE, Head, IN_CHUNKS, Malformed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use super::audit::Asked;
 use super::refusal::{Refusal, Wording};
 use super::s3::S3;
 use super::sign::SignedFor;
-use super::upstream::{Body, BodyError};
+use super::upstream::{Body, BodyError, full};
 use super::{Gateway, Payload};
 use crate::service::{Service, ServiceStream, Serving};
 
@@ -157,8 +156,7 @@ impl Connection {
         if !self.more(length).await? {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        let body = Full::new(self.read.split_to(length).freeze());
-        Ok(body.map_err(|never| match never {}).boxed_unsync())
+        Ok(full(self.read.split_to(length).freeze()))
     }
 
     /// Reads a body, or chunks of one, and hands it on for as long as somebody wants it.
@@ -356,7 +354,7 @@ impl Gateway {
         wording: Wording,
         body: Body,
     ) -> Response<Body> {
-        let asked = Asked::new(&parts.method, &parts.uri, &signed_for.service);
+        let asked = self.asked(&parts.method, &parts.uri, &signed_for.service);
         let response = self.make(parts, signed_for, wording, body).await;
         let (status, headers) = (response.status(), response.headers());
         self.audit(asked, status, headers, response.extensions());

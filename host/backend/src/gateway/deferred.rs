@@ -14,15 +14,14 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Empty, Full};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::audit::{Asked, How};
-use super::predict::{Kind, Manner, Tag};
+use super::audit::How;
+use super::predict::{Kind, Manner, Tag, hex};
 use super::refusal::Refusal;
 use super::sign::{CHECKSUM_CRC32, CONTENT_SHA256};
-use super::upstream::Body;
+use super::upstream::{Body, full};
 use super::{Gateway, services};
 use crate::writeback::Room;
 
@@ -106,7 +105,7 @@ impl Gateway {
             Method::DELETE if length.is_none_or(|length| length == 0) => 0,
             _ => return None,
         };
-        let plain = headers.keys().all(is_plain) && !is_chunked(headers);
+        let plain = super::are_among(headers, &PLAIN, &PLAIN_STARTS) && !is_chunked(headers);
         let fits = length <= BODY_MAX && key.len() <= KEY_MAX && metadata(headers) <= METADATA_MAX;
         if !plain || !fits {
             return None;
@@ -141,8 +140,7 @@ impl Gateway {
             };
             self.writeback.defer(room, point, carried);
             told.extensions.insert(How::Deferred);
-            let nothing = Empty::new().map_err(|never| match never {});
-            return Ok(Response::from_parts(told, nothing.boxed_unsync()));
+            return Ok(Response::from_parts(told, full(Bytes::new())));
         }
         let response = self.pass_on(judged, point, full(body)).await?;
         let (parts, body) = response.into_parts();
@@ -222,7 +220,7 @@ impl Gateway {
             .unwrap_or_else(|_| Err("the store does not answer".to_owned()))
             .map_err(passing)?;
         let Parts { method, uri, .. } = &write.judged.parts;
-        let asked = Asked::new(method, uri, super::S3);
+        let asked = self.asked(method, uri, super::S3);
         self.audit(asked, parts.status, &parts.headers, &parts.extensions);
         if !parts.status.is_success() {
             return Err(Failure::of(parts.status, &body));
@@ -277,13 +275,6 @@ impl Failure {
     }
 }
 
-fn is_plain(name: &HeaderName) -> bool {
-    PLAIN.contains(name)
-        || PLAIN_STARTS
-            .iter()
-            .any(|start| name.as_str().starts_with(start))
-}
-
 /// Whether the body is chunks of which the store looks at the last one.
 fn is_chunked(headers: &HeaderMap) -> bool {
     let hash = headers.get(CONTENT_SHA256);
@@ -300,10 +291,7 @@ fn metadata(headers: &HeaderMap) -> usize {
 }
 
 fn is_sha256(hash: &HeaderValue, body: &[u8]) -> bool {
-    let hex: String = Sha256::digest(body)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = hex(&Sha256::digest(body));
     hash.to_str()
         .is_ok_and(|hash| hash.eq_ignore_ascii_case(&hex))
 }
@@ -311,11 +299,4 @@ fn is_sha256(hash: &HeaderValue, body: &[u8]) -> bool {
 fn crc32(body: &[u8]) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(crc32fast::hash(body).to_be_bytes())
-}
-
-/// A body that is here.
-pub(super) fn full(body: Bytes) -> Body {
-    Full::new(body)
-        .map_err(|never| match never {})
-        .boxed_unsync()
 }

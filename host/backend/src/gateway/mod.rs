@@ -49,7 +49,7 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::audit::{Action, Asked};
+use self::audit::Action;
 pub use self::audit::{Audit, Entry, How};
 pub use self::authority::{Acceptor, Authority, AuthorityError, TlsGateway};
 pub use self::calls::Calls;
@@ -62,7 +62,7 @@ use self::refusal::{Refusal, Wording};
 use self::s3::{COPY_SOURCE, S3};
 use self::sign::SignedFor;
 use self::target::CopySource;
-use self::upstream::{Body, Endpoint, Unanswered};
+use self::upstream::{Body, Endpoint, Unanswered, full};
 pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
 use crate::prefetch::Inputs;
 use crate::service::{Service, ServiceStream, Serving};
@@ -117,25 +117,25 @@ impl Gateway {
     /// Answers a request, and writes it down.
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let signed_for = SignedFor::parse(request.headers());
-        let service = signed_for.map(|signed_for| signed_for.service);
-        let asked = Asked::new(
-            request.method(),
-            request.uri(),
-            &service.unwrap_or_default(),
-        );
-        let response = self.respond(request).await;
+        let service = signed_for.as_ref().map_or("", |signed| &signed.service);
+        let asked = self.asked(request.method(), request.uri(), service);
+        let response = self.respond(request, signed_for).await;
         let (status, headers) = (response.status(), response.headers());
         self.audit(asked, status, headers, response.extensions());
         response
     }
 
-    async fn respond(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        signed_for: Result<SignedFor, Refusal>,
+    ) -> Response<Body> {
         let point = self.writeback.point();
         let (parts, mut body) = request.into_parts();
         let (resource, head) = (parts.uri.path().to_owned(), parts.method == Method::HEAD);
-        let wording = wording(&parts.headers);
+        let wording = wording(&parts.headers, signed_for.as_ref().ok());
         let expects = parts.headers.contains_key(header::EXPECT);
-        let judged = match SignedFor::parse(&parts.headers) {
+        let judged = match signed_for {
             Err(refusal) => Err(refusal),
             Ok(signed_for) if signed_for.service == S3 => self
                 .judge_s3(parts, &signed_for)
@@ -293,6 +293,14 @@ fn uri(endpoint: &Endpoint, path_and_query: &str) -> Result<Uri, Refusal> {
         .map_err(|error| Refusal::bad_request("InvalidURI", error.to_string()))
 }
 
+/// Whether all headers have one of these names, or a name that begins like one of the others.
+fn are_among(headers: &HeaderMap, names: &[HeaderName], starts: &[&str]) -> bool {
+    let begins = |name: &HeaderName| starts.iter().any(|start| name.as_str().starts_with(start));
+    headers
+        .keys()
+        .all(|name| names.contains(name) || begins(name))
+}
+
 /// Headers that are between two neighbours (RFC 9110, section 7.6.1).
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
@@ -343,9 +351,7 @@ async fn without_signature(response: Response<Body>) -> Result<Response<Body>, R
         let message = "The service does not take the host's signature of this request.";
         return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
     }
-    let body = http_body_util::Full::new(text);
-    let body = body.map_err(|never| match never {}).boxed_unsync();
-    Ok(Response::from_parts(parts, body))
+    Ok(Response::from_parts(parts, full(text)))
 }
 
 /// What the guest hears when the store gave no answer: an error after which SDKs try again, without the host's addresses.
@@ -364,12 +370,12 @@ fn no_answer(error: &Unanswered) -> Refusal {
     Refusal::new(status, code, message)
 }
 
-fn wording(headers: &HeaderMap) -> Wording {
+fn wording(headers: &HeaderMap, signed_for: Option<&SignedFor>) -> Wording {
     let form = headers.get(header::CONTENT_TYPE).is_some_and(|t| {
         t.as_bytes()
             .starts_with(b"application/x-www-form-urlencoded")
     });
-    SignedFor::parse(headers).map_or(Wording::S3, |signed_for| {
+    signed_for.map_or(Wording::S3, |signed_for| {
         Wording::of(&signed_for.service, form)
     })
 }

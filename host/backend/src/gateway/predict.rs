@@ -176,9 +176,13 @@ impl Tag {
 
     /// As a header has it.
     pub(super) fn value(&self) -> Option<HeaderValue> {
-        let hex: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        HeaderValue::from_str(&format!("\"{hex}\"")).ok()
+        HeaderValue::from_str(&format!("\"{}\"", hex(&self.0))).ok()
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// An id in the form of S3's: 16 characters, and 76 of base64 for the second one.

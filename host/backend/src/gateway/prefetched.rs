@@ -15,9 +15,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::{Semaphore, watch};
 
 use super::audit::How;
-use super::deferred::{Judged, full};
+use super::deferred::Judged;
 use super::sign::{CONTENT_SHA256, SignedFor};
-use super::upstream::Body;
+use super::upstream::{Body, full};
 use super::{Gateway, Policy, Upstream, services};
 use crate::prefetch::{Fetched, Object, Prefetched};
 
@@ -172,16 +172,12 @@ impl Gateway {
             return None;
         }
         let (bucket, key) = about?.clone();
-        let is_plain = |name: &HeaderName| {
-            let starts = |start: &&str| name.as_str().starts_with(start);
-            PLAIN.contains(name) || PLAIN_STARTS.iter().any(starts)
-        };
         let range = match parts.headers.get(RANGE).map(HeaderValue::to_str) {
             Some(range) => Some(range.ok()?.to_owned()),
             None => None,
         };
         let object = Object { bucket, key, range };
-        parts.headers.keys().all(is_plain).then_some(object)
+        super::are_among(&parts.headers, &PLAIN, &PLAIN_STARTS).then_some(object)
     }
 
     /// Asks the store whether an object is still what was fetched; None if that cannot be told.

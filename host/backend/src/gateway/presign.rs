@@ -13,9 +13,9 @@ use http::header::{
 use http::{HeaderMap, Method, Response};
 
 use super::audit::How;
-use super::deferred::{Judged, full};
+use super::deferred::Judged;
 use super::refusal::Refusal;
-use super::upstream::Body;
+use super::upstream::{Body, full};
 use super::{Gateway, Presign, sign};
 
 const PRESIGN: HeaderName = HeaderName::from_static("x-nexus-presign");

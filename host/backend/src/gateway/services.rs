@@ -9,13 +9,13 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 
 use super::Gateway;
 use super::refusal::Refusal;
 use super::sign::{self, SignedFor};
-use super::upstream::{Body, Endpoint};
+use super::upstream::{Body, Endpoint, full};
 use crate::service::hosts::is_region;
 
 /// Longest body of a request, in bytes: above what any of these services takes in one (Lambda's 6 MiB, Bedrock's 25 MB).
@@ -240,8 +240,7 @@ impl Gateway {
         }
         let credentials = self.credentials().await?;
         sign::sign_service(parts, credentials, signed_for, &body)?;
-        let body = Full::new(body).map_err(|never| match never {});
-        Ok((body.boxed_unsync(), action))
+        Ok((full(body), action))
     }
 
     /// The action that a request is, if it is known and allowed.

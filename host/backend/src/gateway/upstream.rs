@@ -14,8 +14,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
-use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -41,6 +41,13 @@ pub(super) type BodyError = Box<dyn StdError + Send + Sync>;
 
 /// A body on its way, either way.
 pub(super) type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A body that is here.
+pub(super) fn full(body: Bytes) -> Body {
+    Full::new(body)
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
 
 /// Where services are.
 #[derive(Debug, Clone)]

@@ -98,23 +98,22 @@ impl Inputs {
     /// Starts to fetch what `call` will lead to.
     pub fn start(&self, call: &Call) -> Plan {
         let spec = &call.function.prefetch;
-        let event = (call.payload.len() <= EVENT_MAX)
+        let is_wanted = spec.learn == Learn::On || !spec.objects.is_empty();
+        let event = (is_wanted && call.payload.len() <= EVENT_MAX)
             .then(|| serde_json::from_slice::<Value>(&call.payload).ok())
             .flatten();
         let mut objects = call.objects.clone();
+        let mut functions = self.lock();
+        let known = functions.entry(call.name.clone()).or_default();
+        let known = known.of(&call.function);
         if let Some(event) = &event {
-            objects.extend(
-                spec.objects
-                    .iter()
-                    .filter_map(|object| object.expand(event)),
-            );
-            let mut functions = self.lock();
-            let known = functions.entry(call.name.clone()).or_default();
-            let known = known.of(&call.function);
+            let templates = spec.objects.iter();
+            objects.extend(templates.filter_map(|object| object.expand(event)));
             if spec.learn == Learn::On {
                 objects.extend(known.hints.objects(event));
             }
         }
+        drop(functions);
         let mut seen = Vec::new();
         for object in objects {
             if !seen.contains(&object) {
