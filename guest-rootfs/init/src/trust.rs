@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whom SDKs are to trust: the node's authority, under whose certificates the gateway answers for the services themselves.
+//! Whom programs are to trust: the node's authority, under whose certificates the gateway answers for the services themselves.
 //!
-//! Node takes one more certificate by a variable. botocore takes a file of all that it is to trust, so one is made of what the
-//! image's own botocore trusts and the authority; only images whose botocore needs it have that beside them.
+//! What the image's system trusts is added to, in the overlay over its root: programs that use OpenSSL, Go or curl look there. Node takes
+//! one more certificate by a variable. botocore takes a file of all that it is to trust, so one is made of what the image's own
+//! botocore trusts and the authority; only images whose botocore needs it have that beside them.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use crate::error::InitError;
 
@@ -16,11 +18,23 @@ const CERTIFICATES: &str = ".nexus/certificates.pem";
 /// Where the files are made.
 const FOLDER: &str = "etc/nexus";
 
+/// Where systems have all certificates that they trust in one file: Debian, Alpine and others; Amazon Linux and its kin, new and old; SUSE.
+const BUNDLES: [&str; 4] = [
+    "etc/ssl/certs/ca-certificates.crt",
+    "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "etc/pki/tls/certs/ca-bundle.crt",
+    "etc/ssl/ca-bundle.pem",
+];
+
+/// Where OpenSSL looks for an issuer's certificate by a hash of its name (`openssl x509 -subject_hash`), that of nexusd's authorities.
+const BY_HASH: &str = "etc/ssl/certs/bde5fcd8.0";
+
 /// Writes the files below `root`, and returns the variables that name them.
 pub(crate) fn write(
     root: &Path,
     authority: &str,
 ) -> Result<Vec<(&'static str, String)>, InitError> {
+    add_to_system(root, authority)?;
     let folder = root.join(FOLDER);
     fs::create_dir_all(&folder).map_err(InitError::file("create", &folder))?;
     let put = |name: &str, content: &str| {
@@ -39,6 +53,30 @@ pub(crate) fn write(
         Err(error) => return Err(InitError::file("read", &known)(error)),
     }
     Ok(variables)
+}
+
+/// Adds the authority to what the system trusts, as far as the image has such a thing.
+fn add_to_system(root: &Path, authority: &str) -> Result<(), InitError> {
+    // Some names lead to the same file.
+    let files: BTreeSet<PathBuf> = BUNDLES
+        .iter()
+        .filter_map(|bundle| fs::canonicalize(root.join(bundle)).ok())
+        .filter(|file| file.is_file())
+        .collect();
+    for file in files {
+        append(&file, authority).map_err(InitError::file("add a certificate to", &file))?;
+    }
+    let by_hash = root.join(BY_HASH);
+    if by_hash.parent().is_some_and(Path::is_dir) {
+        fs::write(&by_hash, authority).map_err(InitError::file("write", &by_hash))?;
+    }
+    Ok(())
+}
+
+fn append(file: &Path, authority: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(file)?;
+    // The last certificate may have no end of line.
+    file.write_all(format!("\n{authority}").as_bytes())
 }
 
 #[cfg(test)]
@@ -60,5 +98,27 @@ mod tests {
         assert_eq!(variables, [node, bundle]);
         let all = fs::read_to_string(root.path().join("etc/nexus/certificates.pem"));
         assert_eq!(all.expect("there"), "THEIRS\nOURS\n");
+    }
+
+    #[test]
+    fn systems_trust_it_beside_what_they_do() {
+        let root = tempfile::tempdir().expect("a folder");
+        let bundle = root.path().join(BUNDLES[0]);
+        fs::create_dir_all(bundle.parent().expect("a folder")).expect("made");
+        fs::write(&bundle, "THEIRS").expect("written");
+        let other = root.path().join(BUNDLES[2]);
+        fs::create_dir_all(other.parent().expect("a folder")).expect("made");
+        std::os::unix::fs::symlink(&bundle, &other).expect("linked");
+        write(root.path(), "OURS\n").expect("written");
+        assert_eq!(
+            fs::read_to_string(&bundle).expect("there"),
+            "THEIRS\nOURS\n"
+        );
+        let by_hash = fs::read_to_string(root.path().join(BY_HASH));
+        assert_eq!(by_hash.expect("there"), "OURS\n");
+        // An image without certificates gets none.
+        let empty = tempfile::tempdir().expect("a folder");
+        write(empty.path(), "OURS\n").expect("written");
+        assert!(!empty.path().join("etc/ssl").exists());
     }
 }

@@ -216,6 +216,7 @@ fn read(folder: &Path, name: &str) -> Result<Option<String>, AuthorityError> {
 fn make(folder: &Path) -> Result<(String, String), AuthorityError> {
     let key = KeyPair::generate().map_err(unusable)?;
     let mut params = CertificateParams::default();
+    // init knows the hash of this name, by which OpenSSL finds the certificate.
     params
         .distinguished_name
         .push(DnType::CommonName, "Nexus node");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Names in an unmodified Python image: resolved by the host, allowed by name, refused with the resolver's own errors.
+//! Names in an unmodified Python image: resolved by the host, allowed by name, refused with the resolver's own errors; and those of
+//! services, which lead to the gateway.
 
 use anyhow::{Result, ensure};
 use nexus_testbed::Deployment;
@@ -62,6 +63,13 @@ fn host(bed: &Bed) -> Result<()> {
     ensure!(
         numeric["addresses"] == json!(["192.0.2.7"]),
         "a numeric address is {numeric}"
+    );
+
+    // A service's own name, which leads to the gateway: the system trusts who has signed for it.
+    let service = echo(json!({ "trust": "s3.us-east-1.amazonaws.com" }))?;
+    ensure!(
+        service["issuer"] == json!([[["commonName", "Nexus node"]]]),
+        "the system does not trust the gateway: {service}"
     );
     Ok(())
 }

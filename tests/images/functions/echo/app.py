@@ -94,6 +94,20 @@ def connect(address: list[Any]) -> dict[str, Any]:
     return {"connected": True}
 
 
+def trust(name: str) -> dict[str, Any]:
+    """Who has signed for the server of that name, if the system trusts them; else the error."""
+    import ssl
+
+    context = ssl.create_default_context()
+    try:
+        plain = socket.create_connection((name, 443), timeout=60)
+        with plain, context.wrap_socket(plain, server_hostname=name) as secure:
+            peer = secure.getpeercert() or {}
+    except OSError as error:
+        return {"error": str(error)}
+    return {"issuer": peer.get("issuer")}
+
+
 def socket_family_owner(_: object) -> dict[str, Any]:
     """What answers socket(AF_INET): the guest kernel has no INET, so nobody but our driver can."""
     proc = pathlib.Path("/proc")
@@ -129,6 +143,7 @@ MODES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "files": files,
     "resolve": resolve,
     "connect": connect,
+    "trust": trust,
     "socket_family_owner": socket_family_owner,
 }
 
