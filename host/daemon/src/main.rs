@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use nexusd::{Config, Daemon, shutdown};
+use nix::sys::prctl;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
     };
     if arguments.check {
         return ExitCode::SUCCESS;
+    }
+    // Keys are about to be read: no core dump is to hold them, wherever the system sends those, and nobody is to trace.
+    if let Err(error) = prctl::set_dumpable(false) {
+        return fail(&error, 1);
     }
     match run(config) {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,9 +4,11 @@
 mod support;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -133,6 +135,39 @@ async fn functions_outlive_a_killed_daemon() {
     assert!(
         !site.socket().exists(),
         "an ending daemon removes its socket"
+    );
+}
+
+#[tokio::test]
+async fn no_core_dump_holds_the_keys() {
+    let site = Site::new();
+    let daemon = site.command();
+    let mut idle = Command::new("sleep");
+    idle.arg("60");
+    let mut dumped = Vec::new();
+    for mut command in [daemon, idle] {
+        command.current_dir(site.folder.path());
+        // SAFETY: between fork and exec the closure makes one system call, which takes numbers.
+        unsafe {
+            command.pre_exec(|| {
+                let most = getrlimit(Resource::RLIMIT_CORE)?.1;
+                Ok(setrlimit(Resource::RLIMIT_CORE, most, most)?)
+            });
+        }
+        let is_daemon = dumped.is_empty();
+        let mut child = command.spawn().expect("it starts");
+        eventually("the program runs", async || {
+            !is_daemon || UnixStream::connect(site.socket()).await.is_ok()
+        })
+        .await;
+        signal(&child, Signal::SIGABRT);
+        dumped.push(child.wait().await.expect("ended").core_dumped());
+    }
+    // The second is the control, on systems that dump at all.
+    assert!(
+        !dumped[0],
+        "a dump was made; of another program: {}",
+        dumped[1]
     );
 }
 

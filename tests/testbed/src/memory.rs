@@ -2,7 +2,7 @@
 //! A VM's memory, seen from outside through the file that nexus-vmm made for it.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -25,15 +25,46 @@ pub fn guest_memory(vmm: u32) -> Result<PathBuf> {
         .with_context(|| format!("process {vmm} has no file named {MEMORY_NAME}"))
 }
 
+/// Counts how often `needle` occurs in the memory of a process: in all that it maps and can read.
+///
+/// # Errors
+/// If there is no such process, or it may not be looked into.
+pub fn occurrences_in_process(pid: u32, needle: &[u8]) -> Result<usize> {
+    let maps = format!("/proc/{pid}/maps");
+    let maps = fs::read_to_string(&maps).with_context(|| format!("cannot read {maps}"))?;
+    let path = format!("/proc/{pid}/mem");
+    let mut memory = File::open(&path).with_context(|| format!("cannot open {path}"))?;
+    let mut count = 0;
+    for line in maps.lines() {
+        let mut words = line.split(' ');
+        let (range, access) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+        let Some((start, end)) = range.split_once('-').filter(|_| access.starts_with('r')) else {
+            continue;
+        };
+        let (start, end) = (
+            u64::from_str_radix(start, 16)?,
+            u64::from_str_radix(end, 16)?,
+        );
+        // What the kernel maps for itself lies beyond what a file's offset can say.
+        if memory.seek(SeekFrom::Start(start)).is_ok() {
+            // Mappings of devices cannot be read.
+            count += occurrences_in((&memory).take(end - start), needle).unwrap_or(0);
+        }
+    }
+    Ok(count)
+}
+
 /// Counts how often `needle` occurs in a file.
 ///
 /// # Errors
 /// If the file cannot be read.
 pub fn occurrences(file: &Path, needle: &[u8]) -> Result<usize> {
+    let open = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+    occurrences_in(BufReader::new(open), needle)
+}
+
+fn occurrences_in(mut reader: impl Read, needle: &[u8]) -> Result<usize> {
     const CHUNK: usize = 1 << 20;
-    let mut reader = BufReader::new(
-        File::open(file).with_context(|| format!("cannot open {}", file.display()))?,
-    );
     let mut window = Vec::with_capacity(CHUNK + needle.len());
     let mut count = 0;
     loop {
@@ -125,6 +156,13 @@ mod tests {
         file.write_all(&bytes).unwrap();
         assert_eq!(occurrences(file.path(), b"needle").unwrap(), 3);
         assert_eq!(occurrences(file.path(), b"haystack").unwrap(), 0);
+    }
+
+    #[test]
+    fn finds_what_a_process_holds() {
+        let text = format!("{}-{}", "held by", std::process::id());
+        let found = occurrences_in_process(std::process::id(), text.as_bytes()).unwrap();
+        assert!(found > 0);
     }
 
     #[test]
