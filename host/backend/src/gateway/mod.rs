@@ -15,6 +15,7 @@ mod authority;
 mod behind;
 mod calls;
 mod chunked;
+mod connector;
 mod credentials;
 mod deferred;
 mod operation;

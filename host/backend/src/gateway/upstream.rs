@@ -24,6 +24,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::audit::Audit;
+use super::connector::Connector;
 use super::credentials::KeptCredentials;
 use super::predict::Manners;
 
@@ -129,7 +130,7 @@ pub(super) trait Carrier: Send + Sync {
 }
 
 /// The network.
-impl Carrier for Client<HttpsConnector<HttpConnector>, Body> {
+impl Carrier for Client<HttpsConnector<Connector>, Body> {
     fn carry(&self, request: Request<Body>) -> Carrying {
         let answer = self.request(request);
         Box::pin(async move {
@@ -182,7 +183,7 @@ impl Upstream {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(Connector::new(tcp));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)

@@ -124,6 +124,10 @@ impl Store {
 }
 
 async fn connection(stream: TcpStream, service: S3Service) {
+    // An object's bytes follow its headers in a write of their own, which must not wait for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        return tracing::debug!(%error, "a connection to the object store ended at once");
+    }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
