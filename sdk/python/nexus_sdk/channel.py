@@ -127,6 +127,18 @@ class Unfinished(Answer):
         self._position += len(data)
         return data
 
+    def readinto(self, b: "bytearray | memoryview") -> int:
+        """As of any answer, without a copy in between."""
+        if self._socket is None or self._chunk is not None:
+            return super().readinto(b)
+        try:
+            count = self._fill(memoryview(b).cast("B"))
+        except BaseException:
+            self.close()
+            raise
+        self._position += count
+        return count
+
     def close(self) -> None:
         """Gives up what was not read, and the connection with it."""
         super().close()
@@ -144,17 +156,36 @@ class Unfinished(Answer):
         if missing <= 0:
             self._rest = rest[amount:]
             return rest[:amount]
-        pieces = [rest] if rest else []
-        self._rest = b""
-        self._left -= missing
-        while missing:
-            # Less also if a signal came meanwhile.
-            piece = _receive(self._socket, missing, _socket.MSG_WAITALL)
-            pieces.append(piece)
-            missing -= len(piece)
+        if not rest:
+            data = _receive(self._socket, missing, _socket.MSG_WAITALL)
+            self._came(len(data))
+            if len(data) == missing:
+                return data
+            # A signal came meanwhile.
+            self._rest, missing = data, missing - len(data)
+        # What the program gets is filled in place, so that there is one copy of it.
+        whole = io.BytesIO(bytes(len(self._rest) + missing))
+        with whole.getbuffer() as room:
+            self._fill(room)
+        return whole.getvalue()
+
+    def _fill(self, room: memoryview) -> int:
+        """Fills `room` as far as there are bytes, and returns how many."""
+        at = min(len(self._rest), len(room))
+        room[:at] = self._rest[:at]
+        self._rest = self._rest[at:]
+        end = min(len(room), at + self._left)
+        while at < end:
+            count = _receive_into(self._socket, room[at:end])
+            at += count
+            self._came(count)
+        return end
+
+    def _came(self, count: int) -> None:
+        """So many bytes came over the connection."""
+        self._left -= count
         if not self._left:
             self._finish()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _read_chunks(self, amount: int) -> bytes:
         pieces = []
@@ -418,6 +449,16 @@ def _receive(connection: "Any", amount: int = _PIECE, flags: int = 0) -> bytes:
     if not data:
         raise HandOver
     return data
+
+
+def _receive_into(connection: "Any", room: memoryview) -> int:
+    try:
+        count: int = connection.recv_into(room, 0, _socket.MSG_WAITALL)
+    except OSError as error:
+        raise HandOver from error
+    if not count:
+        raise HandOver
+    return count
 
 
 def _keep(connection: "_socket.socket") -> None:

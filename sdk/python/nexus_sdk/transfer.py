@@ -150,6 +150,11 @@ def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]") ->
         # s3transfer looks at the object first, and its errors are of that.
         _call(client, "head_object", arguments)
         raise
-    raw = body._raw_stream
-    while piece := raw.read(_PIECE):
-        file.write(piece)
+    length = body._content_length
+    room = memoryview(bytearray(_PIECE if length is None else min(_PIECE, length + 1)))
+    try:
+        # The end is where length and checksum are looked at.
+        while count := body._readinto(room):
+            file.write(room[:count])
+    except Exception:
+        raise HandOver from None
