@@ -87,6 +87,7 @@ pub(crate) fn options(arguments: &Arguments) -> Options {
         programs: arguments.programs.clone(),
         kernel: arguments.kernel.clone(),
         configuration,
+        store: None,
     }
 }
 

@@ -26,6 +26,19 @@ pub struct Options {
     pub kernel: PathBuf,
     /// Lines added to the configuration file, such as a `[pool]` table.
     pub configuration: String,
+    /// The object store; nexusd's own, if it is none.
+    pub store: Option<Store>,
+}
+
+/// An object store that somebody else runs.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Its URL.
+    pub endpoint: String,
+    /// Keys that it knows.
+    pub keys: Keys,
+    /// Certificates in PEM that nexusd is to trust instead of the system's.
+    pub trusted: Option<PathBuf>,
 }
 
 /// Keys of the object store, made for one testbed and known to nexusd and its clients alone.
@@ -102,9 +115,12 @@ impl Testbed {
             .prefix("nexus-")
             .tempdir()
             .context("cannot make a folder")?;
-        let keys = Keys {
-            access: format!("AK{}", random_hex(9)?),
-            secret: random_hex(20)?,
+        let keys = match &options.store {
+            Some(store) => store.keys.clone(),
+            None => Keys {
+                access: format!("AK{}", random_hex(9)?),
+                secret: random_hex(20)?,
+            },
         };
         let (invoke, store) = (free_address()?, free_address()?);
         write_private(&folder.path().join("credentials"), &credentials(&keys))?;
@@ -115,8 +131,9 @@ impl Testbed {
             vmm.display(),
             kernel.display()
         );
+        let stores = stores(options.store.as_ref(), folder.path(), store);
         let configuration =
-            configuration(&options.configuration, &vm, folder.path(), invoke, store);
+            configuration(&vm, folder.path(), invoke, &stores) + &options.configuration;
         fs::write(folder.path().join("nexusd.toml"), configuration)?;
         let daemon = spawn(&options, folder.path())?;
         let mut bed = Self {
@@ -151,7 +168,7 @@ impl Testbed {
         self.invoke
     }
 
-    /// Address of the object store.
+    /// Address of nexusd's own object store.
     pub fn store_address(&self) -> SocketAddr {
         self.store
     }
@@ -293,25 +310,37 @@ fn spawn(options: &Options, folder: &Path) -> Result<Child> {
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
+    if let Some(trusted) = options
+        .store
+        .as_ref()
+        .and_then(|store| store.trusted.as_ref())
+    {
+        // As OpenSSL's programs take it, and rustls' for the system's certificates.
+        command.env("SSL_CERT_FILE", trusted);
+    }
     command
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))
 }
 
-fn configuration(
-    more: &str,
-    vm: &str,
-    folder: &Path,
-    invoke: SocketAddr,
-    store: SocketAddr,
-) -> String {
+/// The lines that say where the gateway's object store is, and that nexusd has one, unless there is `another`.
+fn stores(another: Option<&Store>, folder: &Path, listen: SocketAddr) -> String {
+    match another {
+        Some(store) => format!("endpoint = \"{}\"\n\n", store.endpoint),
+        None => format!(
+            "endpoint = \"http://{listen}\"\n\n[store]\nlisten = \"{listen}\"\nroot = \"{}/store\"\n\n",
+            folder.display()
+        ),
+    }
+}
+
+fn configuration(vm: &str, folder: &Path, invoke: SocketAddr, stores: &str) -> String {
     let folder = folder.display();
     format!(
         "state_dir = \"{folder}/state\"\n\n\
          [listen]\ninvoke = \"{invoke}\"\nadmin = \"{folder}/admin.sock\"\n\n\
          [vm]\n{vm}\nboot_timeout_s = 120\n\n\
-         [gateway]\nregion = \"us-east-1\"\nendpoint = \"http://{store}\"\ncredentials = {{ file = \"{folder}/credentials\" }}\n\n\
-         [store]\nlisten = \"{store}\"\nroot = \"{folder}/store\"\n\n{more}",
+         [gateway]\nregion = \"us-east-1\"\ncredentials = {{ file = \"{folder}/credentials\" }}\n{stores}",
     )
 }
 

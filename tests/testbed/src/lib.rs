@@ -13,5 +13,5 @@ pub mod invoke;
 pub mod memory;
 pub mod store;
 
-pub use daemon::{Deployment, Options, Testbed};
+pub use daemon::{Deployment, Options, Store, Testbed};
 pub use invoke::Reply;

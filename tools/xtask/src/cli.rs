@@ -47,6 +47,9 @@ enum Command {
         /// Measure bytes and round trips instead, beside virtio-net and vhost-vsock.
         #[arg(long)]
         network: bool,
+        /// Measure what the SDK costs a function instead, with the shim and without.
+        #[arg(long, conflicts_with = "network")]
+        sdk: bool,
     },
     /// Check format, lints and dependencies.
     Check,
@@ -70,6 +73,9 @@ enum Command {
     /// The network benchmark's part that needs KVM.
     #[command(hide = true)]
     BenchNetworkJob(bench::network::Inputs),
+    /// The SDK benchmark's part that needs KVM.
+    #[command(hide = true)]
+    BenchSdkJob(bench::sdk::Inputs),
 }
 
 impl Cli {
@@ -91,8 +97,9 @@ impl Cli {
                 test::run(host_only, only.as_deref(), flavour)
             }
             Command::Compat { only } => compat::run(only.as_deref()),
-            Command::Bench { network: false } => bench::run(),
-            Command::Bench { network: true } => bench::network::run(),
+            Command::Bench { sdk: true, .. } => bench::sdk::run(),
+            Command::Bench { network: true, .. } => bench::network::run(),
+            Command::Bench { .. } => bench::run(),
             Command::Check => check::run(),
             Command::Build => build::everything(Flavour::Plain).map(drop),
             Command::Lab { folder, program } => {
@@ -109,6 +116,7 @@ impl Cli {
             Command::DemoJob(inputs) => demo::job(&inputs),
             Command::BenchJob(inputs) => bench::job(&inputs),
             Command::BenchNetworkJob(inputs) => bench::network::job(&inputs),
+            Command::BenchSdkJob(inputs) => bench::sdk::job(&inputs),
         }
     }
 }

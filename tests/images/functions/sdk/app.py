@@ -7,10 +7,13 @@ import json
 from typing import Any
 
 import equivalence
+import measure
 
 
 def handler(event: dict[str, Any], context: object) -> Any:
-    """The names of all cases; or, for a `prefix` of buckets that there are, what became of each case."""
+    """The names of all cases; for a `prefix` of buckets, what became of each; or the calls that are to be measured."""
+    if "what" in event:
+        return measure.handler(event)
     prefix = event.get("prefix")
     if prefix is None:
         return [equivalence.bucket_of("", name) for name in equivalence.CASES]

@@ -23,6 +23,7 @@ pub(crate) fn job(inputs: &Inputs) -> Result<()> {
         programs: inputs.programs.clone(),
         kernel: inputs.kernel.clone(),
         configuration: String::new(),
+        store: None,
     })?;
     let mut report = Report::default();
     report.add(
@@ -128,12 +129,12 @@ fn memory_figures(report: &mut Report, testbed: &Testbed) -> Result<()> {
     Ok(())
 }
 
-fn timeline(testbed: &Testbed, request: &str) -> Result<Value> {
+pub(super) fn timeline(testbed: &Testbed, request: &str) -> Result<Value> {
     testbed.nexus_json(&["trace", request])
 }
 
 /// Microseconds from arrival to a mark.
-fn mark(timeline: &Value, name: &str) -> Result<u64> {
+pub(super) fn mark(timeline: &Value, name: &str) -> Result<u64> {
     let marks = timeline["marks"]
         .as_array()
         .with_context(|| format!("no marks in {timeline}"))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask bench`: boot, start and invocation under instruction counting, as a table and as JSON; `cargo xtask bench --network`: bytes and
-//! round trips beside other ways out of a guest.
+//! round trips beside other ways out of a guest; `cargo xtask bench --sdk`: what the SDK costs a function.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::{lab, step};
 mod job;
 pub(crate) mod network;
 mod report;
+pub(crate) mod sdk;
 
 pub(crate) use job::job;
 

@@ -19,6 +19,7 @@ pub(crate) fn job(inputs: &Inputs) -> Result<()> {
         programs: inputs.programs.clone(),
         kernel: inputs.kernel.clone(),
         configuration: String::new(),
+        store: None,
     })?;
     println!(
         "\n1. nexusd runs, with an object store at http://{}",

@@ -68,6 +68,9 @@ const SUITES: &[&str] = &[
     "zlib1g-dev",
 ];
 
+/// For measuring what a program costs: cachegrind counts its instructions, stunnel puts TLS before a server.
+const MEASURING: &[&str] = &["openssl", "stunnel4", "valgrind"];
+
 /// Which packages apt is asked about.
 #[derive(Clone, Copy)]
 pub(crate) enum Suite {
@@ -143,6 +146,8 @@ pub(crate) enum Purpose {
     Lab,
     /// Building, and making images of other people's test suites.
     Suites,
+    /// Building, and measuring what programs cost.
+    Measuring,
 }
 
 /// Installs what a purpose needs.
@@ -155,6 +160,7 @@ pub(crate) fn packages(purpose: Purpose) -> Result<()> {
         Purpose::Build => {}
         Purpose::Lab => wanted.extend(LAB),
         Purpose::Suites => wanted.extend(SUITES),
+        Purpose::Measuring => wanted.extend(MEASURING),
     }
     let installed = installed()?;
     let missing: Vec<_> = wanted

@@ -30,6 +30,7 @@ pub(super) fn nexus(inputs: &Inputs) -> Result<Costs> {
         programs: inputs.programs.clone(),
         kernel: inputs.kernel.clone(),
         configuration: String::new(),
+        store: None,
     })?;
     let function = Deployment::new("traffic", &inputs.agent);
     testbed.deploy(&function.with("--endpoint", &format!("{HOST}:*")))?;

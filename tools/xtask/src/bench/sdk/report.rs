@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Both tables.
+
+use super::guest;
+use super::outside::{Cost, Figure, STAGES};
+
+/// A size as people say it.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..=0xf_ffff => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// Processes of this machine.
+pub(super) fn outside(figures: &[Figure]) {
+    println!(
+        "\nPython outside of VMs: instructions in user space, processor time, private memory; what starts is over a bare interpreter\n"
+    );
+    println!(
+        "{:<18} {:>35}   {:>35} {:>10}  goal",
+        "", "SDK over TLS", "shim", "nexusd"
+    );
+    for (place, figure) in figures.iter().enumerate() {
+        let is_start = place < STAGES.len();
+        println!(
+            "{:<18} {}   {} {:>10}  {}",
+            figure.what,
+            cost(&figure.sdk, is_start),
+            cost(&figure.shim, is_start),
+            time(figure.shim.backend_ns),
+            goal(figure),
+        );
+    }
+}
+
+/// Calls in a guest.
+pub(super) fn guest(figures: &[guest::Figure]) {
+    println!("\nPython in a guest: instructions of everything that a call causes on the machine\n");
+    let names = guest::WAYS.map(|way| format!("{:>14}", way.name)).join("");
+    println!("{:<18}{names}   shim of SDK, TLS", "");
+    for figure in figures {
+        let [tls, _, shim] = figure.instructions;
+        let columns = figure
+            .instructions
+            .map(|count| format!("{:>14}", millions(count)))
+            .join("");
+        println!("{:<18}{columns}   {}", figure.what, ratio(shim, tls));
+    }
+}
+
+fn cost(cost: &Cost, with_memory: bool) -> String {
+    let memory = if with_memory {
+        #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+        let mib = cost.private_kib as f64 / 1024.0;
+        format!("{mib:.2} MiB")
+    } else {
+        String::new()
+    };
+    format!(
+        "{:>12} {:>11} {memory:>10}",
+        millions(cost.instructions),
+        time(cost.cpu_ns)
+    )
+}
+
+fn goal(figure: &Figure) -> String {
+    figure.goal.map_or_else(String::new, |goal| {
+        let met = if figure.shim.instructions <= goal {
+            "met"
+        } else {
+            "MISSED"
+        };
+        format!("<= {}, {met}", millions(goal))
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn millions(count: u64) -> String {
+    format!("{:.3} M", count as f64 / 1e6)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
+fn time(nanoseconds: u64) -> String {
+    let microseconds = nanoseconds as f64 / 1e3;
+    if microseconds < 10_000.0 {
+        format!("{microseconds:.0} us")
+    } else {
+        format!("{:.1} ms", microseconds / 1e3)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
+fn ratio(one: u64, other: u64) -> String {
+    format!("{:.1} %", one as f64 * 100.0 / other as f64)
+}
