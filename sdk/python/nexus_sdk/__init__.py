@@ -16,6 +16,7 @@
 - `items`: those of DynamoDB's resources.
 - `errors`: botocore's own exceptions, made of an answer.
 - `transfer`: upload_file and its kin.
+- `runtime_client`: what stands for the extension by which awslambdaric speaks to the runtime API.
 
 Until something looks deeper, `boto3` and `botocore` are facades whose `__path__` is the real packages', so that a module
 without a stand-in is the real one, under its real name. Importing one that reaches into the SDK's machinery
@@ -45,6 +46,7 @@ _HARMLESS = (
     "botocore.exceptions",
 )
 _FACADES = ("boto3", "boto3.compat", "boto3.session", "botocore", "botocore.client", "botocore.compat", "botocore.endpoint")
+_RUNTIME_CLIENT = "runtime_client"
 _FAMILIES = ("boto3.", "botocore.", "s3transfer")
 
 # The shim's own folder.
@@ -54,6 +56,8 @@ active = True
 
 def find_spec(fullname: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None) -> "ModuleSpec | None":
     """The facade's spec if there is one; otherwise a look at what is imported."""
+    if fullname == _RUNTIME_CLIENT:
+        return _runtime_client_spec()
     if not active:
         return None
     if fullname in _FACADES:
@@ -83,6 +87,18 @@ def step_aside() -> None:
     from nexus_sdk import takeover
 
     takeover.become_real()
+
+
+def _runtime_client_spec() -> "ModuleSpec | None":
+    # Which awslambdaric imports. A program may have a module of its own of that name.
+    if "awslambdaric" not in sys.modules:
+        return None
+    real = PathFinder.find_spec(_RUNTIME_CLIENT)
+    if real is None or real.origin is None or not real.origin.endswith(".so"):
+        return None
+    from nexus_sdk import runtime_client
+
+    return runtime_client.spec(real)
 
 
 def _is_harmless(fullname: str) -> bool:
