@@ -107,7 +107,8 @@ class Client:
         # As long as it is None, nothing works.
         self._agent: str | None = None
         self._release: tuple[int, ...] = _UNKNOWN
-        self._fields = _FIELDS
+        # Name, name in lower case, whether an empty value is None.
+        self._fields: list[tuple[str, bytes, bool]] = []
 
     def initialize_client(self, *args: object) -> None:
         """Takes the user agent, which ends with awslambdaric's release."""
@@ -116,7 +117,7 @@ class Client:
         self._agent = agent = str(args[0])
         self._release = _release(agent)
         known = 9 if self._release >= _INVOCATION_ID else 8 if self._release >= _TENANT else 7
-        self._fields = _FIELDS[:known]
+        self._fields = [(name, name.lower().encode(), none) for name, none in _FIELDS[:known]]
         if self._release >= _UNKNOWN:
             self._extension()
 
@@ -179,8 +180,8 @@ class Client:
 
     def _event_head(self, head: "dict[bytes, bytes]") -> "dict[str, str | int | None]":
         event: dict[str, str | int | None] = {}
-        for name, none_if_empty in self._fields:
-            value = head.get(name.lower().encode(), b"")
+        for name, key, none_if_empty in self._fields:
+            value = head.get(key, b"")
             if name == "Lambda-Runtime-Deadline-Ms":
                 event[name] = _number(value)
             else:

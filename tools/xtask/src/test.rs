@@ -27,6 +27,7 @@ pub(crate) fn run(host_only: bool, only: Option<&str>, flavour: Flavour) -> Resu
     if only.is_none() {
         workspace()?;
         images()?;
+        runtime_client()?;
         shim()?;
     }
     if host_only {
@@ -52,6 +53,18 @@ fn images() -> Result<()> {
     let mut test = Command::new("python3");
     process::inherit(
         test.current_dir(paths::repository().join("tests/images"))
+            .args(["-m", "unittest", "discover", "--quiet"]),
+    )
+}
+
+/// What stands for the extension of awslambdaric, against that one.
+fn runtime_client() -> Result<()> {
+    step::note("tests of the runtime client for Python");
+    let packages = ["awslambdaric==4.2.2"];
+    let programs = setup::python::programs("python-runtime-client", "awslambdaric", &packages)?;
+    let mut test = Command::new(programs.join("python3"));
+    process::inherit(
+        test.current_dir(paths::repository().join("sdk/python/tests"))
             .args(["-m", "unittest", "discover", "--quiet"]),
     )
 }
