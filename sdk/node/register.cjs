@@ -4,9 +4,10 @@
 /**
  * Brings the SDK shim into a Node process, by `NODE_OPTIONS=--require <this file>`.
  *
- * Modules are found as ever. Only when what was found is the main file of a package that the shim has a facade for, the
- * facade is put where Node looks for modules that are there already. So `require`, `import`, `require.resolve` and the error for a
- * package that is not installed stay Node's own, and no frame of the shim stands in the stack of a module that is being run.
+ * Modules are found as ever. Only when what was found is the main file of a package that the shim has a facade for, or the
+ * addon of aws-lambda-ric, what stands for it is put where Node looks for modules that are there already. So `require`, `import`,
+ * `require.resolve` and the error for a package that is not installed stay Node's own, and no frame of the shim stands in the
+ * stack of a module that is being run.
  *
  * This file is for every Node that a function may come with: its syntax is that of 2015.
  */
@@ -16,6 +17,8 @@ const Module = /** @type {import('./lib/types').ModuleClass} */ (/** @type {unkn
 /** The oldest Node for which there is a shim. */
 const OLDEST = 18;
 const MAIN = '/dist-cjs/index.js';
+/** The addon by which aws-lambda-ric speaks to the runtime API. */
+const RUNTIME_CLIENT = '/rapid-client.node';
 const find = Module._resolveFilename;
 const ownRequire = Module.prototype.require;
 /** @type {import('./lib/types').Provide | undefined} */
@@ -30,6 +33,9 @@ function resolveFilename(...args) {
       ({ provide } = /** @type {{ provide: import('./lib/types').Provide }} */ (require('./lib/facade.js')));
     }
     provide(filename, args[1]);
+  } else if (filename.endsWith(RUNTIME_CLIENT)) {
+    const runtimeClient = /** @type {{ provide: import('./lib/types').Provide }} */ (require('./lib/runtime-client.js'));
+    runtimeClient.provide(filename, args[1]);
   }
   return filename;
 }
