@@ -154,18 +154,15 @@ class Connection {
    * @returns {Answer | undefined}
    */
   askAndWait(head, body) {
-    const handle = /** @type {{ fd: number, setBlocking(on: boolean): number } | null} */ (
-      /** @type {any} */ (this.#socket)._handle
+    const { _handle: handle } = /** @type {{ _handle: { fd: number, setBlocking(on: boolean): number } }} */ (
+      /** @type {unknown} */ (this.#socket)
     );
-    if (!this.isOpen || !handle || handle.setBlocking(true) !== 0) {
-      this.close();
-      return undefined;
-    }
     try {
+      handle.setBlocking(true);
       send(handle.fd, [head, body]);
       const answer = receive(handle.fd, this.#incoming);
-      this.#answered(answer);
       handle.setBlocking(false);
+      this.#answered(answer);
       return answer;
     } catch {
       this.close();

@@ -19,7 +19,12 @@ const { Connection } = require('./runtime-api.js');
 
 const Module = /** @type {import('./types').ModuleClass} */ (/** @type {unknown} */ (require('node:module')));
 
-/** @typedef {import('./types').RuntimeClient} RuntimeClient */
+/**
+ * @typedef {object} RuntimeClient the addon's exports
+ * @property {() => Promise<{ bodyJson: string, headers: Record<string, string | number> }>} next
+ * @property {(...args: unknown[]) => null} done
+ * @property {(...args: unknown[]) => null} error
+ */
 /** @typedef {import('./runtime-api').Answer} Answer */
 
 const RUNTIME = '/2018-06-01/runtime/invocation/';
@@ -83,12 +88,12 @@ class Client {
     const answer = await this.#ask(this.#head('GET', 'next'));
     if (answer === undefined) {
       log('Failed to get next invocation. No Response from endpoint');
-      throw new Error('Failed to get next invocation, error -1');
+      return failed(-1);
     }
     const { status, head, body } = answer;
     if (!isSuccess(status)) {
       log(`Failed to get next invocation. Http Response code: ${status}`);
-      throw new Error(`Failed to get next invocation, error ${status}`);
+      return failed(status);
     }
     if (body === undefined) {
       // The addon gets the same event, since nobody has answered it.
@@ -97,7 +102,7 @@ class Client {
     }
     if (!head.has(REQUEST_ID)) {
       log(`Failed to find header ${REQUEST_ID} in response`);
-      throw new Error('Failed to get next invocation, error -1');
+      return failed(-1);
     }
     const end = body.indexOf(0);
     return { bodyJson: body.toString('utf8', 0, end < 0 ? body.length : end), headers: this.#eventHead(head) };
@@ -219,6 +224,19 @@ class Client {
  */
 function isSuccess(status) {
   return status >= 200 && status <= 299;
+}
+
+/**
+ * What a runtime sees of a failure. An addon's errors come from nowhere in JavaScript, and have no stack.
+ * @param {number} code
+ * @returns {Promise<never>}
+ */
+function failed(code) {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = new Error(`Failed to get next invocation, error ${code}`);
+  Error.stackTraceLimit = stackTraceLimit;
+  return Promise.reject(error);
 }
 
 /**

@@ -21,13 +21,6 @@ export interface ModuleClass {
 /** Puts the facade for a package where Node looks for modules that are there already. */
 export type Provide = (filename: string, parent: NodeJS.Module | null | undefined) => void;
 
-/** The addon of aws-lambda-ric. */
-export interface RuntimeClient {
-  next(): Promise<{ bodyJson: string; headers: Record<string, string | number> }>;
-  done(...args: unknown[]): null;
-  error(...args: unknown[]): null;
-}
-
 export type Answer = InstanceType<typeof AnswerClass>;
 
 /** A running checksum. */
