@@ -1,28 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connections to services, read in large pieces: rustls asks for four kilobytes at a time, each of which would be a system call.
+//! Connections to services, read in large pieces, so that a long body costs few system calls and few turns.
+//!
+//! - Below TLS a connection is buffered ([`Stream`]): rustls asks for four kilobytes at a time. And while a long body comes, the kernel
+//!   wakes nobody for less than some records ([`Bulk`]).
+//! - Above TLS, records that are there are read together ([`Records`]).
 
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use tokio::io::BufReader;
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
 /// What is read at once, in bytes: some records of TLS, which are of at most 16 KiB each (RFC 8446, section 5.1).
 const READ: usize = 64 * 1024;
 
+/// What hyper may have read beyond what it has handed on, in bytes; its heads are no longer either.
+pub(super) const HYPER: usize = 128 * 1024;
+
+/// What may have come of a body beyond what is known here, in bytes: what hyper, the buffer and TLS hold.
+const AHEAD: u64 = 256 * 1024;
+
+/// How much of a long body wakes its reader, in bytes.
+const LOW_WATER: u32 = 64 * 1024;
+
+/// How many bytes are still to come over a connection, at least. Answers carry it, for whoever knows how long they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bulk(Arc<AtomicU64>);
+
 /// Makes connections.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Connector(HttpConnector);
 
-/// A connection.
+/// A connection, below TLS if there is TLS.
 #[derive(Debug)]
-pub(super) struct Stream(TokioIo<BufReader<TcpStream>>);
+pub(super) struct Stream {
+    io: BufReader<TcpStream>,
+    bulk: Bulk,
+    low_water: u32,
+}
+
+/// Has what another connector connects read by all records that are there.
+#[derive(Clone, Debug)]
+pub(super) struct ByRecords<C>(C);
+
+/// What is above TLS.
+#[derive(Debug)]
+pub(super) struct Records<S>(S);
+
+type Connecting<S, E> = Pin<Box<dyn Future<Output = Result<S, E>> + Send>>;
+
+impl Bulk {
+    /// A body of this length has begun to come.
+    pub(super) fn expect(&self, length: u64) {
+        self.0
+            .store(length.saturating_sub(AHEAD), Ordering::Relaxed);
+    }
+
+    fn came(&self, count: usize) {
+        let left = self.0.load(Ordering::Relaxed);
+        if left > 0 {
+            let left = left.saturating_sub(count as u64);
+            self.0.store(left, Ordering::Relaxed);
+        }
+    }
+
+    /// How many bytes are worth waking for: never more than are sure to come.
+    fn low_water(&self) -> u32 {
+        let is_long = self.0.load(Ordering::Relaxed) >= u64::from(LOW_WATER);
+        if is_long { LOW_WATER } else { 1 }
+    }
+}
 
 impl Connector {
     pub(super) fn new(tcp: HttpConnector) -> Self {
@@ -30,10 +85,16 @@ impl Connector {
     }
 }
 
+impl<C> ByRecords<C> {
+    pub(super) fn new(connector: C) -> Self {
+        Self(connector)
+    }
+}
+
 impl Service<Uri> for Connector {
-    type Response = Stream;
+    type Response = TokioIo<Stream>;
     type Error = <HttpConnector as Service<Uri>>::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, Self::Error>> + Send>>;
+    type Future = Connecting<Self::Response, Self::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.0.poll_ready(context)
@@ -43,54 +104,225 @@ impl Service<Uri> for Connector {
         let connecting = self.0.call(uri);
         Box::pin(async move {
             let stream = connecting.await?.into_inner();
-            let stream = BufReader::with_capacity(READ, stream);
-            Ok(Stream(TokioIo::new(stream)))
+            Ok(TokioIo::new(Stream {
+                io: BufReader::with_capacity(READ, stream),
+                bulk: Bulk::default(),
+                low_water: 1,
+            }))
+        })
+    }
+}
+
+impl<C, S> Service<Uri> for ByRecords<C>
+where
+    C: Service<Uri, Response = S>,
+    C::Future: Send + 'static,
+{
+    type Response = TokioIo<Records<TokioIo<S>>>;
+    type Error = C::Error;
+    type Future = Connecting<Self::Response, Self::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move {
+            let stream = TokioIo::new(connecting.await?);
+            Ok(TokioIo::new(Records(stream)))
         })
     }
 }
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        self.0.inner().get_ref().connected()
+        let connected = self.io.get_ref().connected();
+        connected.extra(self.bulk.clone())
     }
 }
 
-impl Read for Stream {
+impl<S: Connection> Connection for Records<S> {
+    fn connected(&self) -> Connected {
+        self.0.connected()
+    }
+}
+
+impl Stream {
+    /// Nothing is there: says for how much this is to be read on.
+    fn wait_for_enough(&mut self) -> io::Result<()> {
+        let wanted = self.bulk.low_water();
+        if wanted != self.low_water {
+            set_low_water(self.io.get_ref(), wanted)?;
+            self.low_water = wanted;
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        match read {
+            Poll::Pending => self.wait_for_enough()?,
+            Poll::Ready(_) => self.bulk.came(buffer.filled().len() - before),
+        }
+        read
     }
 }
 
-impl Write for Stream {
-    fn poll_write(
+impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
+    fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        loop {
+            let so_far = buffer.filled().len();
+            match Pin::new(&mut self.0).poll_read(context, buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().len() > so_far && buffer.remaining() > 0 => {
+                }
+                // An end or an error comes again.
+                _ if so_far > before => return Poll::Ready(Ok(())),
+                first => return first,
+            }
+        }
+    }
+}
+
+/// Has writes go through as they are.
+macro_rules! writes_through {
+    ($field:tt, $stream:ty $(, $parameter:ident)?) => {
+        impl$(<$parameter: AsyncWrite + Unpin>)? AsyncWrite for $stream {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                bytes: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.$field).poll_write(context, bytes)
+            }
+
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                context: &mut Context<'_>,
+                slices: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                Pin::new(&mut self.$field).poll_write_vectored(context, slices)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.$field.is_write_vectored()
+            }
+
+            fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.$field).poll_flush(context)
+            }
+
+            fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Pin::new(&mut self.$field).poll_shutdown(context)
+            }
+        }
+    };
+}
+
+writes_through!(io, Stream);
+writes_through!(0, Records<S>, S);
+
+fn set_low_water(stream: &TcpStream, bytes: u32) -> io::Result<()> {
+    let value = libc::c_int::try_from(bytes).map_err(io::Error::other)?;
+    let length = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
+    // SAFETY: the option takes an int, which `value` is and outlives the call; the descriptor is open for as long as the stream lives.
+    let set = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    if set == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Empty};
+    use hyper_util::client::legacy::Client;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Length of a long body, and how much of it comes only after all the rest was read.
+    const LENGTH: usize = 3 << 20;
+    const REST: usize = 1000;
+
+    #[tokio::test]
+    async fn the_end_of_a_long_body_waits_for_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        let (read, was_read) = oneshot::channel();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![0; LENGTH - REST]).await.unwrap();
+            was_read.await.unwrap();
+            for byte in [1; REST] {
+                stream.write_all(&[byte]).await.unwrap();
+            }
+        };
+        let client = async {
+            let connector = ByRecords::new(Connector::new(HttpConnector::new()));
+            let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new())
+                .http1_max_buf_size(HYPER)
+                .build(connector);
+            let mut response = client.get(uri).await.unwrap();
+            let bulk = response.extensions().get::<Bulk>().cloned();
+            bulk.expect("of the connection").expect(LENGTH as u64);
+            let (mut count, mut read) = (0, Some(read));
+            while let Some(frame) = response.body_mut().frame().await {
+                count += frame.unwrap().into_data().unwrap().len();
+                if count == LENGTH - REST
+                    && let Some(read) = read.take()
+                {
+                    read.send(()).unwrap();
+                }
+            }
+            assert_eq!(count, LENGTH);
+        };
+        let both = async { tokio::join!(server, client) };
+        let patience = std::time::Duration::from_secs(60);
+        tokio::time::timeout(patience, both).await.expect("it ends");
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+    #[test]
+    fn no_more_is_waited_for_than_will_come() {
+        let bulk = Bulk::default();
+        assert_eq!(bulk.low_water(), 1);
+        bulk.expect(AHEAD + u64::from(LOW_WATER) - 1);
+        assert_eq!(bulk.low_water(), 1, "what is ahead may have come already");
+        bulk.expect(AHEAD + u64::from(LOW_WATER));
+        assert_eq!(bulk.low_water(), LOW_WATER);
+        bulk.came(1);
+        assert_eq!(bulk.low_water(), 1);
+        bulk.came(usize::MAX);
+        assert_eq!(bulk.low_water(), 1);
     }
 }

@@ -16,6 +16,7 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body as _;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,7 +25,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::audit::Audit;
-use super::connector::Connector;
+use super::connector::{self, Bulk, ByRecords, Connector};
 use super::credentials::KeptCredentials;
 use super::predict::Manners;
 
@@ -130,12 +131,20 @@ pub(super) trait Carrier: Send + Sync {
 }
 
 /// The network.
-impl Carrier for Client<HttpsConnector<Connector>, Body> {
+impl Carrier for Client<ByRecords<HttpsConnector<Connector>>, Body> {
     fn carry(&self, request: Request<Body>) -> Carrying {
         let answer = self.request(request);
         Box::pin(async move {
             match answer.await {
-                Ok(response) => Ok(response.map(|body| body.map_err(Into::into).boxed_unsync())),
+                Ok(response) => {
+                    let length = response.body().size_hint().exact();
+                    if let (Some(length), Some(bulk)) =
+                        (length, response.extensions().get::<Bulk>())
+                    {
+                        bulk.expect(length);
+                    }
+                    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+                }
                 Err(error) => Err(Unanswered {
                     sent: !error.is_connect(),
                     source: error.into(),
@@ -185,10 +194,11 @@ impl Upstream {
             .enable_http1()
             .wrap_connector(Connector::new(tcp));
         let client = Client::builder(TokioExecutor::new())
+            .http1_max_buf_size(connector::HYPER)
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE)
-            .build(connector);
+            .build(ByRecords::new(connector));
         let carrier = Box::new(client);
         Ok(Self::by(
             carrier,
