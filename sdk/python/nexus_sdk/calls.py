@@ -143,6 +143,8 @@ class Operation:
 
 # Names of buckets that are well formed.
 _buckets: "dict[str, str]" = {}
+# Times of objects, which many answers have in common.
+_times: "dict[str, datetime]" = {}
 _operations: "dict[tuple[str, str, str], Any]" = {}
 
 
@@ -461,11 +463,14 @@ class _Reader:
 
 def timestamp(text: str) -> "datetime":
     """A time in the form that headers have, `Wed, 21 Oct 2015 07:28:00 GMT`. Raises ValueError for any other."""
+    known = _times.get(text)
+    if known is not None:
+        return known
     if text[25:] == " GMT":
         day = f"{text[12:16]}-{_MONTHS.get(text[8:11])}-{text[5:7]} {text[17:25]}"
         naive = datetime.fromisoformat(day)
         # Not by replace(), which costs ten times as much.
-        return datetime.combine(naive, naive.time(), UTC)
+        return _remember(_times, text, datetime.combine(naive, naive.time(), UTC))  # type: ignore[no-any-return]
     raise ValueError(text)
 
 
