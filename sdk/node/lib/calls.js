@@ -33,7 +33,7 @@ async function run(owner, region, operation, input) {
     const head = `${service.signing}\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}`;
     const answer = await channel.request(head, body);
     if (answer.status < 300) {
-      return await service.protocol.output(owner, operation, answer);
+      return await service.protocol.output(owner, operation, answer, input);
     }
     if (answer.status >= 500 || AGAIN.has(answer.status)) {
       answer.close();
@@ -42,6 +42,26 @@ async function run(owner, region, operation, input) {
     throw await service.protocol.error(owner, operation, answer);
   } catch (error) {
     throw error instanceof channel.Broken ? HAND_OVER : error;
+  }
+}
+
+/**
+ * What an answer says, where success is certain: a call that changes something is not made again because its answer cannot be
+ * read.
+ * @template T
+ * @param {Operation} operation
+ * @param {() => T} read
+ */
+function certain(operation, read) {
+  try {
+    return read();
+  } catch (problem) {
+    if (operation.isRead) {
+      throw HAND_OVER;
+    }
+    throw problem === HAND_OVER
+      ? new Error(`The answer to ${operation.name} cannot be read. The call was made, and is not made again.`)
+      : problem;
   }
 }
 
@@ -61,4 +81,4 @@ function metadata(status, headers) {
   };
 }
 
-module.exports = { metadata, run };
+module.exports = { certain, metadata, run };

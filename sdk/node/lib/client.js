@@ -16,7 +16,8 @@ const layer = require('./layer.js');
 /** @typedef {import('./types').Class} Class */
 /** @typedef {import('./types').Operation} Operation */
 /** @typedef {(error: unknown, output?: unknown) => void} Callback */
-/** @typedef {{ config: any, owner: Package, beneath: import('./layer').Beneath, region: string | undefined }} Client */
+/** @typedef {import('./types').Begun} Begun */
+/** @typedef {Begun & { owner: Package, beneath: import('./layer').Beneath, region?: string | undefined }} Client */
 
 /**
  * Clients that are not real.
@@ -59,7 +60,7 @@ function cover(owner, name) {
   if (Object.hasOwn(service.commands, name)) {
     return makeCommand(owner, name);
   }
-  return service.errors.includes(name) ? require('./errors.js').makeClass(owner, name) : undefined;
+  return service.errors.includes(name) ? require('./errors.js').makeClass(owner, name) : service.others?.(owner, name);
 }
 
 /**
@@ -71,13 +72,14 @@ function cover(owner, name) {
 function makeClient(owner, name, more, base) {
   const beneath = owner.beneath(name, becomeReal);
   const made = layer.make(name, construct, { send: makeSend(beneath), destroy, ...more }, beneath, base);
+  const begin = owner.service.begin ?? plain;
   /** @type {(this: object, ...args: any[]) => unknown} */
   function construct(...args) {
-    const [config] = args;
-    if (!environment.isPlain(config)) {
+    const begun = begin(owner, args, clients);
+    if (begun === undefined) {
       return Reflect.construct(beneath.real(), args, made);
     }
-    clients.set(this, { config: { ...config }, owner, beneath, region: undefined });
+    clients.set(this, { ...begun, owner, beneath });
     return undefined;
   }
   /** @this {object} */
@@ -85,7 +87,18 @@ function makeClient(owner, name, more, base) {
     // A client that is not real has nothing open of its own.
     return clients.has(this) ? undefined : beneath.real().prototype.destroy.call(this);
   }
+  owner.service.complete?.(made);
   return made;
+}
+
+/**
+ * The beginning of a client that has a plain configuration.
+ * @param {Package} owner
+ * @param {any[]} args
+ * @returns {Begun | undefined}
+ */
+function plain({ service }, [config]) {
+  return environment.isPlain(config) ? { config, args: [{ ...service.defaults, ...config }] } : undefined;
 }
 
 /**
@@ -136,13 +149,13 @@ function makeSend(beneath) {
    */
   function send(command, optionsOrCallback, callback) {
     const client = clients.get(this);
-    const operation = client && find(client, command, optionsOrCallback);
-    if (operation === undefined) {
+    const call = client && find(client, command, optionsOrCallback);
+    if (call === undefined) {
       becomeReal(this);
       return beneath.real().prototype.send.call(this, command, optionsOrCallback, callback);
     }
-    const { owner, region } = /** @type {{ owner: Package, region: string }} */ (client);
-    const output = run(owner, region, operation, command.input).catch((/** @type {unknown} */ error) => {
+    const make = client?.make ?? run;
+    const output = make(call.owner, call.region, call.operation, command.input).catch((/** @type {unknown} */ error) => {
       if (error !== HAND_OVER) {
         throw error;
       }
@@ -163,7 +176,7 @@ function makeSend(beneath) {
  * @param {Client} client
  * @param {any} command
  * @param {any} options
- * @returns {Operation | undefined}
+ * @returns {{ owner: Package, region: string, operation: Operation } | undefined}
  */
 function find(client, command, options) {
   if (
@@ -173,9 +186,13 @@ function find(client, command, options) {
   ) {
     return undefined;
   }
-  client.region ??= environment.region(client.config);
+  const base = client.inner === undefined ? client : clients.get(client.inner);
   const found = operations.get(Object.getPrototypeOf(command));
-  return client.region !== undefined && found?.owner === client.owner && isBare(command) ? found.operation : undefined;
+  if (base === undefined || found?.owner !== client.owner || !isBare(command)) {
+    return undefined;
+  }
+  base.region ??= environment.region(base.config);
+  return base.region === undefined ? undefined : { owner: base.owner, region: base.region, operation: found.operation };
 }
 
 /**
@@ -184,7 +201,7 @@ function find(client, command, options) {
 function becomeReal(client) {
   const state = clients.get(client);
   if (state !== undefined) {
-    layer.adopt(client, Reflect.construct(state.beneath.real(), [state.config]));
+    layer.adopt(client, Reflect.construct(state.beneath.real(), state.args));
     clients.delete(client);
   }
 }
@@ -195,6 +212,9 @@ function becomeReal(client) {
  * @returns {Record<string, unknown>}
  */
 function methods(owner) {
+  if (owner.service.methods) {
+    return owner.service.methods(owner);
+  }
   const names = Object.keys(owner.service.commands).map((command) => {
     /**
      * @this {any}

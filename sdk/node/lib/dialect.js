@@ -23,6 +23,8 @@ class Dialect {
   /** @type {Order | undefined} */
   #order;
   /** @type {boolean | undefined} */
+  #isListed;
+  /** @type {boolean | undefined} */
   #isPadded;
   /** @type {boolean | undefined} */
   #hasCrc64;
@@ -33,8 +35,8 @@ class Dialect {
   #owner;
 
   /**
-   * How answers are read, by operation and by the names of their headers.
-   * @type {Map<object, Map<string, any>>}
+   * How calls are made and answers are read, by operation.
+   * @type {Map<object, any>}
    */
   plans = new Map();
 
@@ -45,6 +47,13 @@ class Dialect {
     this.#owner = owner;
   }
 
+  /** Whether the release has a function for each operation, rather than a description of it. */
+  get isListed() {
+    const owner = this.#owner;
+    this.#isListed ??= owner.release <= release.LAST_LISTED || owner.text().includes('de_CommandError');
+    return this.#isListed;
+  }
+
   /** In which order the members of an output come. */
   get order() {
     this.#order ??= this.#findOrder();
@@ -53,8 +62,7 @@ class Dialect {
 
   /** @returns {Order} */
   #findOrder() {
-    const owner = this.#owner;
-    if (owner.release <= release.LAST_LISTED || owner.text().includes('de_CommandError')) {
+    if (this.isListed) {
       return 'listed';
     }
     return this.#textOf('@smithy/core/protocols').includes('for (const header in headers)') ? 'sent' : 'declared';

@@ -50,13 +50,21 @@ class HttpResponse {
 }
 
 /**
+ * The name of the class of a service's errors.
+ * @param {Package} owner
+ */
+function baseOf(owner) {
+  return /** @type {string} */ (owner.service.base);
+}
+
+/**
  * The class for one of a service's errors.
  * @param {Package} owner
  * @param {string} name
  * @returns {Class}
  */
 function makeClass(owner, name) {
-  const { base } = owner.service;
+  const base = baseOf(owner);
   if (name === base) {
     const general = over(
       'ServiceException',
@@ -66,9 +74,24 @@ function makeClass(owner, name) {
       },
       Error,
     );
-    return over(name, owner.beneath(name), general);
+    return stand(owner, name, general);
   }
-  return over(name, owner.beneath(name), /** @type {Class} */ (owner.exports[base]));
+  return stand(owner, name, /** @type {Class} */ (owner.exports[base]));
+}
+
+/**
+ * The class that errors are of whoever makes them, with the name of one that the package exports.
+ * @param {Package} owner
+ * @param {string} name
+ * @param {Class} base
+ */
+function stand(owner, name, base) {
+  const beneath = owner.beneath(name);
+  const made = over(name, beneath, base);
+  owner.whenReal(() => {
+    beneath.real().prototype.constructor = made;
+  });
+  return made;
 }
 
 /**
@@ -95,8 +118,8 @@ function over(name, beneath, base) {
  */
 function hasClass(owner, name) {
   const { base, errors } = owner.service;
-  if (errors.includes(name)) {
-    return true;
+  if (errors.includes(name) || base === undefined) {
+    return base !== undefined;
   }
   let found = classes.get(owner);
   if (found === undefined) {
@@ -144,7 +167,7 @@ function make(owner, operation, answer, code, fields) {
   };
   /** @type {any} */
   const error = new Error();
-  const kind = /** @type {Class} */ (owner.exports[isKnown ? name : owner.service.base]);
+  const kind = /** @type {Class} */ (owner.exports[isKnown ? name : baseOf(owner)]);
   Object.setPrototypeOf(error, kind.prototype);
   const message = fields['message'] || fields['Message'] || (isKnown && !isListed ? way.unsaid : 'UnknownError');
   if (way.hasFields) {

@@ -26,6 +26,12 @@ const Module = /** @type {import('./types').ModuleClass} */ (/** @type {unknown}
  */
 const SERVICES = {
   '@aws-sdk/client-s3': () => require('./s3.js'),
+  '@aws-sdk/client-dynamodb': () => require('./dynamodb.js'),
+  '@aws-sdk/client-sqs': () => require('./sqs.js'),
+  '@aws-sdk/client-secrets-manager': () => require('./secrets-manager.js'),
+  '@aws-sdk/client-lambda': () => require('./lambda.js'),
+  '@aws-sdk/client-ssm': () => require('./ssm.js'),
+  '@aws-sdk/lib-dynamodb': () => require('./document.js'),
 };
 
 /** Files that some releases have beside the main one, which exports all that they do. */
@@ -43,6 +49,8 @@ class Package {
   #real;
   /** @type {string | undefined} */
   #text;
+  /** @type {(() => void)[]} */
+  #waiting = [];
 
   /**
    * @param {string} filename its main file
@@ -67,8 +75,21 @@ class Package {
       const module = new Module(this.filename);
       module.load(this.filename);
       this.#real = /** @type {Exports} */ (module.exports);
+      this.#waiting.splice(0).forEach((act) => act());
     }
     return this.#real;
+  }
+
+  /**
+   * Does something as soon as the real package is there.
+   * @param {() => void} act
+   */
+  whenReal(act) {
+    if (this.#real === undefined) {
+      this.#waiting.push(act);
+    } else {
+      act();
+    }
   }
 
   /**

@@ -6,6 +6,7 @@
 const { Crc32 } = require('./crc32.js');
 const { HAND_OVER } = require('./hand-over.js');
 const release = require('./release.js');
+const { encoded } = require('./uri.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').RestOperation} Operation */
@@ -239,18 +240,6 @@ function key(name) {
     throw HAND_OVER;
   }
   return PLAIN_PATH.test(name) ? name : name.split('/').map(encoded).join('/');
-}
-
-/**
- * @param {string} value
- */
-function encoded(value) {
-  try {
-    return encodeURIComponent(value).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
-  } catch {
-    // Half of a character.
-    throw HAND_OVER;
-  }
 }
 
 module.exports = { request };

@@ -59,6 +59,35 @@ export interface Operation {
   name: string;
   /** HTTP's method. */
   method: string;
+  /** Whether it changes nothing, so that it may be made again. */
+  isRead?: boolean;
+}
+
+/** What a value in a document in JSON is. */
+export type JsonKind =
+  | 'string'
+  | 'integer'
+  | 'number'
+  | 'boolean'
+  | 'blob'
+  | 'time'
+  | 'attribute'
+  | { list: JsonKind }
+  | { map: JsonKind }
+  | Structure;
+
+/** A structure of a service's model: its name there, and what its members are. */
+export interface Structure {
+  structure: string;
+  members: Record<string, JsonKind>;
+}
+
+/** An operation of a service that speaks JSON. */
+export interface JsonOperation extends Operation {
+  input: Structure;
+  output?: Structure;
+  /** Throws for an output that is not what the input led to expect. */
+  check?(input: any, output: any): void;
 }
 
 /** An operation of a service that speaks HTTP with XML. */
@@ -107,7 +136,7 @@ export interface Protocol<O extends Operation> {
   /** The message for a call. */
   request(owner: Package, operation: O, input: any): { target: string; fields: string; body: Uint8Array | undefined };
   /** The output that an answer is. */
-  output(owner: Package, operation: O, answer: Answer): Promise<unknown>;
+  output(owner: Package, operation: O, answer: Answer, input: any): Promise<unknown>;
   /** The error that an answer is. */
   error(owner: Package, operation: O, answer: Answer): Promise<unknown>;
 }
@@ -120,13 +149,36 @@ export interface Service {
   client: string;
   /** The class of its clients that have a method for each command. */
   aggregate: string;
-  /** The class of its errors. */
-  base: string;
+  /** The class of its errors; none if they are another package's. */
+  base?: string;
   /** Errors that all releases have a class for. */
   errors: string[];
   /** Commands that are covered. */
   commands: Record<string, any>;
   protocol: Protocol<any>;
+  /** What messages in JSON say of it: the first part of `x-amz-target`, and the version of their form. */
+  json?: { target: string; version: string };
+  /** What a client that becomes real is told besides its configuration. */
+  defaults?: object;
+  /** What is done when a client is made; without it, clients take a plain configuration. */
+  begin?(owner: Package, args: any[], clients: WeakMap<object, any>): Begun | undefined;
+  /** Gives a class of clients what else it has. */
+  complete?(made: Class): void;
+  /** The methods of clients that have one for each command, if they are not as those of most services. */
+  methods?(owner: Package): Record<string, unknown>;
+  /** Exports that are neither clients nor commands. */
+  others?(owner: Package, name: string): any;
+}
+
+/** What is known of a client that was made and is not real. */
+export interface Begun {
+  /** What a real one is made of. */
+  args: any[];
+  config?: any;
+  /** The client that makes its calls, if that is another. */
+  inner?: object;
+  /** How a call is made, if it takes more than the call itself. */
+  make?(owner: Package, region: string, operation: any, input: any): Promise<unknown>;
 }
 
 export { Broken };

@@ -56,6 +56,9 @@ function plain(value, name) {
   if (value instanceof Error) {
     return failure(value);
   }
+  if (value instanceof Set || value instanceof Map) {
+    return [value.constructor.name, ...[...value].map((item) => plain(item))];
+  }
   if (Array.isArray(value)) {
     return value.map((item) => plain(item));
   }
@@ -89,6 +92,14 @@ function failure(error) {
 }
 
 /**
+ * Leaves members of this name out of what is written down.
+ * @param {string} name
+ */
+function volatile(name) {
+  VOLATILE.add(name);
+}
+
+/**
  * What something comes to.
  * @param {() => unknown} run
  */
@@ -104,4 +115,4 @@ async function outcome(run) {
   return seen;
 }
 
-module.exports = { failure, outcome, plain };
+module.exports = { failure, outcome, plain, volatile };
