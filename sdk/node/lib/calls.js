@@ -28,18 +28,19 @@ const AGAIN = new Set([301, 307, 400, 429]);
  */
 async function run(owner, region, operation, input) {
   const { service } = owner;
+  const protocol = /** @type {import('./types').Protocol<any>} */ (service.protocol);
   try {
-    const { target, fields, body } = service.protocol.request(owner, operation, input);
+    const { target, fields, body } = protocol.request(owner, operation, input);
     const head = `${service.signing}\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}`;
     const answer = await channel.request(head, body);
     if (answer.status < 300) {
-      return await service.protocol.output(owner, operation, answer, input);
+      return await protocol.output(owner, operation, answer, input);
     }
     if (answer.status >= 500 || AGAIN.has(answer.status)) {
       answer.close();
       throw HAND_OVER;
     }
-    throw await service.protocol.error(owner, operation, answer);
+    throw await protocol.error(owner, operation, answer);
   } catch (error) {
     throw error instanceof channel.Broken ? HAND_OVER : error;
   }

@@ -26,6 +26,12 @@ const layer = require('./layer.js');
 const clients = new WeakMap();
 
 /**
+ * Those that were made by the shim and are real meanwhile.
+ * @type {WeakMap<object, Client>}
+ */
+const former = new WeakMap();
+
+/**
  * Operations and the packages that they are of, by the prototype of their commands.
  * @type {WeakMap<object, { operation: Operation, owner: Package }>}
  */
@@ -55,7 +61,7 @@ function cover(owner, name) {
     return makeClient(owner, name, {});
   }
   if (name === service.aggregate) {
-    return makeClient(owner, name, methods(owner), /** @type {Class} */ (owner.exports[service.client]).prototype);
+    return makeClient(owner, name, methods(owner), /** @type {Class} */ (owner.exports[String(service.client)]).prototype);
   }
   if (Object.hasOwn(service.commands, name)) {
     return makeCommand(owner, name);
@@ -196,6 +202,17 @@ function find(client, command, options) {
 }
 
 /**
+ * The call that a command stands for, of a client that was made by the shim; undefined if it is not known.
+ * @param {any} client
+ * @param {any} command
+ */
+function callOf(client, command) {
+  const isObject = client !== null && typeof client === 'object';
+  const state = isObject ? (clients.get(client) ?? former.get(client)) : undefined;
+  return state && find(state, command, undefined);
+}
+
+/**
  * @param {object} client
  */
 function becomeReal(client) {
@@ -203,6 +220,7 @@ function becomeReal(client) {
   if (state !== undefined) {
     layer.adopt(client, Reflect.construct(state.beneath.real(), state.args));
     clients.delete(client);
+    former.set(client, state);
   }
 }
 
@@ -242,4 +260,4 @@ function methods(owner) {
   return Object.fromEntries(names);
 }
 
-module.exports = { cover };
+module.exports = { callOf, clients, cover, former };

@@ -277,7 +277,6 @@ function complete(made) {
 
 /** @type {import('./types').Service} */
 module.exports = {
-  signing: '',
   client: 'DynamoDBDocumentClient',
   aggregate: 'DynamoDBDocument',
   errors: [],
@@ -286,7 +285,4 @@ module.exports = {
   complete,
   methods,
   others: (owner, name) => (name === 'NumberValue' ? converter(owner).NumberValueImpl : undefined),
-  get protocol() {
-    return require('./json.js');
-  },
 };

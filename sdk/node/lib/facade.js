@@ -32,7 +32,12 @@ const SERVICES = {
   '@aws-sdk/client-lambda': () => require('./lambda.js'),
   '@aws-sdk/client-ssm': () => require('./ssm.js'),
   '@aws-sdk/lib-dynamodb': () => require('./document.js'),
+  '@aws-sdk/lib-storage': () => require('./upload.js'),
+  '@aws-sdk/s3-request-presigner': () => require('./presigner.js'),
 };
+
+/** What there is beside the main file of releases that are spread over many. */
+const SPREAD = ['commands', 'Upload.js', 'getSignedUrl.js'];
 
 /** Files that some releases have beside the main one, which exports all that they do. */
 const PARTS = ['schemas/schemas_0.js', 'models/errors.js'];
@@ -169,8 +174,7 @@ function open(filename) {
   if (!Object.hasOwn(SERVICES, name) || major !== 3 || release === undefined || release < releases.OLDEST) {
     return null;
   }
-  // Older releases are spread over many files.
-  if (fs.existsSync(`${folder}/dist-cjs/commands`)) {
+  if (SPREAD.some((part) => fs.existsSync(`${folder}/dist-cjs/${part}`))) {
     return null;
   }
   const service = /** @type {() => Service} */ (SERVICES[name]);

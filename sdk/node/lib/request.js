@@ -29,6 +29,38 @@ const PLAIN_PATH = /^[A-Za-z0-9_.~/-]+$/;
  * @param {any} input
  */
 function request(owner, operation, input) {
+  const fields = gather(owner, operation, input);
+  if (operation.stream && owner.release >= release.CHECKS) {
+    fields.headers += 'x-amz-checksum-mode\0ENABLED\0';
+  }
+  if (operation.type) {
+    finishBody(owner, operation.type, fields);
+  }
+  return { target: target(operation, input, fields), fields: fields.headers, body: fields.body };
+}
+
+/**
+ * The message for a call that somebody else makes, who has the body.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {any} input
+ */
+function withoutBody(owner, operation, input) {
+  const fields = gather(owner, operation, input);
+  const isWhole = operation.type === undefined || operation.input['Body'] !== undefined;
+  if (!isWhole || fields.body !== undefined || fields.length !== undefined || fields.checksum !== undefined) {
+    throw HAND_OVER;
+  }
+  return { target: target(operation, input, fields), fields: fields.headers };
+}
+
+/**
+ * What parameters come to.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {any} input
+ */
+function gather(owner, operation, input) {
   const prototype = Object.getPrototypeOf(input);
   if (prototype !== Object.prototype && prototype !== null) {
     throw HAND_OVER;
@@ -51,18 +83,16 @@ function request(owner, operation, input) {
   if (operation.required?.some((name) => typeof rest[name] !== 'string')) {
     throw HAND_OVER;
   }
-  if (operation.stream && owner.release >= release.CHECKS) {
-    fields.headers += 'x-amz-checksum-mode\0ENABLED\0';
-  }
-  if (operation.type) {
-    finishBody(owner, operation.type, fields);
-  }
-  const query = fields.query && `?${fields.query}`;
-  return {
-    target: `/${bucket(Bucket)}/${operation.hasKey ? key(Key) : ''}${query}`,
-    fields: fields.headers,
-    body: fields.body,
-  };
+  return fields;
+}
+
+/**
+ * @param {Operation} operation
+ * @param {any} input
+ * @param {Fields} fields
+ */
+function target(operation, { Bucket, Key }, { query }) {
+  return `/${bucket(Bucket)}/${operation.hasKey ? key(Key) : ''}${query && `?${query}`}`;
 }
 
 /**
@@ -242,4 +272,4 @@ function key(name) {
   return PLAIN_PATH.test(name) ? name : name.split('/').map(encoded).join('/');
 }
 
-module.exports = { request };
+module.exports = { request, withoutBody };

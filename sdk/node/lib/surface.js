@@ -13,7 +13,7 @@ const errors = require('./errors.js');
 /** @typedef {import('./types').Exports} Exports */
 
 const NAME = /\bexports\.([\w$]+) = |^Object\.defineProperty\(exports, "([\w$]+)"|^ {2}([\w$]+): \(\) => /gm;
-const DEFINITION = /^(?:class ([\w$]+) |var ([\w$]+);$|(?:exports\.|const |var |let )([\w$]+) = (\[|\{|_\w+;$))/gm;
+const DEFINITION = /^(?:class ([\w$]+) |var ([\w$]+);$|(?:exports\.|const |var |let )([\w$]+) = (\[|\{|class |_\w+;$))/gm;
 /** Names of classes and functions that are defined in many ways. */
 const CALLABLE = /^(?:paginate|waitFor|waitUntil)[A-Z]|(?:Command|Client|Exception|FilterSensitiveLog)$/;
 const LITERAL = /\{\n(?:\s+(?:\w+|"[^"\\\n]*"): "[^"\\\n]*",?\n)*\}/y;

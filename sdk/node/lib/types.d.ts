@@ -143,19 +143,19 @@ export interface Protocol<O extends Operation> {
 
 /** What the shim knows of a service. */
 export interface Service {
-  /** Its name in signatures. */
-  signing: string;
+  /** Its name in signatures; none if another package makes the calls. */
+  signing?: string;
   /** The class of its clients. */
-  client: string;
+  client?: string;
   /** The class of its clients that have a method for each command. */
-  aggregate: string;
+  aggregate?: string;
   /** The class of its errors; none if they are another package's. */
   base?: string;
   /** Errors that all releases have a class for. */
   errors: string[];
   /** Commands that are covered. */
   commands: Record<string, any>;
-  protocol: Protocol<any>;
+  protocol?: Protocol<any>;
   /** What messages in JSON say of it: the first part of `x-amz-target`, and the version of their form. */
   json?: { target: string; version: string };
   /** What a client that becomes real is told besides its configuration. */

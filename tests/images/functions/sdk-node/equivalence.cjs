@@ -18,7 +18,12 @@ const { outcome } = require('./plain.cjs');
 /** @typedef {(s3: any, bucket: string, sdk: any) => unknown} Case */
 
 /** @type {Record<string, Case>} */
-const CASES = { ...require('./cases/calls.cjs'), ...require('./cases/streams.cjs'), ...require('./cases/surface.cjs') };
+const CASES = {
+  ...require('./cases/calls.cjs'),
+  ...require('./cases/streams.cjs'),
+  ...require('./cases/surface.cjs'),
+  ...require('./cases/libraries.cjs'),
+};
 
 /**
  * The bucket of a case.

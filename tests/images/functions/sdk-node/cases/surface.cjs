@@ -10,18 +10,6 @@ const { outcome } = require('../plain.cjs');
 
 /** @typedef {import('../equivalence.cjs').Case} Case */
 
-/**
- * A package that is not installed with every release, or undefined.
- * @param {string} name
- */
-function optional(name) {
-  try {
-    return require(name);
-  } catch {
-    return undefined;
-  }
-}
-
 /** @type {Record<string, Case>} */
 module.exports = {
   async notCovered(s3, Bucket, sdk) {
@@ -211,23 +199,6 @@ module.exports = {
       await outcome(() => s3.send(new sdk.HeadBucketCommand({ Bucket }), { abortSignal: new AbortController().signal })),
     );
     return seen;
-  },
-
-  async uploads(s3, Bucket) {
-    const storage = optional('@aws-sdk/lib-storage');
-    if (storage === undefined) {
-      return 'not installed';
-    }
-    const small = new storage.Upload({ client: s3, params: { Bucket, Key: 'small', Body: 'content' } });
-    const large = new storage.Upload({ client: s3, params: { Bucket, Key: 'large', Body: Buffer.alloc(6_000_000, 'x') } });
-    return [await outcome(() => small.done()), Object.keys(await large.done()).sort()];
-  },
-
-  async presigned(s3, Bucket, sdk) {
-    const signer = optional('@aws-sdk/s3-request-presigner');
-    const url =
-      signer && new URL(await signer.getSignedUrl(s3, new sdk.GetObjectCommand({ Bucket, Key: 'x' }), { expiresIn: 60 }));
-    return url ? [url.host, url.pathname, [...url.searchParams.keys()].sort()] : 'not installed';
   },
 
   async imported(_, Bucket) {
