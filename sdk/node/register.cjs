@@ -21,18 +21,31 @@ const MAIN = '/dist-cjs/index.js';
 const RUNTIME_CLIENT = '/rapid-client.node';
 const find = Module._resolveFilename;
 const ownRequire = Module.prototype.require;
-/** @type {import('./lib/types').Provide | undefined} */
-let provide;
+/** @type {import('./lib/types').Shim | undefined} */
+let facade;
+
+/** What the shim is made of, loaded when it is first needed. */
+function shim() {
+  if (facade === undefined) {
+    facade = /** @type {import('./lib/types').Shim} */ (require('./lib/facade.js'));
+  }
+  return facade;
+}
+
+/**
+ * Whether this may be the main file of a package that the shim has a facade for. Who has taken `require` over wants to see the real
+ * packages: tracers do so.
+ * @param {string} place
+ */
+function isOurs(place) {
+  return place.endsWith(MAIN) && place.includes('/@aws-sdk/') && Module.prototype.require === ownRequire;
+}
 
 /** @type {typeof find} */
 function resolveFilename(...args) {
   const filename = Reflect.apply(find, Module, args);
-  // Who has taken `require` over wants to see the real packages: tracers do so.
-  if (filename.endsWith(MAIN) && filename.includes('/@aws-sdk/') && Module.prototype.require === ownRequire) {
-    if (provide === undefined) {
-      ({ provide } = /** @type {{ provide: import('./lib/types').Provide }} */ (require('./lib/facade.js')));
-    }
-    provide(filename, args[1]);
+  if (isOurs(filename)) {
+    shim().provide(filename, args[1]);
   } else if (filename.endsWith(RUNTIME_CLIENT)) {
     const runtimeClient = /** @type {{ provide: import('./lib/types').Provide }} */ (require('./lib/runtime-client.js'));
     runtimeClient.provide(filename, args[1]);
@@ -40,8 +53,21 @@ function resolveFilename(...args) {
   return filename;
 }
 
+/**
+ * The names that a package exports are found by Node in its text, which takes long with so much of it. For `import` Node is given
+ * a text that has just the names; what it then reads are the facade's exports.
+ * @type {import('./lib/types').LoadHook}
+ */
+function load(url, context, next) {
+  const names = isOurs(url) ? shim().namesOf(url) : undefined;
+  return names === undefined ? next(url, context) : { format: 'commonjs', source: names, shortCircuit: true };
+}
+
 if (process.env['NEXUS_SDK'] !== 'off' && Number.parseInt(process.versions.node, 10) >= OLDEST) {
   // As Node's own is called: its name stands in the stack of the error for a module that is not there.
   Object.defineProperty(resolveFilename, 'name', { value: find.name });
   Module._resolveFilename = resolveFilename;
+  if (Module.registerHooks !== undefined) {
+    Module.registerHooks({ load });
+  }
 }

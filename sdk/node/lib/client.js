@@ -66,7 +66,7 @@ function cover(owner, name) {
   if (Object.hasOwn(service.commands, name)) {
     return makeCommand(owner, name);
   }
-  return service.errors.includes(name) ? require('./errors.js').makeClass(owner, name) : service.others?.(owner, name);
+  return service.errors.includes(name) ? require('./error-classes.js').makeClass(owner, name) : service.others?.(owner, name);
 }
 
 /**

@@ -11,6 +11,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
+const { fileURLToPath } = require('node:url');
 
 const client = require('./client.js');
 const releases = require('./release.js');
@@ -56,6 +57,7 @@ class Package {
   #text;
   /** @type {(() => void)[]} */
   #waiting = [];
+  #isLoading = false;
 
   /**
    * @param {string} filename its main file
@@ -78,11 +80,21 @@ class Package {
   real() {
     if (this.#real === undefined) {
       const module = new Module(this.filename);
-      module.load(this.filename);
+      this.#isLoading = true;
+      try {
+        module.load(this.filename);
+      } finally {
+        this.#isLoading = false;
+      }
       this.#real = /** @type {Exports} */ (module.exports);
       this.#waiting.splice(0).forEach((act) => act());
     }
     return this.#real;
+  }
+
+  /** Whether Node is running the real package's main file. */
+  get isLoading() {
+    return this.#isLoading;
   }
 
   /**
@@ -159,6 +171,26 @@ function provide(filename, parent) {
 }
 
 /**
+ * A text in which Node finds the names that a package exports; undefined if it is to look for them in the package's own.
+ * @param {string} url of its main file
+ */
+function namesOf(url) {
+  if (!url.startsWith('file:')) {
+    return undefined;
+  }
+  const filename = fileURLToPath(url);
+  provide(filename, undefined);
+  const found = packages.get(filename);
+  if (!found || found.isLoading || Module._cache[filename]?.exports !== found.exports) {
+    return undefined;
+  }
+  const { importable } = /** @type {typeof import('./text')} */ (require('./text.js'));
+  return importable(found.text())
+    .map((name) => `exports.${name} = 0;`)
+    .join('\n');
+}
+
+/**
  * @param {string} filename
  * @returns {Package | null}
  */
@@ -224,4 +256,4 @@ function makeExports(owner) {
   });
 }
 
-module.exports = { Package, provide };
+module.exports = { Package, namesOf, provide };

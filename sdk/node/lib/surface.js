@@ -7,19 +7,20 @@
  * `import` of a package reads each of its exports at once: so there has to be something for each that does not need the package.
  */
 
-const errors = require('./errors.js');
+const classes = require('./error-classes.js');
+const { definitions, names } = require('./text.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').Exports} Exports */
 
-const NAME = /\bexports\.([\w$]+) = |^Object\.defineProperty\(exports, "([\w$]+)"|^ {2}([\w$]+): \(\) => /gm;
-const DEFINITION = /^(?:class ([\w$]+) |var ([\w$]+);$|(?:exports\.|const |var |let )([\w$]+) = (\[|\{|class |_\w+;$))/gm;
+/** By these a package says that it was written as a module of JavaScript's own kind. */
+const MARKS = ['Object.defineProperty(exports, "__esModule"', '\nvar __toCommonJS'];
 /** Names of classes and functions that are defined in many ways. */
 const CALLABLE = /^(?:paginate|waitFor|waitUntil)[A-Z]|(?:Command|Client|Exception|FilterSensitiveLog)$/;
 const LITERAL = /\{\n(?:\s+(?:\w+|"[^"\\\n]*"): "[^"\\\n]*",?\n)*\}/y;
 const ENTRY = /^\s+"?([^"\n]*?)"?: "([^"\n]*)"/gm;
 
-/** @typedef {{ kind: 'callable' | 'list' | 'object', at: number }} Definition */
+/** @typedef {import('./text').Definition} Definition */
 
 /**
  * Gives `exports` all names, each of which is made when it is looked at.
@@ -30,25 +31,24 @@ const ENTRY = /^\s+"?([^"\n]*?)"?: "([^"\n]*)"/gm;
 function fill(owner, exports, cover) {
   const text = owner.text();
   /** @type {Map<string, Definition> | undefined} */
-  let definitions;
+  let defined;
   const make = (/** @type {string} */ name) => {
     const covered = cover(name);
     if (covered !== undefined || owner.loaded) {
       return covered ?? owner.loaded?.[name];
     }
-    if (errors.hasClass(owner, name)) {
-      return errors.makeClass(owner, name);
+    if (classes.hasClass(owner, name)) {
+      return classes.makeClass(owner, name);
     }
-    definitions ??= definitionsIn(text);
-    return standIn(owner, name, definitions.get(name));
+    defined ??= definitions(text);
+    return standIn(owner, name, defined.get(name));
   };
-  for (const [, ...found] of text.matchAll(NAME)) {
-    const name = found.find((each) => each !== undefined);
-    if (name !== undefined && name !== '__esModule' && !Object.hasOwn(exports, name)) {
+  for (const name of names(text)) {
+    if (name !== '__esModule' && !Object.hasOwn(exports, name)) {
       define(exports, name, () => make(name));
     }
   }
-  if (/^(?:Object\.defineProperty\(exports, "__esModule"|var __toCommonJS)/m.test(owner.main())) {
+  if (MARKS.some((mark) => text.includes(mark))) {
     Object.defineProperty(exports, '__esModule', { value: true });
   }
 }
@@ -67,21 +67,6 @@ function define(exports, name, make) {
     made = { value };
   };
   Object.defineProperty(exports, name, { get, set, enumerable: true, configurable: true });
-}
-
-/**
- * @param {string} text
- * @returns {Map<string, Definition>}
- */
-function definitionsIn(text) {
-  const found = new Map();
-  for (const match of text.matchAll(DEFINITION)) {
-    const [all, aClass, later, name, start] = match;
-    /** @type {Definition['kind']} */
-    const kind = start === '[' ? 'list' : start === '{' || later ? 'object' : 'callable';
-    found.set(aClass ?? later ?? name, { kind, at: match.index + all.length - 1 });
-  }
-  return found;
 }
 
 /**

@@ -16,10 +16,18 @@ export interface ModuleClass {
   _nodeModulePaths(folder: string): string[];
   _resolveFilename(request: string, parent?: NodeJS.Module | null, isMain?: boolean, options?: object): string;
   createRequire(filename: string): NodeJS.Require;
+  /** From Node 22.15 on. */
+  registerHooks?(hooks: { load: LoadHook }): void;
 }
 
-/** Puts the facade for a package where Node looks for modules that are there already. */
-export type Provide = (filename: string, parent: NodeJS.Module | null | undefined) => void;
+/** What `facade.js` does for Node's loader. */
+export interface Shim {
+  provide(filename: string, parent: NodeJS.Module | null | undefined): void;
+  namesOf(url: string): string | undefined;
+}
+
+/** What Node asks for the text of a module. */
+export type LoadHook = (url: string, context: object, next: (url: string, context: object) => object) => object;
 
 export type Answer = InstanceType<typeof AnswerClass>;
 
