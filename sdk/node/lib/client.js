@@ -104,7 +104,7 @@ function makeClient(owner, name, more, base) {
  * @returns {Begun | undefined}
  */
 function plain({ service }, [config]) {
-  return environment.isPlain(config) ? { config, args: [{ ...service.defaults, ...config }] } : undefined;
+  return environment.isPlain(config) ? { config: { ...config }, args: [{ ...service.defaults, ...config }] } : undefined;
 }
 
 /**
