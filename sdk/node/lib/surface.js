@@ -48,7 +48,8 @@ function fill(owner, exports, cover) {
       define(exports, name, () => make(name));
     }
   }
-  if (MARKS.some((mark) => text.includes(mark))) {
+  const main = owner.main();
+  if (MARKS.some((mark) => main.includes(mark))) {
     Object.defineProperty(exports, '__esModule', { value: true });
   }
 }
