@@ -19,6 +19,20 @@ const { HAND_OVER } = require('./hand-over.js');
 const AGAIN = new Set([301, 307, 400, 429]);
 
 /**
+ * What was made of inputs that can be used only once.
+ * @type {WeakMap<object, any>}
+ */
+const substitutes = new WeakMap();
+
+/**
+ * The input that a real client is to take in the place of one that was used up, or undefined.
+ * @param {object} input
+ */
+function substituteOf(input) {
+  return substitutes.get(input);
+}
+
+/**
  * Makes a call.
  * @param {Package} owner
  * @param {string} region
@@ -30,7 +44,13 @@ async function run(owner, region, operation, input) {
   const { service } = owner;
   const protocol = /** @type {import('./types').Protocol<any>} */ (service.protocol);
   try {
-    const { target, fields, body } = protocol.request(owner, operation, input);
+    const reading = protocol.prepare?.(operation, input);
+    let ready = input;
+    if (reading !== undefined) {
+      ready = await reading;
+      substitutes.set(input, ready);
+    }
+    const { target, fields, body } = protocol.request(owner, operation, ready);
     const head = `${service.signing}\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}`;
     const answer = await channel.request(head, body);
     if (answer.status < 300) {
@@ -40,10 +60,23 @@ async function run(owner, region, operation, input) {
       answer.close();
       throw HAND_OVER;
     }
-    throw await protocol.error(owner, operation, answer);
+    throw once(await protocol.error(owner, operation, answer), input);
   } catch (error) {
     throw error instanceof channel.Broken ? HAND_OVER : error;
   }
+}
+
+/**
+ * An error, which does not tell of attempts if there could be only one.
+ * @param {any} error
+ * @param {object} input
+ */
+function once(error, input) {
+  if (substitutes.has(input)) {
+    delete error.$metadata.attempts;
+    delete error.$metadata.totalRetryDelay;
+  }
+  return error;
 }
 
 /**
@@ -82,4 +115,4 @@ function metadata(status, headers) {
   };
 }
 
-module.exports = { certain, metadata, run };
+module.exports = { certain, metadata, run, substituteOf };

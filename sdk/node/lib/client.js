@@ -166,7 +166,7 @@ function makeSend(beneath) {
         throw error;
       }
       becomeReal(this);
-      return beneath.real().prototype.send.call(this, command);
+      return beneath.real().prototype.send.call(this, unused(command));
     });
     const done = typeof optionsOrCallback === 'function' ? optionsOrCallback : callback;
     if (!done) {
@@ -175,6 +175,16 @@ function makeSend(beneath) {
     output.then((value) => done(null, value), done).catch(() => {});
     return undefined;
   }
+}
+
+/**
+ * A command as it was, though the shim may have used up its input.
+ * @param {any} command
+ */
+function unused(command) {
+  const { substituteOf } = /** @type {typeof import('./calls')} */ (require('./calls.js'));
+  const input = substituteOf(command.input);
+  return input === undefined ? command : new command.constructor(input);
 }
 
 /**

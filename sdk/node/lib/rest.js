@@ -17,6 +17,16 @@ const xml = require('./xml.js');
 const OWN = new Set(['name', 'stack', 'cause', '$fault', '$metadata', '$response', '$retryable']);
 
 /**
+ * An input whose body can be sent, if it takes time to make it of the one that is given.
+ * @param {Operation} operation
+ * @param {any} input
+ */
+function prepare(operation, input) {
+  const isStream = operation.input['Body'] !== undefined && typeof input.Body?.pipe === 'function';
+  return isStream ? require('./file-body.js').read(input) : undefined;
+}
+
+/**
  * The error that an answer is.
  * @param {Package} owner
  * @param {Operation} operation
@@ -41,4 +51,4 @@ async function error(owner, operation, answer) {
   return errors.make(owner, operation, answer, fields['Code'] ?? (answer.status === 404 ? 'NotFound' : undefined), fields);
 }
 
-module.exports = { error, output, request };
+module.exports = { error, output, prepare, request };

@@ -141,6 +141,8 @@ export interface Fields {
 
 /** How operations become messages, and answers outputs. */
 export interface Protocol<O extends Operation> {
+  /** An input that can be sent, if it takes time to make it; undefined if the one that is given can be. */
+  prepare?(operation: O, input: any): Promise<any> | undefined;
   /** The message for a call. */
   request(owner: Package, operation: O, input: any): { target: string; fields: string; body: Uint8Array | undefined };
   /** The output that an answer is. */

@@ -30,6 +30,58 @@ async function bodyOf(s3, Bucket, sdk, content) {
 
 /** @type {Record<string, Case>} */
 module.exports = {
+  async filesUp(s3, Bucket, sdk) {
+    const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'files-'));
+    const file = path.join(folder, 'file');
+    const seen = [];
+    for (const size of [1_000_000, 100_000, 5]) {
+      fs.writeFileSync(file, 'x'.repeat(size));
+      const Body = fs.createReadStream(file);
+      /** @type {string[]} */
+      const events = [];
+      for (const name of ['end', 'close', 'error']) {
+        Body.on(name, () => events.push(name));
+      }
+      const Key = `file${size}`;
+      const put = new sdk.PutObjectCommand({ Bucket, Key, Body, ContentType: 'text/plain', Metadata: { one: '1' } });
+      seen.push(await outcome(() => s3.send(put)));
+      const got = await s3.send(new sdk.GetObjectCommand({ Bucket, Key }));
+      // There are stores that keep what is said of the way an object came.
+      delete got.ContentEncoding;
+      seen.push(got, (await got.Body.transformToString()).length, events, Body.destroyed, Body.bytesRead);
+    }
+    const Body = fs.createReadStream(file);
+    seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'length', Body, ContentLength: 5 }))));
+    const refused = fs.createReadStream(file);
+    seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket: 'elsewhere', Key: 'x', Body: refused }))));
+    fs.rmSync(folder, { recursive: true });
+    for (const Key of ['file5', 'file100000', 'file1000000', 'length']) {
+      await s3.send(new sdk.DeleteObjectCommand({ Bucket, Key }));
+    }
+    return seen;
+  },
+
+  async filesUpOtherwise(s3, Bucket, sdk) {
+    const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'files-'));
+    const file = path.join(folder, 'file');
+    fs.writeFileSync(file, '0123456789');
+    const begun = fs.createReadStream(file);
+    await new Promise((resolve) => begun.once('readable', () => resolve(undefined)));
+    fs.writeFileSync(path.join(folder, 'empty'), '');
+    const streams = [begun, fs.createReadStream(file, { start: 2, end: 5 }), fs.createReadStream(path.join(folder, 'empty'))];
+    const seen = [];
+    for (const [at, Body] of streams.entries()) {
+      seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket, Key: `other${at}`, Body }))));
+    }
+    // A name that the shim's message cannot hold, found when the file is read already.
+    const Metadata = { name: 'ü' };
+    const Body = fs.createReadStream(file);
+    seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'metadata', Body, Metadata }))));
+    seen.push(Body.destroyed);
+    fs.rmSync(folder, { recursive: true });
+    return seen;
+  },
+
   async reading(s3, Bucket, sdk) {
     const seen = [];
     for (const content of ['small', LARGE]) {
