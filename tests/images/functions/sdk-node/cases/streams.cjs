@@ -73,10 +73,12 @@ module.exports = {
     for (const [at, Body] of streams.entries()) {
       seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket, Key: `other${at}`, Body }))));
     }
-    // A name that the shim's message cannot hold, found when the file is read already.
-    const Metadata = { name: 'ü' };
+    // What only a real client knows is found when the file is read already.
     const Body = fs.createReadStream(file);
-    seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'metadata', Body, Metadata }))));
+    const put = new sdk.PutObjectCommand({ Bucket, Key: 'unknown', Body, Unknown: 1 });
+    seen.push(await outcome(() => s3.send(put)), put.input.Body === Body);
+    seen.push(await (await s3.send(new sdk.GetObjectCommand({ Bucket, Key: 'unknown' }))).Body.transformToString());
+    await s3.send(new sdk.DeleteObjectCommand({ Bucket, Key: 'unknown' }));
     seen.push(Body.destroyed);
     fs.rmSync(folder, { recursive: true });
     return seen;
@@ -199,6 +201,8 @@ module.exports = {
         s3.send(new sdk.PutObjectCommand({ Bucket, Key: 'again', Body: got.Body, ContentLength: got.ContentLength })),
       ),
     );
+    // There are stores that keep what is said of the way an object came.
+    await s3.send(new sdk.DeleteObjectCommand({ Bucket, Key: 'file' }));
     return seen;
   },
 
