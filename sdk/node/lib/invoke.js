@@ -9,6 +9,7 @@ const { HAND_OVER } = require('./hand-over.js');
 const json = require('./json.js');
 const members = require('./members.js');
 const { encoded } = require('./uri.js');
+const values = require('./values.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').Operation} Operation */
@@ -52,7 +53,7 @@ class Uint8ArrayBlobAdapter extends Uint8Array {
  * @param {any} input
  */
 function request(owner, _, input) {
-  const { FunctionName, Payload, Qualifier, ...others } = input;
+  const { FunctionName, Payload, Qualifier, ...others } = values.object(input);
   if (typeof FunctionName !== 'string' || FunctionName === '') {
     throw HAND_OVER;
   }
