@@ -91,7 +91,7 @@ function definitions(text) {
  * @param {string} base
  */
 function extending(text, base) {
-  const expression = new RegExp(`(?<=^(?:var \\w+ = )?class _?(\\w+) extends (?:\\w+\\.)?)${base} `, 'my');
+  const expression = new RegExp(`(?<=^(?:var \\w+ = )?class _?([^\\W_]\\w*) extends (?:\\w+\\.)?)${base} `, 'my');
   return new Set([...at(text, `${base} `, expression)].map(([, name]) => name));
 }
 

@@ -149,5 +149,7 @@ test('names of exports are found as Node finds them', () => {
   assert.deepEqual(text.names(built), ['A', 'B']);
   assert.deepEqual(text.importable(built), ['A', 'C']);
   assert.deepEqual([...text.extending(DESCRIBED.text(), 'ThingServiceException')], ['ThingError']);
+  const older = '\nvar Other = class _Other extends sdk.ThingServiceException {\n};\nconst x = ThingServiceException ;\n';
+  assert.deepEqual([...text.extending(older, 'ThingServiceException')], ['Other']);
   assert.equal(text.definitions(DESCRIBED.text()).get('Thing$')?.kind, 'list');
 });
