@@ -9,6 +9,11 @@ const { HAND_OVER } = require('./hand-over.js');
 /** @typedef {import('./facade').Package} Package */
 
 const INSTRUCTION = /^ {4}(\w+): /gm;
+const CONSTANT = '\nconst ';
+/** What comes before the name of a structure's schema, and after it. */
+const STRUCTURE = / = \[3, \w+$/;
+const STRUCTURE_LENGTH = 16;
+const MEMBERS = /, \w+,\s*\d+,\s*\[([\w,\s]*)\]/y;
 
 /**
  * The members of a structure; undefined if a release passes on whatever it holds.
@@ -42,22 +47,35 @@ function ofFunction(text, name, where) {
 }
 
 /**
- * Those of a schema: `[3, namespace, name, traits, [members], …]`, where names are constants.
+ * Those of a schema: `… = [3, namespace, name, traits, [members], …]`, where names are constants. Texts are long, and so searched by
+ * plain strings.
  * @param {string} text
  * @param {string} name
  */
 function ofSchema(text, name) {
-  for (const [, constant] of text.matchAll(new RegExp(`^const (_\\w+) = "${name}";$`, 'gm'))) {
-    const found = new RegExp(`= \\[3, \\w+, ${constant},\\s*\\d+,\\s*\\[([\\w,\\s]*)\\]`).exec(text);
-    if (found?.[1] !== undefined) {
-      return found[1]
-        .split(',')
-        .map((each) => each.trim())
-        .filter((each) => each !== '')
-        .map((each) => constantOf(text, each));
+  for (const place of places(text, ` = "${name}";\n`)) {
+    const constant = text.slice(text.lastIndexOf('\n', place) + CONSTANT.length, place);
+    for (const use of places(text, `, ${constant},`)) {
+      MEMBERS.lastIndex = use;
+      const [, list] = STRUCTURE.test(text.slice(use - STRUCTURE_LENGTH, use)) ? (MEMBERS.exec(text) ?? []) : [];
+      if (list !== undefined) {
+        const found = list.split(',').map((each) => each.trim());
+        return found.filter((each) => each !== '').map((each) => constantOf(text, each));
+      }
     }
   }
   throw HAND_OVER;
+}
+
+/**
+ * Where a string is in a text.
+ * @param {string} text
+ * @param {string} string
+ */
+function* places(text, string) {
+  for (let place = text.indexOf(string); place >= 0; place = text.indexOf(string, place + 1)) {
+    yield place;
+  }
 }
 
 /**
@@ -65,11 +83,12 @@ function ofSchema(text, name) {
  * @param {string} name
  */
 function constantOf(text, name) {
-  const [, value] = new RegExp(`^const ${name} = "(\\w+)";$`, 'm').exec(text) ?? [];
-  if (value === undefined) {
+  const begin = `${CONSTANT}${name} = "`;
+  const place = text.indexOf(begin);
+  if (place < 0) {
     throw HAND_OVER;
   }
-  return value;
+  return text.slice(place + begin.length, text.indexOf('"', place + begin.length));
 }
 
 module.exports = { of };

@@ -71,6 +71,18 @@ function plain(value, name) {
 }
 
 /**
+ * What an error is in JSON, if it can be: in some releases one holds its answer, which holds itself.
+ * @param {any} error
+ */
+function json(error) {
+  try {
+    return plain(JSON.parse(JSON.stringify(error)));
+  } catch (problem) {
+    return String(problem).split('\n')[0];
+  }
+}
+
+/**
  * An error as plain data.
  * @param {any} error
  */
@@ -84,7 +96,7 @@ function failure(error) {
   return {
     kinds: kinds.filter((kind, at) => kind !== kinds[at - 1]),
     text: String(error),
-    json: plain(JSON.parse(JSON.stringify(error))),
+    json: json(error),
     members: members.map((key) => [key, Object.prototype.propertyIsEnumerable.call(error, key), plain(error[key], key)]),
     stack: String(error.stack).split('\n')[0],
     isNative: util.types.isNativeError(error),
