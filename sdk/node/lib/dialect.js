@@ -30,6 +30,8 @@ class Dialect {
   #hasCrc64;
   /** @type {boolean | undefined} */
   #hasFields;
+  /** @type {boolean | undefined} */
+  #showsResponse;
   /** @type {string | undefined} */
   #unsaid;
   #owner;
@@ -81,6 +83,16 @@ class Dialect {
       this.#textOf('@smithy/core/client', '@smithy/smithy-client'),
     );
     return this.#hasFields;
+  }
+
+  /** Whether errors show their answer to all who list their members, which then is more than the shim has. */
+  get showsResponse() {
+    this.#showsResponse ??=
+      this.hasFields &&
+      !/"\$response", \{\s*value: response,\s*enumerable: false/.test(
+        this.#textOf('@smithy/core/serde', '@smithy/middleware-serde'),
+      );
+    return this.#showsResponse;
   }
 
   /** What errors with a class of their own say where the service says nothing. */

@@ -54,10 +54,10 @@ class HttpResponse {
 function make(owner, operation, answer, code, fields) {
   const { status } = answer;
   const reason = REASONS[status];
-  if (reason === undefined) {
+  const way = dialect.of(owner);
+  if (reason === undefined || way.showsResponse) {
     throw HAND_OVER;
   }
-  const way = dialect.of(owner);
   const isListed = way.order === 'listed';
   const headers = answer.headers();
   // HTTP does not say this of an answer to HEAD which the gateway makes itself.
