@@ -72,7 +72,7 @@ async function run(owner, region, operation, input) {
  * @param {object} input
  */
 function once(error, input) {
-  if (substitutes.has(input)) {
+  if (substitutes.has(input) && error?.$metadata) {
     delete error.$metadata.attempts;
     delete error.$metadata.totalRetryDelay;
   }
@@ -115,4 +115,4 @@ function metadata(status, headers) {
   };
 }
 
-module.exports = { certain, metadata, run, substituteOf };
+module.exports = { certain, metadata, once, run, substituteOf };

@@ -166,7 +166,7 @@ function makeSend(beneath) {
         throw error;
       }
       becomeReal(this);
-      return beneath.real().prototype.send.call(this, unused(command));
+      return sendReal(this, beneath, command);
     });
     const done = typeof optionsOrCallback === 'function' ? optionsOrCallback : callback;
     if (!done) {
@@ -178,13 +178,21 @@ function makeSend(beneath) {
 }
 
 /**
- * A command as it was, though the shim may have used up its input.
+ * Has a real client send a command whose input the shim may have used up.
+ * @param {object} client
+ * @param {import('./layer').Beneath} beneath
  * @param {any} command
  */
-function unused(command) {
-  const { substituteOf } = /** @type {typeof import('./calls')} */ (require('./calls.js'));
+function sendReal(client, beneath, command) {
+  const { once, substituteOf } = /** @type {typeof import('./calls')} */ (require('./calls.js'));
+  const { send } = beneath.real().prototype;
   const input = substituteOf(command.input);
-  return input === undefined ? command : new command.constructor(input);
+  if (input === undefined) {
+    return send.call(client, command);
+  }
+  return send.call(client, new command.constructor(input)).catch((/** @type {unknown} */ error) => {
+    throw once(error, command.input);
+  });
 }
 
 /**
