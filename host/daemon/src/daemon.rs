@@ -123,6 +123,7 @@ impl Daemon {
             region: region.clone(),
             endpoints: endpoints(&config, store_address.map_err(DaemonError::Address)?),
             connect_timeout: CONNECT_TIMEOUT,
+            read_timeout: config.gateway.read_timeout,
             audit: open_audit(&config)?,
         };
         let upstream = Upstream::new(gateway, credentials).await?;

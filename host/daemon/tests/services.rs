@@ -113,6 +113,7 @@ async fn gateway(moto: u16, lambda: u16, key: Credentials) -> u16 {
         region: "us-east-1".into(),
         endpoints: services.collect::<HashMap<_, _>>(),
         connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(60),
         audit: None,
     };
     let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))

@@ -44,6 +44,7 @@ impl Site {
             region: "us-east-1".into(),
             endpoints: HashMap::from([("s3".into(), format!("http://{address}"))]),
             connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(60),
             audit: None,
         };
         let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))

@@ -19,6 +19,7 @@ use nexus_proto::call::{self, Answer, FIXED_SIZE, Head, IN_CHUNKS, Malformed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
+use super::exchange::Again;
 use super::refusal::{Refusal, Wording};
 use super::s3::S3;
 use super::sign::SignedFor;
@@ -338,7 +339,7 @@ fn head(parts: &http::response::Parts, body: u64) -> BytesMut {
     let answer = Answer {
         head: u32::try_from(message.len() - FIXED_SIZE).unwrap_or(u32::MAX),
         status: parts.status.as_u16(),
-        retries: 0,
+        retries: parts.extensions.get::<Again>().map_or(0, |again| again.0),
         body,
     };
     message[..FIXED_SIZE].copy_from_slice(&answer.encode());

@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where the real key comes from, and keeping it until it expires.
+//! Where the real key comes from.
 
-use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use tokio::sync::Mutex;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 
 use super::GatewayError;
 
 /// Largest file of credentials, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
-
-/// A key is replaced so long before it expires.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
-
-/// A key without an end is asked for again after this time, in case somebody changed it.
-const ASK_AGAIN: Duration = Duration::from_secs(900);
 
 /// Where the real key comes from.
 #[derive(Debug, Clone)]
@@ -46,7 +37,24 @@ pub async fn credentials_from(
                     .await;
             Ok(SharedCredentialsProvider::new(chain))
         }
-        CredentialSource::File(path) => Ok(SharedCredentialsProvider::new(from_file(&path)?)),
+        CredentialSource::File(path) => {
+            from_file(&path)?;
+            Ok(SharedCredentialsProvider::new(KeyFile(path)))
+        }
+    }
+}
+
+/// A file that is read each time: whoever replaces the key in it need not tell anybody.
+#[derive(Debug)]
+struct KeyFile(PathBuf);
+
+impl ProvideCredentials for KeyFile {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let read = from_file(&self.0);
+        future::ProvideCredentials::ready(read.map_err(CredentialsError::invalid_configuration))
     }
 }
 
@@ -128,49 +136,6 @@ fn unquoted(value: &str) -> &str {
         .into_iter()
         .find_map(|q| value.strip_prefix(q)?.strip_suffix(q))
         .unwrap_or(value)
-}
-
-/// A key, kept as long as it is good.
-pub(super) struct KeptCredentials {
-    provider: SharedCredentialsProvider,
-    kept: Mutex<Option<(Credentials, Instant)>>,
-}
-
-impl KeptCredentials {
-    pub(super) fn new(provider: SharedCredentialsProvider) -> Self {
-        Self {
-            provider,
-            kept: Mutex::new(None),
-        }
-    }
-
-    pub(super) async fn get(&self) -> Result<Credentials, CredentialsError> {
-        let mut kept = self.kept.lock().await;
-        if let Some((credentials, renew_at)) = kept.as_ref()
-            && Instant::now() < *renew_at
-        {
-            return Ok(credentials.clone());
-        }
-        let credentials = self.provider.provide_credentials().await?;
-        let good_for = match credentials.expiry() {
-            Some(expiry) => expiry
-                .duration_since(SystemTime::now())
-                .unwrap_or_default()
-                .saturating_sub(RENEW_BEFORE),
-            None => ASK_AGAIN,
-        };
-        *kept = Some((
-            credentials.clone(),
-            Instant::now() + good_for.min(ASK_AGAIN),
-        ));
-        Ok(credentials)
-    }
-}
-
-impl fmt::Debug for KeptCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptCredentials").finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

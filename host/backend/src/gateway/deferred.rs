@@ -13,11 +13,12 @@ use http::header::{
     CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, HOST, USER_AGENT,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::audit::How;
+use super::exchange::{Failed, Head, Scope, Sendable, Unsigned};
 use super::predict::{Kind, Manner, Tag, hex};
 use super::refusal::Refusal;
 use super::sign::{CHECKSUM_CRC32, CONTENT_SHA256};
@@ -76,8 +77,29 @@ const PLAIN_STARTS: [&str; 5] = [
 pub(super) struct Judged {
     pub(super) parts: Parts,
     pub(super) region: String,
+    pub(super) bucket: Option<String>,
     /// The bucket and key of an object, if it is about one and has no query.
     pub(super) object: Option<(String, String)>,
+}
+
+impl Judged {
+    /// The request with its body, to be signed and sent.
+    pub(super) fn unsigned(self, body: Sendable) -> Unsigned {
+        Unsigned {
+            head: self.head(),
+            body,
+        }
+    }
+
+    pub(super) fn head(self) -> Head {
+        Head {
+            parts: self.parts,
+            scope: Scope::S3 {
+                region: self.region,
+                bucket: self.bucket,
+            },
+        }
+    }
 }
 
 /// A write that may be deferred, whose body is here.
@@ -128,7 +150,7 @@ impl Gateway {
         // Its last byte came after its head.
         let point = self.writeback.point();
         let Some(write) = self.known(judged.clone(), &body) else {
-            return self.pass_on(judged, point, full(body)).await;
+            return self.pass_on(judged, point, Sendable::Here(body)).await;
         };
         let (manners, request) = (&self.upstream.manners, &write.judged.parts.headers);
         if let Some((mut told, manner)) = manners.predict(&write.kind, request, &write.tag) {
@@ -142,7 +164,7 @@ impl Gateway {
             told.extensions.insert(How::Deferred);
             return Ok(Response::from_parts(told, full(Bytes::new())));
         }
-        let response = self.pass_on(judged, point, full(body)).await?;
+        let response = self.pass_on(judged, point, Sendable::Here(body)).await?;
         let (parts, body) = response.into_parts();
         manners.learn(write.kind, &write.judged.parts.headers, &write.tag, &parts);
         Ok(Response::from_parts(parts, body))
@@ -202,16 +224,15 @@ impl Gateway {
             reason,
             passing: true,
         };
-        let mut judged = write.judged.clone();
-        self.sign(&mut judged)
-            .await
-            .map_err(|refusal| passing(refusal.message))?;
-        let request = Request::from_parts(judged.parts, full(write.body.clone()));
+        let body = Sendable::Here(write.body.clone());
+        let unsigned = write.judged.clone().unsigned(body);
         let answered = async {
-            let response = self.upstream.send(request).await;
-            let response = response.map_err(|error| error.cause().to_string())?;
-            let (mut parts, body) = response.into_parts();
-            super::remove_hop_by_hop(&mut parts.headers);
+            let response = self.upstream.exchange(unsigned).await;
+            let response = response.map_err(|failed| match failed {
+                Failed::Refused(refusal) => refusal.message,
+                Failed::Unanswered(error) => error.cause().to_string(),
+            })?;
+            let (parts, body) = response.into_parts();
             let body = services::whole(body).await;
             Ok((parts, body.map_err(|refusal| refusal.message)?))
         };

@@ -15,16 +15,23 @@ mod authority;
 mod behind;
 mod calls;
 mod chunked;
+mod clocks;
+mod complaint;
 mod connector;
 mod credentials;
 mod deferred;
+mod exchange;
+mod keeping;
+mod network;
 mod operation;
+mod patience;
 mod payload;
 mod policy;
 mod predict;
 mod prefetched;
 mod presign;
 mod refusal;
+mod regions;
 mod s3;
 mod services;
 mod sign;
@@ -37,7 +44,6 @@ use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -56,6 +62,8 @@ pub use self::authority::{Acceptor, Authority, AuthorityError, TlsGateway};
 pub use self::calls::Calls;
 use self::chunked::Malformed;
 pub use self::credentials::{CredentialSource, credentials_from};
+use self::exchange::{Failed, Unsigned};
+use self::patience::Silent;
 use self::payload::Payload;
 pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, Presign, ServiceRule};
 pub use self::prefetched::Prefetcher;
@@ -63,7 +71,7 @@ use self::refusal::{Refusal, Wording};
 use self::s3::{COPY_SOURCE, S3};
 use self::sign::SignedFor;
 use self::target::CopySource;
-use self::upstream::{Body, Endpoint, Unanswered, full};
+use self::upstream::{Body, Endpoint, Unanswered};
 pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
 use crate::prefetch::Inputs;
 use crate::service::{Service, ServiceStream, Serving};
@@ -165,7 +173,7 @@ impl Gateway {
     /// Answers a request to a service other than S3, which has been admitted.
     async fn serve_service(
         &self,
-        mut parts: Parts,
+        parts: Parts,
         signed_for: &SignedFor,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
@@ -176,8 +184,8 @@ impl Gateway {
         let body = services::whole(body).await?;
         // Its last byte came after its head.
         self.settled(self.writeback.point()).await?;
-        let (body, action) = self.prepare_service(&mut parts, signed_for, body).await?;
-        let mut response = self.forward(parts, body).await?;
+        let (unsigned, action) = self.prepare_service(parts, signed_for, body)?;
+        let mut response = self.forward(unsigned).await?;
         if let Some(action) = action {
             response.extensions_mut().insert(Action(action));
         }
@@ -207,38 +215,17 @@ impl Gateway {
         refusal.reply(wording, resource, &request_id, head)
     }
 
-    async fn credentials(&self) -> Result<Credentials, Refusal> {
-        self.upstream.credentials.get().await.map_err(|error| {
-            tracing::error!(
-                error = &error as &dyn StdError,
-                "no credentials to sign with"
-            );
-            let message = "The host has no credentials for the store: see the log of nexusd.";
-            Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                message,
-            )
-        })
-    }
-
-    async fn forward(&self, mut parts: Parts, body: Body) -> Result<Response<Body>, Refusal> {
-        parts.version = http::Version::HTTP_11;
-        let endpoint = parts.uri.authority().map(ToString::to_string);
-        match self.upstream.send(Request::from_parts(parts, body)).await {
-            Ok(mut response) => {
-                remove_hop_by_hop(response.headers_mut());
-                if response.status() == StatusCode::FORBIDDEN {
-                    response = without_signature(response).await?;
-                }
-                Ok(response)
-            }
-            Err(error) => {
+    async fn forward(&self, mut unsigned: Unsigned) -> Result<Response<Body>, Refusal> {
+        unsigned.head.parts.version = http::Version::HTTP_11;
+        let endpoint = unsigned.head.parts.uri.authority().map(ToString::to_string);
+        self.upstream.exchange(unsigned).await.map_err(|failed| match failed {
+            Failed::Refused(refusal) => refusal,
+            Failed::Unanswered(error) => {
                 let function = &self.name;
                 tracing::warn!(%function, endpoint, error = &error as &dyn StdError, "the store did not answer");
-                Err(no_answer(&error))
+                no_answer(&error)
             }
-        }
+        })
     }
 }
 
@@ -333,35 +320,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Passes on what a service forbids, but not how it says that a signature is wrong: such an answer repeats what was signed, session
-/// token and all.
-async fn without_signature(response: Response<Body>) -> Result<Response<Body>, Refusal> {
-    let (parts, body) = response.into_parts();
-    let text = services::whole(body).await?;
-    let speaks = |word: &str| text.windows(word.len()).any(|part| part == word.as_bytes());
-    if [
-        "SignatureDoesNotMatch",
-        "InvalidSignature",
-        "security-token",
-        "CanonicalRequest",
-    ]
-    .into_iter()
-    .any(speaks)
-    {
-        tracing::warn!("a service does not take the gateway's signature");
-        let message = "The service does not take the host's signature of this request.";
-        return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
-    }
-    Ok(Response::from_parts(parts, full(text)))
-}
-
 /// What the guest hears when the store gave no answer: an error after which SDKs try again, without the host's addresses.
 fn no_answer(error: &Unanswered) -> Refusal {
     let cause = error.cause();
     if let Some(malformed) = cause.downcast_ref::<Malformed>() {
         return Refusal::bad_request("IncompleteBody", malformed.to_string());
     }
-    let (status, code, what) = if error.sent {
+    let (status, code, what) = if Silent::is_cause(&*error.source) {
+        let status = StatusCode::GATEWAY_TIMEOUT;
+        (status, "GatewayTimeout", "does not answer")
+    } else if error.sent {
         (StatusCode::BAD_GATEWAY, "BadGateway", "broke off")
     } else {
         let status = StatusCode::SERVICE_UNAVAILABLE;

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::audit::How;
 use super::deferred::Judged;
+use super::exchange::Sendable;
 use super::sign::{CONTENT_SHA256, SignedFor};
 use super::upstream::{Body, full};
 use super::{Gateway, Policy, Upstream, services};
@@ -121,7 +122,7 @@ async fn fetch(
     let (judged, _) = gateway.judge_s3(parts, &signed_for).ok()?;
     let point = gateway.writeback.point();
     let response = gateway
-        .pass_on(judged, point, full(Bytes::new()))
+        .pass_on(judged, point, Sendable::Here(Bytes::new()))
         .await
         .ok()?;
     let (parts, body) = response.into_parts();
@@ -186,7 +187,10 @@ impl Gateway {
         let tag = fetched.parts.headers.get(ETAG)?.clone();
         judged.parts.headers.insert(IF_NONE_MATCH, tag);
         let point = self.writeback.point();
-        let response = self.pass_on(judged, point, full(Bytes::new())).await.ok()?;
+        let response = self
+            .pass_on(judged, point, Sendable::Here(Bytes::new()))
+            .await
+            .ok()?;
         if response.status() != StatusCode::NOT_MODIFIED {
             return Some(Asked::Other(response));
         }

@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Response};
 
 use super::audit::How;
 use super::deferred::Judged;
+use super::exchange::Head;
 use super::refusal::Refusal;
 use super::upstream::{Body, full};
 use super::{Gateway, Presign, sign};
@@ -57,8 +58,8 @@ impl Gateway {
         judged: Judged,
         validity: Duration,
     ) -> Result<Response<Body>, Refusal> {
-        let mut parts = judged.parts;
-        let reads = matches!(parts.method, Method::GET | Method::HEAD);
+        let mut head = judged.head();
+        let reads = matches!(head.parts.method, Method::GET | Method::HEAD);
         if !reads && self.policy.presign == Presign::Reads {
             let message = format!(
                 "The policy of the function {} does not allow URLs for writes.",
@@ -67,10 +68,13 @@ impl Gateway {
             return Err(Refusal::access_denied(message));
         }
         for name in PASSING {
-            parts.headers.remove(name);
+            head.parts.headers.remove(name);
         }
-        let credentials = self.credentials().await?;
-        sign::presign(&mut parts, credentials, &judged.region, validity)?;
+        let upstream = &self.upstream;
+        upstream.place(&mut head)?;
+        let (credentials, time) = (upstream.key().await?, upstream.time_at(&head.parts));
+        let Head { mut parts, scope } = head;
+        sign::presign(&mut parts, credentials, scope.region(), time, validity)?;
         let mut response = Response::new(full(Bytes::from(parts.uri.to_string())));
         let kind = HeaderValue::from_static("text/plain; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -11,9 +11,10 @@ use hyper::body::Body as _;
 
 use super::behind::Behind;
 use super::deferred::{self, Judged};
+use super::exchange::Sendable;
 use super::payload::Payload;
 use super::refusal::Refusal;
-use super::sign::{self, SignedFor};
+use super::sign::SignedFor;
 use super::target::{CopySource, Target};
 use super::upstream::{Body, Endpoint};
 use super::{Gateway, operation, presign};
@@ -53,6 +54,7 @@ impl Gateway {
         let payload = Payload::prepare(&mut parts.headers)?;
         parts.uri = super::uri(endpoint, &target.path_and_query())?;
         super::prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
+        let bucket = target.bucket.clone();
         let object = match (target.bucket, target.key) {
             // `x-id` only names the operation.
             (Some(bucket), Some(key)) if target.query.iter().all(|(name, _)| name == "x-id") => {
@@ -63,6 +65,7 @@ impl Gateway {
         let judged = Judged {
             parts,
             region: signed_for.region.clone(),
+            bucket,
             object,
         };
         Ok((judged, payload))
@@ -87,25 +90,18 @@ impl Gateway {
         }
         // What is yet to come of the body may follow from a write that the guest is told of meanwhile.
         let body = Behind::new(body, Arc::clone(&self.writeback)).boxed_unsync();
-        self.pass_on(judged, point, body).await
+        self.pass_on(judged, point, Sendable::of(body).await?).await
     }
 
     /// Sends a request to the store when all that came before it is durable.
     pub(super) async fn pass_on(
         &self,
-        mut judged: Judged,
+        judged: Judged,
         point: Point,
-        body: Body,
+        body: Sendable,
     ) -> Result<Response<Body>, Refusal> {
         self.settled(point).await?;
-        self.sign(&mut judged).await?;
-        self.forward(judged.parts, body).await
-    }
-
-    /// Puts the real signature on.
-    pub(super) async fn sign(&self, judged: &mut Judged) -> Result<(), Refusal> {
-        let credentials = self.credentials().await?;
-        sign::sign_s3(&mut judged.parts, credentials, &judged.region)
+        self.forward(judged.unsigned(body)).await
     }
 
     /// Where S3 is.

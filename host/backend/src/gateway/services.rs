@@ -13,9 +13,11 @@ use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 
 use super::Gateway;
+use super::exchange::{Head, Scope, Sendable, Unsigned};
 use super::refusal::Refusal;
-use super::sign::{self, SignedFor};
-use super::upstream::{Body, Endpoint, full};
+use super::regions::are_kin;
+use super::sign::SignedFor;
+use super::upstream::{Body, Endpoint};
 use crate::service::hosts::is_region;
 
 /// Longest body of a request, in bytes: above what any of these services takes in one (Lambda's 6 MiB, Bedrock's 25 MB).
@@ -169,12 +171,7 @@ fn decoded(text: &str) -> String {
 
 /// AWS's own endpoint of a service in a region, which has to be one of the same partition as the host's.
 fn amazon(service: &str, region: &str, own: &str) -> Result<Endpoint, Refusal> {
-    let partition = |region: &str| {
-        ["cn-", "us-gov-"]
-            .iter()
-            .position(|start| region.starts_with(start))
-    };
-    if !is_region(region) || partition(region) != partition(own) {
+    if !is_region(region) || !are_kin(region, own) {
         let message = format!("{region} is no region that this host's keys are for.");
         return Err(Refusal::access_denied(message));
     }
@@ -210,18 +207,18 @@ pub(super) async fn whole(mut body: Body) -> Result<Bytes, Refusal> {
 }
 
 impl Gateway {
-    /// Turns a request to a service other than S3 into the one that it gets, if the policy allows it; beside its body, the action
-    /// that it is.
-    pub(super) async fn prepare_service(
+    /// Turns a request to a service other than S3 into the one that it gets, if the policy allows it; beside it, the action that it
+    /// is.
+    pub(super) fn prepare_service(
         &self,
-        parts: &mut Parts,
+        mut parts: Parts,
         signed_for: &SignedFor,
         body: Bytes,
-    ) -> Result<(Body, Option<String>), Refusal> {
+    ) -> Result<(Unsigned, Option<String>), Refusal> {
         let service = signed_for.service.as_str();
         // First of all: what a guest names in Connection is taken off, and must not be what it was judged by.
         super::remove_hop_by_hop(&mut parts.headers);
-        let action = self.judge(service, parts, &body)?;
+        let action = self.judge(service, &parts, &body)?;
         let endpoint = match self.upstream.endpoints.get(service) {
             Some(endpoint) => endpoint.clone(),
             None => amazon(service, &signed_for.region, &self.upstream.region)?,
@@ -238,9 +235,14 @@ impl Gateway {
         if !body.is_empty() || parts.method == Method::POST || parts.method == Method::PUT {
             parts.headers.insert(CONTENT_LENGTH, body.len().into());
         }
-        let credentials = self.credentials().await?;
-        sign::sign_service(parts, credentials, signed_for, &body)?;
-        Ok((full(body), action))
+        let unsigned = Unsigned {
+            head: Head {
+                parts,
+                scope: Scope::Service(signed_for.clone()),
+            },
+            body: Sendable::Here(body),
+        };
+        Ok((unsigned, action))
     }
 
     /// The action that a request is, if it is known and allowed.

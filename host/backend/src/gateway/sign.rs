@@ -94,6 +94,7 @@ pub(super) fn sign_s3(
     parts: &mut Parts,
     credentials: Credentials,
     region: &str,
+    time: SystemTime,
 ) -> Result<(), Refusal> {
     let payload = match parts.headers.remove(CONTENT_SHA256) {
         Some(hash) => hash.to_str().unwrap_or_default().to_owned(),
@@ -102,7 +103,7 @@ pub(super) fn sign_s3(
     let mut settings = s3_settings();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     let body = SignableBody::Precomputed(payload);
-    put_on(parts, credentials, (region, "s3"), settings, body)
+    put_on(parts, credentials, (region, "s3"), time, settings, body)
 }
 
 /// Puts the signature of a request to S3 into its URI, valid for a time. All headers that it has become part of it.
@@ -110,13 +111,14 @@ pub(super) fn presign(
     parts: &mut Parts,
     credentials: Credentials,
     region: &str,
+    time: SystemTime,
     validity: Duration,
 ) -> Result<(), Refusal> {
     let mut settings = s3_settings();
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(validity);
     let body = SignableBody::UnsignedPayload;
-    let instructions = instructions(parts, credentials, (region, "s3"), settings, body)?;
+    let instructions = instructions(parts, credentials, (region, "s3"), time, settings, body)?;
     let mut query = url_query(parts.uri.query().unwrap_or_default());
     for (name, value) in instructions.params() {
         let encode = |text| utf8_percent_encode(text, QUERY);
@@ -153,12 +155,14 @@ pub(super) fn sign_service(
     credentials: Credentials,
     signed_for: &SignedFor,
     body: &[u8],
+    time: SystemTime,
 ) -> Result<(), Refusal> {
     // Of the guest's signature; these services take the hash from the signature itself.
     parts.headers.remove(CONTENT_SHA256);
     let scope = (signed_for.region.as_str(), signed_for.service.as_str());
     let body = SignableBody::Bytes(body);
-    put_on(parts, credentials, scope, SigningSettings::default(), body)
+    let settings = SigningSettings::default();
+    put_on(parts, credentials, scope, time, settings, body)
 }
 
 /// Puts the signature on, for a region and a service.
@@ -166,10 +170,11 @@ fn put_on(
     parts: &mut Parts,
     credentials: Credentials,
     scope: (&str, &str),
+    time: SystemTime,
     settings: SigningSettings,
     body: SignableBody<'_>,
 ) -> Result<(), Refusal> {
-    let instructions = instructions(parts, credentials, scope, settings, body)?;
+    let instructions = instructions(parts, credentials, scope, time, settings, body)?;
     for (name, value) in instructions.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| cannot_sign(&e))?;
         let mut value = HeaderValue::from_str(value).map_err(|e| cannot_sign(&e))?;
@@ -184,6 +189,7 @@ fn instructions(
     parts: &Parts,
     credentials: Credentials,
     (region, service): (&str, &str),
+    time: SystemTime,
     settings: SigningSettings,
     body: SignableBody<'_>,
 ) -> Result<SigningInstructions, Refusal> {
@@ -192,7 +198,7 @@ fn instructions(
         .identity(&identity)
         .region(region)
         .name(service)
-        .time(SystemTime::now())
+        .time(time)
         .settings(settings)
         .build()
         .map_err(|e| cannot_sign(&e))?

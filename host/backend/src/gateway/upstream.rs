@@ -16,24 +16,23 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Body as _;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-
 use tokio::sync::Semaphore;
 
 use super::audit::Audit;
-use super::connector::{self, Bulk, ByRecords, Connector};
-use super::credentials::KeptCredentials;
+use super::clocks::Clocks;
+use super::exchange::Scope;
+use super::keeping::KeptCredentials;
+use super::network::Network;
+use super::patience::{self, Sending};
 use super::predict::Manners;
+use super::regions::{self, Amazon, Regions};
+use super::s3::S3;
+use crate::service::hosts::is_region;
 
-/// A connection that nobody used for this time is closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Idle connections kept for each service.
-const MAX_IDLE: usize = 64;
+/// Services whose answers may take as long as Lambda's longest invocation, and which are waited for at least that long: what the
+/// function does not want to wait for, its SDK gives up.
+const SLOW: [&str; 4] = ["bedrock", "lambda", "sagemaker", "states"];
+const SLOW_TIMEOUT: Duration = Duration::from_secs(15 * 60 + 30);
 
 /// Room for deferred writes of all VMs together, in KiB. Those of a VM that is gone count until they are done.
 const DEFERRED_KIB: usize = 1024 * 1024;
@@ -60,6 +59,8 @@ pub struct GatewayConfig {
     pub endpoints: HashMap<String, String>,
     /// How long a connection to a service may take.
     pub connect_timeout: Duration,
+    /// How long a service may be silent when it is its turn.
+    pub read_timeout: Duration,
     /// Who keeps a record of all calls, if anybody does.
     pub audit: Option<Arc<dyn Audit>>,
 }
@@ -107,6 +108,8 @@ pub(super) struct Endpoint {
 pub(super) struct Unanswered {
     /// Whether it may have arrived all the same.
     pub(super) sent: bool,
+    /// Whether all that happened is that a connection, kept from an earlier request, was closed.
+    pub(super) kept: bool,
     #[source]
     pub(super) source: BodyError,
 }
@@ -130,35 +133,16 @@ pub(super) trait Carrier: Send + Sync {
     fn carry(&self, request: Request<Body>) -> Carrying;
 }
 
-/// The network.
-impl Carrier for Client<ByRecords<HttpsConnector<Connector>>, Body> {
-    fn carry(&self, request: Request<Body>) -> Carrying {
-        let answer = self.request(request);
-        Box::pin(async move {
-            match answer.await {
-                Ok(response) => {
-                    let length = response.body().size_hint().exact();
-                    if let (Some(length), Some(bulk)) =
-                        (length, response.extensions().get::<Bulk>())
-                    {
-                        bulk.expect(length);
-                    }
-                    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
-                }
-                Err(error) => Err(Unanswered {
-                    sent: !error.is_connect(),
-                    source: error.into(),
-                }),
-            }
-        })
-    }
-}
-
 /// Connections to the services and the key that signs for them. One for all VMs.
 pub struct Upstream {
     carrier: Box<dyn Carrier>,
     pub(super) endpoints: HashMap<String, Endpoint>,
     pub(super) region: String,
+    /// How S3's endpoints in other regions are called, if S3 is Amazon's.
+    pub(super) amazon: Option<Amazon>,
+    pub(super) regions: Regions,
+    pub(super) clocks: Clocks,
+    read_timeout: Duration,
     pub(super) credentials: KeptCredentials,
     /// How the services answer writes.
     pub(super) manners: Manners,
@@ -179,31 +163,15 @@ impl Upstream {
         credentials: SharedCredentialsProvider,
     ) -> Result<Arc<Self>, GatewayError> {
         let endpoints = endpoints(config.endpoints)?;
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
-        let tls = tls_config(
-            endpoints
-                .values()
-                .any(|endpoint| endpoint.scheme == Scheme::HTTPS),
-        )?;
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(Connector::new(tcp));
-        let client = Client::builder(TokioExecutor::new())
-            .http1_max_buf_size(connector::HYPER)
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .build(ByRecords::new(connector));
-        let carrier = Box::new(client);
+        let tls = endpoints
+            .values()
+            .any(|endpoint| endpoint.scheme == Scheme::HTTPS);
+        let network = Network::new(config.connect_timeout, tls)?;
         Ok(Self::by(
-            carrier,
+            Box::new(network),
             endpoints,
             config.region,
+            config.read_timeout,
             config.audit,
             credentials,
         ))
@@ -214,13 +182,18 @@ impl Upstream {
         carrier: Box<dyn Carrier>,
         endpoints: HashMap<String, Endpoint>,
         region: String,
+        read_timeout: Duration,
         audit: Option<Arc<dyn Audit>>,
         credentials: SharedCredentialsProvider,
     ) -> Arc<Self> {
         Arc::new(Self {
             carrier,
+            amazon: endpoints.get(S3).and_then(Amazon::of),
             endpoints,
             region,
+            regions: Regions::default(),
+            clocks: Clocks::default(),
+            read_timeout,
             credentials: KeptCredentials::new(credentials),
             manners: Manners::default(),
             deferred: Arc::new(Semaphore::new(DEFERRED_KIB)),
@@ -228,8 +201,33 @@ impl Upstream {
         })
     }
 
-    pub(super) async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Unanswered> {
-        self.carrier.carry(request).await
+    /// Sends a signed request, and waits for its answer as long as that service may take.
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+        scope: &Scope,
+    ) -> Result<Response<Body>, Unanswered> {
+        let limit = match scope {
+            Scope::Service(signed_for) if SLOW.contains(&signed_for.service.as_str()) => {
+                self.read_timeout.max(SLOW_TIMEOUT)
+            }
+            _ => self.read_timeout,
+        };
+        let (parts, body) = request.into_parts();
+        let (body, turn) = Sending::new(body);
+        let request = Request::from_parts(parts, body.boxed_unsync());
+        patience::within(limit, turn, self.carrier.carry(request)).await
+    }
+
+    /// The region that a request to S3 goes to, in place of one that Amazon's store, or this host's key, does not know.
+    pub(super) fn own_region(&self, region: &str) -> Option<String> {
+        let known = self.amazon.is_none() || self.may_be_in(region);
+        (!known).then(|| self.region.clone())
+    }
+
+    /// Whether a bucket may be in a region: with Amazon, in one for which this host's key is good.
+    pub(super) fn may_be_in(&self, region: &str) -> bool {
+        self.amazon.is_none() || (is_region(region) && regions::are_kin(region, &self.region))
     }
 }
 
@@ -271,21 +269,6 @@ fn endpoint(url: &str) -> Result<Endpoint, String> {
         Some(path) if path != "/" => Err("a path is not supported".to_owned()),
         _ => Ok(Endpoint { scheme, authority }),
     }
-}
-
-fn tls_config(needed: bool) -> Result<rustls::ClientConfig, GatewayError> {
-    let tls = |e: &dyn fmt::Display| GatewayError::Tls(e.to_string());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| tls(&e))?;
-    let builder = match builder.clone().with_native_roots() {
-        Ok(builder) => builder,
-        Err(error) if needed => return Err(tls(&error)),
-        // Only services that no endpoint is configured for would need them: AWS's own, whose calls then fail.
-        Err(_) => builder.with_root_certificates(rustls::RootCertStore::empty()),
-    };
-    Ok(builder.with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub struct RawGateway {
     pub endpoints: HashMap<String, Spanned<String>>,
     /// `"chain"` or `{ file = "..." }`.
     pub credentials: Option<Spanned<RawCredentials>>,
+    /// Seconds that a service may be silent.
+    pub read_timeout_s: Option<Spanned<u64>>,
     /// File for a record of all calls.
     pub audit: Option<Spanned<PathBuf>>,
 }

@@ -38,6 +38,7 @@ fn a_good_file_gets_its_defaults() {
     assert_eq!(config.vm.boot_timeout, Duration::from_secs(5));
     assert_eq!(config.gateway.region, "us-east-1");
     assert_eq!(config.gateway.credentials, Credentials::Chain);
+    assert_eq!(config.gateway.read_timeout, Duration::from_secs(60));
     assert_eq!(config.pool.max_instances, 4);
 }
 

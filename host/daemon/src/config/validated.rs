@@ -69,6 +69,8 @@ pub struct Gateway {
     pub endpoints: HashMap<String, String>,
     /// Where the real keys are.
     pub credentials: Credentials,
+    /// How long a service may be silent.
+    pub read_timeout: Duration,
     /// Where a record of all calls goes, if anywhere.
     pub audit: Option<PathBuf>,
 }
@@ -188,6 +190,13 @@ fn gateway(raw: RawGateway, origin: &Origin<'_>) -> Result<Gateway, ConfigError>
         credentials: raw
             .credentials
             .map_or(Ok(Credentials::Chain), |value| credentials(&value, origin))?,
+        read_timeout: Duration::from_secs(within(
+            raw.read_timeout_s,
+            60,
+            1..=3600,
+            "gateway.read_timeout_s",
+            origin,
+        )?),
         audit: raw
             .audit
             .map(|path| absolute(&path, "gateway.audit", origin))

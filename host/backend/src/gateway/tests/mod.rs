@@ -5,10 +5,15 @@ mod audit;
 mod authority;
 mod calls;
 mod deferred;
+mod expiry;
 mod failures;
 mod objects;
 mod prefetched;
+mod regions;
+mod repeats;
 mod services;
+mod silence;
+mod skew;
 mod synchrony;
 
 use std::collections::HashMap;
@@ -25,10 +30,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Frame, SizeHint};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
@@ -46,18 +53,43 @@ const REAL_SECRET: &str = "the/real+secret";
 
 /// An S3 store in a folder, which has the buckets `input` and `out`.
 async fn store() -> (TempDir, SocketAddr) {
+    store_behind(|_| None).await
+}
+
+/// The same, if `gate` has no answer of its own.
+async fn store_behind(
+    gate: impl Fn(&http::request::Parts) -> Option<http::Response<Body>> + Send + Sync + 'static,
+) -> (TempDir, SocketAddr) {
     let folder = tempfile::tempdir().unwrap();
     for bucket in ["input", "out", "secret"] {
         std::fs::create_dir(folder.path().join(bucket)).unwrap();
     }
     let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
     builder.set_auth(SimpleAuth::from_single(REAL_ID, REAL_SECRET));
+    // Whose clock is right is for the tests to say.
+    let mut config = S3Config::default();
+    config.presigned_url_max_skew_time_secs = u32::MAX;
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     let service = builder.build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    let gate = Arc::new(gate);
+    let answer = move |request: Request<Incoming>| {
+        let (service, gate) = (service.clone(), Arc::clone(&gate));
+        async move {
+            let (parts, body) = request.into_parts();
+            if let Some(answer) = gate(&parts) {
+                body.collect().await.ok();
+                return Ok(answer);
+            }
+            let request = Request::from_parts(parts, body);
+            let answer = hyper::service::Service::call(&service, request).await?;
+            Ok::<_, s3s::HttpError>(answer.map(|body| body.map_err(Into::into).boxed_unsync()))
+        }
+    };
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone();
+            let service = service_fn(answer.clone());
             tokio::spawn(async move {
                 let server = hyper::server::conn::http1::Builder::new();
                 server
@@ -68,6 +100,30 @@ async fn store() -> (TempDir, SocketAddr) {
         }
     });
     (folder, address)
+}
+
+/// An error of S3's, with headers.
+fn s3_error(
+    status: u16,
+    headers: &[(&str, &str)],
+    code: &str,
+    elements: &str,
+) -> http::Response<Body> {
+    let mut answer = http::Response::builder().status(status);
+    for (name, value) in headers {
+        answer = answer.header(*name, *value);
+    }
+    let text = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>m</Message>{elements}</Error>"
+    );
+    answer.body(full(text)).unwrap()
+}
+
+/// The region that a request was signed for.
+fn signed_region(parts: &http::request::Parts) -> String {
+    let authorization = parts.headers[AUTHORIZATION].to_str().unwrap();
+    let (_, scope) = authorization.split_once("Credential=").unwrap();
+    scope.split('/').nth(2).unwrap().to_owned()
 }
 
 fn policy() -> Policy {
@@ -98,6 +154,7 @@ async fn gateway_of(store: &str, policy: Policy) -> Arc<Gateway> {
         region: "us-east-1".to_owned(),
         endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
         connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(60),
         audit: None,
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
@@ -117,6 +174,7 @@ fn upstream_by(carrier: impl Carrier + 'static) -> Arc<Upstream> {
         Box::new(carrier),
         endpoints,
         "us-east-1".into(),
+        Duration::from_secs(60),
         None,
         key(),
     )
@@ -200,6 +258,7 @@ fn signed(request: Request<Body>) -> Request<Body> {
         &mut parts,
         Credentials::new("placeholder", "none", Some("token".into()), None, "guest"),
         "us-east-1",
+        std::time::SystemTime::now(),
     )
     .unwrap();
     assert!(

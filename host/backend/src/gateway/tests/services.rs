@@ -36,6 +36,7 @@ async fn gateway(address: SocketAddr) -> Arc<Gateway> {
         region: "us-east-1".to_owned(),
         endpoints: HashMap::from(endpoints),
         connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(60),
         audit: None,
     };
     let rule = |service: &str, actions: &[&str]| ServiceRule {

@@ -169,6 +169,7 @@ impl Store {
     async fn serve(self, request: Request<Body>) -> Result<Response<Body>, Unanswered> {
         let broken = || Unanswered {
             sent: true,
+            kept: false,
             source: "the connection broke".into(),
         };
         let number = number_of(&request);

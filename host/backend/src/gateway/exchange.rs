@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: Apache-2.0
+//! From a request that was judged to the service's answer: signed, sent, and sent again where only the gateway can know that it
+//! has to be.
+//!
+//! That is so if the signature, which is the gateway's, was for another region, time or key than the service's; and if the
+//! connection, which is the gateway's as well, had been kept and turns out to be closed. Each of these is done once. All else
+//! that a second attempt may help against is the caller's matter: its SDK counts attempts, and the gateway does not multiply them.
+
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::Body as _;
+
+use super::complaint::{Answered, Complaint};
+use super::refusal::Refusal;
+use super::sign::{self, SignedFor};
+use super::upstream::{Body, Endpoint, Unanswered, Upstream, full};
+use super::{regions, services};
+
+/// Bodies up to this length are read before they are sent, so that they can be sent again, in bytes.
+const HERE_MAX: u64 = 256 * 1024;
+
+/// Codes that say that a key is over.
+const EXPIRED: [&str; 3] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "TokenRefreshRequired",
+];
+
+/// A request that is complete but for its signature.
+#[derive(Debug)]
+pub(super) struct Unsigned {
+    pub(super) head: Head,
+    pub(super) body: Sendable,
+}
+
+/// All of it but the body.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) parts: Parts,
+    pub(super) scope: Scope,
+}
+
+/// What a request is signed for.
+#[derive(Debug, Clone)]
+pub(super) enum Scope {
+    /// S3, in a region, and the bucket that the request is about.
+    S3 {
+        region: String,
+        bucket: Option<String>,
+    },
+    /// Another service.
+    Service(SignedFor),
+}
+
+impl Scope {
+    /// The region.
+    pub(super) fn region(&self) -> &str {
+        match self {
+            Self::S3 { region, .. } => region,
+            Self::Service(signed_for) => &signed_for.region,
+        }
+    }
+}
+
+/// A request's body.
+#[derive(Debug)]
+pub(super) enum Sendable {
+    /// It is here, and can be sent as often as needed.
+    Here(Bytes),
+    /// It comes as it is sent.
+    Coming(Body),
+}
+
+/// How often a request was sent again, beside its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Again(pub(super) u16);
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// It cannot be asked, or what it says is not for the guest.
+    Refused(Refusal),
+    Unanswered(Unanswered),
+}
+
+impl From<Refusal> for Failed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Why a request is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    Region,
+    Clock,
+    Key,
+    Connection,
+}
+
+/// The reasons to send again that there have been, each of which counts once.
+#[derive(Debug, Default)]
+struct Past {
+    reasons: Vec<Reason>,
+    times: u16,
+}
+
+impl Sendable {
+    /// A body as it comes, or read, if it is small.
+    pub(super) async fn of(body: Body) -> Result<Self, Refusal> {
+        if body
+            .size_hint()
+            .exact()
+            .is_some_and(|length| length <= HERE_MAX)
+        {
+            return Ok(Self::Here(services::whole(body).await?));
+        }
+        Ok(Self::Coming(body))
+    }
+
+    /// The body for one attempt; whether there can be another one.
+    fn take(&mut self) -> (Body, bool) {
+        match self {
+            Self::Here(bytes) => (full(bytes.clone()), true),
+            Self::Coming(body) => (std::mem::replace(body, full(Bytes::new())), false),
+        }
+    }
+}
+
+impl Upstream {
+    /// Signs a request, sends it, and answers with what the service says.
+    pub(super) async fn exchange(&self, unsigned: Unsigned) -> Result<Response<Body>, Failed> {
+        let Unsigned { mut head, mut body } = unsigned;
+        self.place(&mut head)?;
+        if matches!(body, Sendable::Coming(_)) {
+            self.look_first(&mut head).await?;
+        }
+        let mut past = Past::default();
+        let mut credentials = self.key().await?;
+        loop {
+            let time = self.time_at(&head.parts);
+            let parts = signed(&head, &body, credentials.clone(), time)?;
+            let (sent, may_again) = body.take();
+            let answer = self.send(Request::from_parts(parts, sent), &head.scope);
+            let answer = match answer.await {
+                Ok(answer) => answer,
+                Err(lost) if may_again && past.may_repeat(&lost, &head.parts.method) => continue,
+                Err(lost) => return Err(Failed::Unanswered(lost)),
+            };
+            let complaint = match Complaint::read(answer).await? {
+                Answered::Other(answer) => return Ok(past.finish(answer)),
+                Answered::Complaint(complaint) => complaint,
+            };
+            let used = credentials.clone();
+            let corrected =
+                self.correct(&mut head, &mut credentials, (time, &complaint), &mut past);
+            if !corrected.await || !may_again {
+                return Ok(past.finish(shown(complaint, &used)?));
+            }
+            past.times += 1;
+        }
+    }
+
+    /// Changes what a service's complaint is about; whether anything is other than it was.
+    async fn correct(
+        &self,
+        head: &mut Head,
+        credentials: &mut Credentials,
+        (signed, complaint): (SystemTime, &Complaint),
+        past: &mut Past,
+    ) -> bool {
+        let mut reasons = Vec::new();
+        if self.clocks.follow(host(&head.parts), signed, complaint) {
+            reasons.push(Reason::Clock);
+        }
+        if !past.reasons.contains(&Reason::Region)
+            && self.move_to(head, credentials, complaint).await
+        {
+            reasons.push(Reason::Region);
+        }
+        if !past.reasons.contains(&Reason::Key)
+            && let Some(other) = self.renewed(credentials, complaint).await
+        {
+            *credentials = other;
+            reasons.push(Reason::Key);
+        }
+        reasons.retain(|reason| !past.reasons.contains(reason));
+        past.reasons.extend(&reasons);
+        !reasons.is_empty()
+    }
+
+    /// The key to sign with.
+    pub(super) async fn key(&self) -> Result<Credentials, Refusal> {
+        self.credentials.get().await.map_err(|reason| {
+            tracing::error!(%reason, "no credentials to sign with");
+            let message = "The host has no credentials for the store: see the log of nexusd.";
+            Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                message,
+            )
+        })
+    }
+
+    /// The time at the host that a request goes to.
+    pub(super) fn time_at(&self, parts: &Parts) -> SystemTime {
+        self.clocks.at(host(parts))
+    }
+
+    /// Has a request go to where its bucket is, as far as that is known, and be signed for there.
+    pub(super) fn place(&self, head: &mut Head) -> Result<(), Refusal> {
+        let Scope::S3 { region, bucket } = &mut head.scope else {
+            return Ok(());
+        };
+        if let Some(known) = bucket.as_ref().and_then(|bucket| self.regions.of(bucket)) {
+            *region = known;
+        } else if let Some(own) = self.own_region(region) {
+            *region = own;
+        }
+        match self
+            .amazon
+            .as_ref()
+            .and_then(|amazon| amazon.endpoint(region))
+        {
+            Some(endpoint) => direct(&mut head.parts, &endpoint),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks where a bucket is before a body is sent there that cannot be sent twice. Stores that are not Amazon's are in one place.
+    async fn look_first(&self, head: &mut Head) -> Result<(), Failed> {
+        let Scope::S3 {
+            region,
+            bucket: Some(bucket),
+        } = &head.scope
+        else {
+            return Ok(());
+        };
+        if self.amazon.is_none() || self.regions.of(bucket).is_some() {
+            return Ok(());
+        }
+        let credentials = self.key().await?;
+        let (bucket, told) = (
+            bucket.clone(),
+            self.head(head, bucket, region, &credentials).await,
+        );
+        if let Some(told) = told {
+            self.regions.learn(&bucket, &told);
+            self.place(head)?;
+        }
+        Ok(())
+    }
+
+    /// Learns from a complaint where a bucket is; whether the request is now for another place.
+    async fn move_to(&self, head: &mut Head, key: &Credentials, complaint: &Complaint) -> bool {
+        let Scope::S3 {
+            region,
+            bucket: Some(bucket),
+        } = &head.scope
+        else {
+            return false;
+        };
+        let about_bucket = head.parts.uri.path().trim_matches('/') == bucket;
+        let making =
+            about_bucket && head.parts.method == Method::PUT && head.parts.uri.query().is_none();
+        if !regions::is_elsewhere(complaint, making) {
+            return false;
+        }
+        let told = match regions::told(complaint) {
+            Some(told) => Some(told),
+            None => self.head(head, bucket, region, key).await,
+        };
+        let Some(told) = told.filter(|told| told != region && self.may_be_in(told)) else {
+            return false;
+        };
+        tracing::info!(
+            bucket,
+            was = region,
+            region = told,
+            "a bucket is in another region"
+        );
+        self.regions.learn(bucket, &told);
+        self.place(head).is_ok()
+    }
+
+    /// Asks where a bucket is (HeadBucket, which says so even when it refuses).
+    async fn head(
+        &self,
+        head: &Head,
+        bucket: &str,
+        region: &str,
+        key: &Credentials,
+    ) -> Option<String> {
+        let (scheme, authority) = (head.parts.uri.scheme()?, head.parts.uri.authority()?);
+        let uri = Uri::builder()
+            .scheme(scheme.clone())
+            .authority(authority.clone())
+            .path_and_query(format!("/{bucket}"));
+        let request = Request::head(uri.build().ok()?).header(HOST, authority.as_str());
+        let (mut parts, body) = request.body(full(Bytes::new())).ok()?.into_parts();
+        let time = self.clocks.at(authority.as_str());
+        sign::sign_s3(&mut parts, key.clone(), region, time).ok()?;
+        let answer = self
+            .send(Request::from_parts(parts, body), &head.scope)
+            .await;
+        let told = regions::of_head(answer.ok()?.headers());
+        told.filter(|told| self.may_be_in(told))
+    }
+
+    /// Another key, if a complaint says that this one is over and there is one.
+    async fn renewed(&self, used: &Credentials, complaint: &Complaint) -> Option<Credentials> {
+        if !EXPIRED.contains(&complaint.code().as_str()) {
+            return None;
+        }
+        self.credentials.replace(used).await
+    }
+}
+
+impl Past {
+    /// Whether a request that got no answer is to be sent again.
+    fn may_repeat(&mut self, lost: &Unanswered, method: &Method) -> bool {
+        // POST may have been done. A connection that had never answered tells of the service, and that is for the caller to know.
+        let known = self.reasons.contains(&Reason::Connection);
+        if !lost.kept || !method.is_idempotent() || known {
+            return false;
+        }
+        self.reasons.push(Reason::Connection);
+        self.times += 1;
+        true
+    }
+
+    fn finish(&self, mut answer: Response<Body>) -> Response<Body> {
+        answer.extensions_mut().insert(Again(self.times));
+        super::remove_hop_by_hop(answer.headers_mut());
+        answer
+    }
+}
+
+fn host(parts: &Parts) -> &str {
+    parts
+        .uri
+        .authority()
+        .map_or("", |authority| authority.as_str())
+}
+
+/// Has a request go to an endpoint.
+fn direct(parts: &mut Parts, endpoint: &Endpoint) -> Result<(), Refusal> {
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    parts.uri = super::uri(endpoint, target)?;
+    let invalid = |error: http::header::InvalidHeaderValue| {
+        Refusal::bad_request("InvalidURI", error.to_string())
+    };
+    let host = HeaderValue::from_str(endpoint.authority.as_str()).map_err(invalid)?;
+    parts.headers.insert(HOST, host);
+    Ok(())
+}
+
+fn signed(
+    head: &Head,
+    body: &Sendable,
+    credentials: Credentials,
+    time: SystemTime,
+) -> Result<Parts, Refusal> {
+    let mut parts = head.parts.clone();
+    match (&head.scope, body) {
+        (Scope::S3 { region, .. }, _) => sign::sign_s3(&mut parts, credentials, region, time)?,
+        (Scope::Service(signed_for), Sendable::Here(body)) => {
+            sign::sign_service(&mut parts, credentials, signed_for, body, time)?;
+        }
+        (Scope::Service(_), Sendable::Coming(_)) => {
+            let message = "A request to this service is signed with its whole body.";
+            return Err(Refusal::not_implemented(message));
+        }
+    }
+    Ok(parts)
+}
+
+/// Passes on what a service forbids, but not what it says of a signature or a key that it does not take: such an answer repeats
+/// what was signed, session token and all.
+fn shown(complaint: Complaint, used: &Credentials) -> Result<Response<Body>, Refusal> {
+    let code = complaint.code();
+    if EXPIRED.contains(&code.as_str()) {
+        tracing::error!(
+            "a service says that the gateway's credentials have expired, and there are no others"
+        );
+        let message =
+            "The host's credentials for this service have expired: see the log of nexusd.";
+        return Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            message,
+        ));
+    }
+    let is_about_signature = complaint.parts.status == StatusCode::FORBIDDEN
+        && [
+            "SignatureDoesNotMatch",
+            "InvalidSignature",
+            "security-token",
+            "CanonicalRequest",
+        ]
+        .into_iter()
+        .any(|word| complaint.holds(word));
+    let tells = used
+        .session_token()
+        .is_some_and(|token| complaint.holds(token));
+    if is_about_signature || tells {
+        tracing::warn!(code, "a service does not take the gateway's signature");
+        let message = "The service does not take the host's signature of this request.";
+        return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
+    }
+    Ok(complaint.into_response())
+}
