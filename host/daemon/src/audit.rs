@@ -128,6 +128,7 @@ mod tests {
         let log = AuditLog::open(&path).expect("opens");
         for how in [How::Done, How::Deferred] {
             log.record(Entry {
+                store: None,
                 function: "f".into(),
                 service: "s3".into(),
                 method: "PUT".into(),

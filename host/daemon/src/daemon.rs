@@ -12,7 +12,7 @@ use std::time::Instant;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use nexus_backend::gateway::{
     Audit, Authority, AuthorityError, CredentialSource, GatewayConfig, GatewayError, Prefetcher,
-    Upstream, credentials_from,
+    StoreConfig, Upstream, credentials_from,
 };
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
@@ -111,11 +111,7 @@ pub struct Daemon {
 impl Daemon {
     /// Opens everything that `config` names; functions run in VMs.
     pub async fn open(config: Config) -> Result<Self, DaemonError> {
-        let credentials = credentials_from(match &config.gateway.credentials {
-            Credentials::Chain => CredentialSource::Chain,
-            Credentials::File(path) => CredentialSource::File(path.clone()),
-        })
-        .await?;
+        let credentials = credentials(&config.gateway.credentials).await?;
         let store = open_store(&config, &credentials).await?;
         let store_address = store.as_ref().map(Store::address).transpose();
         let region = config.gateway.region.clone();
@@ -125,11 +121,14 @@ impl Daemon {
             connect_timeout: CONNECT_TIMEOUT,
             read_timeout: config.gateway.read_timeout,
             audit: open_audit(&config)?,
+            stores: stores(&config).await?,
         };
         let upstream = Upstream::new(gateway, credentials).await?;
         let local = Local::new(region.clone(), Arc::clone(&upstream));
         let prefetcher = Prefetcher::new(Arc::clone(&upstream), region.clone(), PREFETCH_BYTES);
-        let authority = Authority::open(&authority_folder(&config)?)?;
+        let names = upstream.stores().iter().filter(|store| store.is_tls());
+        let names = names.filter_map(|store| Some(store.host_name()?.to_owned()));
+        let authority = Authority::open(&authority_folder(&config)?, names.collect())?;
         let launcher = VmLauncher::new(config.vm.clone(), region, upstream, authority)?;
         let launcher = Arc::new(launcher);
         Ok(Self {
@@ -207,6 +206,13 @@ impl Daemon {
             ingress: Arc::clone(&ingress),
             invoke_address,
             store_address,
+            stores: self
+                .config
+                .gateway
+                .stores
+                .iter()
+                .map(|store| store.name.clone())
+                .collect(),
             region,
             local: self.local,
             started: Instant::now(),
@@ -283,6 +289,29 @@ fn authority_folder(config: &Config) -> Result<PathBuf, DaemonError> {
         Ok(()) => Ok(path),
         Err(source) => Err(DaemonError::State { path, source }),
     }
+}
+
+async fn credentials(from: &Credentials) -> Result<SharedCredentialsProvider, GatewayError> {
+    credentials_from(match from {
+        Credentials::Chain => CredentialSource::Chain,
+        Credentials::File(path) => CredentialSource::File(path.clone()),
+    })
+    .await
+}
+
+/// The other stores, each with its key.
+async fn stores(config: &Config) -> Result<Vec<StoreConfig>, GatewayError> {
+    let mut stores = Vec::new();
+    for store in &config.gateway.stores {
+        stores.push(StoreConfig {
+            name: store.name.clone(),
+            endpoint: store.endpoint.clone(),
+            region: store.region.clone(),
+            credentials: credentials(&store.credentials).await?,
+            virtual_hosts: store.virtual_hosts,
+        });
+    }
+    Ok(stores)
 }
 
 fn open_audit(config: &Config) -> Result<Option<Arc<dyn Audit>>, DaemonError> {

@@ -114,6 +114,7 @@ async fn gateway(moto: u16, lambda: u16, key: Credentials) -> u16 {
         endpoints: services.collect::<HashMap<_, _>>(),
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(60),
+        stores: Vec::new(),
         audit: None,
     };
     let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))

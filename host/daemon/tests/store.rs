@@ -45,6 +45,7 @@ impl Site {
             endpoints: HashMap::from([("s3".into(), format!("http://{address}"))]),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
+            stores: Vec::new(),
             audit: None,
         };
         let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))

@@ -95,10 +95,12 @@ impl DnsService {
                 Wanted::V6 => Ipv6Addr::LOCALHOST.into(),
             }]);
         }
-        if self.stands_in && hosts::is_service(name) && !self.policy.resolvable(name) {
-            // The gateway, which has no other address.
+        let is_service = || hosts::is_service(name) && !self.policy.resolvable(name);
+        let services = (self.stand_ins.services && is_service()).then_some(SERVICE_IP);
+        if let Some(ip) = self.stand_ins.address(name).or(services) {
+            // What stands in has no other address.
             return Ok(match wanted {
-                Wanted::V4 => vec![SERVICE_IP.into()],
+                Wanted::V4 => vec![ip.into()],
                 Wanted::V6 => Vec::new(),
             });
         }

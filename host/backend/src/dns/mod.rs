@@ -8,7 +8,9 @@
 mod answer;
 mod resolve;
 
+use std::collections::HashMap;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,23 +35,43 @@ const IDLE: Duration = Duration::from_secs(30);
 pub struct DnsService {
     policy: Arc<EndpointPolicy>,
     writeback: Arc<Writeback>,
-    /// Whether the gateway answers under services' own names.
-    stands_in: bool,
+    stand_ins: StandIns,
     resolver: Resolver,
+}
+
+/// Names that lead to services of the backend instead of to where they lead on the host.
+#[derive(Debug, Clone, Default)]
+pub struct StandIns {
+    /// Whether names of AWS's services lead to the gateway, unless the policy has them lead elsewhere.
+    pub services: bool,
+    /// Names, in lower case, that lead to addresses, with all names below them.
+    pub names: HashMap<String, Ipv4Addr>,
+}
+
+impl StandIns {
+    /// The address that stands in for a name.
+    fn address(&self, name: &str) -> Option<Ipv4Addr> {
+        let known = |name: &str| self.names.get(name).copied();
+        let below = || {
+            name.match_indices('.')
+                .find_map(|(dot, _)| known(&name[dot + 1..]))
+        };
+        known(name).or_else(below)
+    }
 }
 
 impl DnsService {
     /// A name service for the VM whose connections `policy` governs. Questions wait for the writes of `writeback`, since they go
-    /// on to other hosts. With `stands_in`, names of AWS's services lead to the gateway, unless the policy has them lead elsewhere.
+    /// on to other hosts. Some names lead to what stands in for them.
     pub fn new(
         policy: Arc<EndpointPolicy>,
         writeback: Arc<Writeback>,
-        stands_in: bool,
+        stand_ins: StandIns,
     ) -> Arc<Self> {
         Arc::new(Self {
             policy,
             writeback,
-            stands_in,
+            stand_ins,
             resolver: Resolver::default(),
         })
     }

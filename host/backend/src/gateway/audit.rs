@@ -29,6 +29,9 @@ pub enum How {
 pub struct Entry {
     /// The function's name.
     pub function: String,
+    /// The store's name, of one that the function named by its URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// The service's signing name; empty if the call does not say.
     pub service: String,
     /// HTTP's method.
@@ -88,6 +91,7 @@ impl Gateway {
         };
         audit.record(Entry {
             function: self.name.clone(),
+            store: self.upstream.site.as_ref().map(|site| site.name.clone()),
             service: asked.service,
             method: asked.method,
             resource: asked.resource,

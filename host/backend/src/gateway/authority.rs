@@ -26,6 +26,8 @@ use super::Gateway;
 use crate::service::{Service, ServiceStream, Serving, hosts};
 
 const CERTIFICATE: &str = "certificate.pem";
+/// The names of stores that the authority may speak for, one a line.
+const NAMES: &str = "names";
 const KEY: &str = "key.pem";
 
 /// Domains that the authority may speak for.
@@ -72,18 +74,22 @@ pub struct Authority {
     certificate: String,
     /// The key of all certificates that are made.
     key: KeyPair,
+    /// Names of stores, which it may speak for as well.
+    names: Vec<String>,
     made: Mutex<HashMap<String, (Instant, Arc<CertifiedKey>)>>,
 }
 
 impl Authority {
-    /// The authority whose certificate and key are in `folder`; made, if there is none.
+    /// The authority whose certificate and key are in `folder`; made, if there is none, or if it is not for the stores `names`. Guests get
+    /// its certificate when they start, and none is older than this process.
     ///
     /// # Errors
     /// [`AuthorityError`], which says what to do.
-    pub fn open(folder: &Path) -> Result<Arc<Self>, AuthorityError> {
+    pub fn open(folder: &Path, names: Vec<String>) -> Result<Arc<Self>, AuthorityError> {
+        let is_for = read(folder, NAMES)?.unwrap_or_default() == names.join("\n");
         let (certificate, key) = match (read(folder, CERTIFICATE)?, read(folder, KEY)?) {
-            (Some(certificate), Some(key)) => (certificate, key),
-            _ => make(folder)?,
+            (Some(certificate), Some(key)) if is_for => (certificate, key),
+            _ => make(folder, &names)?,
         };
         let key = KeyPair::from_pem(&key).map_err(unusable)?;
         let issuer = Issuer::from_ca_cert_pem(&certificate, key).map_err(unusable)?;
@@ -91,6 +97,7 @@ impl Authority {
             issuer,
             certificate,
             key: KeyPair::generate().map_err(unusable)?,
+            names,
             made: Mutex::default(),
         }))
     }
@@ -139,7 +146,11 @@ impl fmt::Debug for Authority {
 impl ResolvesServerCert for Authority {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name()?.to_ascii_lowercase();
-        if !hosts::is_service(&name) {
+        let is_below = |store: &String| {
+            name.strip_suffix(store.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        if !hosts::is_service(&name) && !self.names.iter().any(is_below) {
             tracing::debug!(name, "no certificate for this name");
             return None;
         }
@@ -213,7 +224,7 @@ fn read(folder: &Path, name: &str) -> Result<Option<String>, AuthorityError> {
 }
 
 /// Makes an authority and keeps it in `folder`: the key first, so that there is no certificate without one.
-fn make(folder: &Path) -> Result<(String, String), AuthorityError> {
+fn make(folder: &Path, names: &[String]) -> Result<(String, String), AuthorityError> {
     let key = KeyPair::generate().map_err(unusable)?;
     let mut params = CertificateParams::default();
     // init knows the hash of this name, by which OpenSSL finds the certificate.
@@ -224,14 +235,24 @@ fn make(folder: &Path) -> Result<(String, String), AuthorityError> {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params.name_constraints = Some(NameConstraints {
         permitted_subtrees: DOMAINS
-            .map(|domain| GeneralSubtree::DnsName(domain.to_owned()))
-            .to_vec(),
+            .map(str::to_owned)
+            .into_iter()
+            .chain(names.iter().cloned())
+            .map(GeneralSubtree::DnsName)
+            .collect(),
         excluded_subtrees: Vec::new(),
     });
     valid_for(&mut params, AUTHORITY_VALID);
     let certificate = params.self_signed(&key).map_err(unusable)?.pem();
     let key = key.serialize_pem();
-    for (name, content, mode) in [(KEY, &key, 0o600), (CERTIFICATE, &certificate, 0o644)] {
+    let names = names.join("\n");
+    // The names last: what is incomplete is made anew.
+    let files = [
+        (KEY, &key, 0o600),
+        (CERTIFICATE, &certificate, 0o644),
+        (NAMES, &names, 0o600),
+    ];
+    for (name, content, mode) in files {
         let path = folder.join(name);
         write(&path, content, mode).map_err(|source| AuthorityError::File { path, source })?;
     }

@@ -91,6 +91,7 @@ impl Judged {
         }
     }
 
+    /// The request without its body.
     pub(super) fn head(self) -> Head {
         Head {
             parts: self.parts,

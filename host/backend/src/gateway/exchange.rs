@@ -222,13 +222,13 @@ impl Upstream {
         } else if let Some(own) = self.own_region(region) {
             *region = own;
         }
-        match self
-            .amazon
-            .as_ref()
-            .and_then(|amazon| amazon.endpoint(region))
-        {
-            Some(endpoint) => direct(&mut head.parts, &endpoint),
-            None => Ok(()),
+        let amazon = self.amazon.as_ref();
+        if let Some(endpoint) = amazon.and_then(|amazon| amazon.endpoint(region)) {
+            direct(&mut head.parts, &endpoint)?;
+        }
+        match (&self.site, bucket) {
+            (Some(site), Some(bucket)) if site.virtual_hosts => into_host(&mut head.parts, bucket),
+            _ => Ok(()),
         }
     }
 
@@ -363,6 +363,33 @@ fn direct(parts: &mut Parts, endpoint: &Endpoint) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Takes a bucket from the path into the host's name, unless it is there already.
+fn into_host(parts: &mut Parts, bucket: &str) -> Result<(), Refusal> {
+    let (Some(scheme), Some(authority)) = (parts.uri.scheme(), parts.uri.authority()) else {
+        return Ok(());
+    };
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let rest = target
+        .strip_prefix('/')
+        .and_then(|target| target.strip_prefix(bucket));
+    let name = format!("{bucket}.{authority}");
+    let invalid =
+        |error: http::uri::InvalidUri| Refusal::bad_request("InvalidURI", error.to_string());
+    let (Some(rest), false) = (rest, authority.as_str().starts_with(&format!("{bucket}."))) else {
+        return Ok(());
+    };
+    let target = format!("/{}", rest.trim_start_matches('/'));
+    let endpoint = Endpoint {
+        scheme: scheme.clone(),
+        authority: name.parse().map_err(invalid)?,
+    };
+    parts.uri = super::uri(&endpoint, &target)?;
+    direct(parts, &endpoint)
+}
+
 fn signed(
     head: &Head,
     body: &Sendable,
@@ -417,4 +444,30 @@ fn shown(complaint: Complaint, used: &Credentials) -> Result<Response<Body>, Ref
         return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
     }
     Ok(complaint.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_moves_into_the_hosts_name_once() {
+        for (path, expected) in [
+            (
+                "/b/k%20x?versionId=1",
+                "http://b.store:9000/k%20x?versionId=1",
+            ),
+            ("/b", "http://b.store:9000/"),
+            ("/b?list-type=2", "http://b.store:9000/?list-type=2"),
+            ("/b/b/k", "http://b.store:9000/b/k"),
+        ] {
+            let request = Request::get(format!("http://store:9000{path}")).body(());
+            let (mut parts, ()) = request.expect("a request").into_parts();
+            for _ in 0..2 {
+                into_host(&mut parts, "b").expect("a URI");
+                assert_eq!(parts.uri.to_string(), expected);
+                assert_eq!(parts.headers[HOST], "b.store:9000");
+            }
+        }
+    }
 }

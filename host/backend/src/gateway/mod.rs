@@ -35,6 +35,7 @@ mod regions;
 mod s3;
 mod services;
 mod sign;
+mod stores;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,7 @@ pub use self::prefetched::Prefetcher;
 use self::refusal::{Refusal, Wording};
 use self::s3::{COPY_SOURCE, S3};
 use self::sign::SignedFor;
+pub use self::stores::{Store, StoreConfig};
 use self::target::CopySource;
 use self::upstream::{Body, Endpoint, Unanswered};
 pub use self::upstream::{GatewayConfig, GatewayError, Upstream};
@@ -340,13 +342,16 @@ fn no_answer(error: &Unanswered) -> Refusal {
 }
 
 fn wording(headers: &HeaderMap, signed_for: Option<&SignedFor>) -> Wording {
-    let form = headers.get(header::CONTENT_TYPE).is_some_and(|t| {
-        t.as_bytes()
-            .starts_with(b"application/x-www-form-urlencoded")
-    });
-    signed_for.map_or(Wording::S3, |signed_for| {
-        Wording::of(&signed_for.service, form)
-    })
+    let starts = |start: &[u8]| {
+        let kind = headers.get(header::CONTENT_TYPE);
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(start))
+    };
+    let form = starts(b"application/x-www-form-urlencoded");
+    match signed_for {
+        Some(signed_for) => Wording::of(&signed_for.service, form),
+        None if starts(b"application/x-amz-json") => Wording::Json,
+        None => Wording::S3,
+    }
 }
 
 async fn drain(body: &mut Incoming) {

@@ -39,7 +39,10 @@ impl Gateway {
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default();
-        let target = Target::parse(&parts.uri, host)?;
+        let target = match &self.upstream.site {
+            Some(site) => site.target(&parts.uri, host)?,
+            None => Target::parse(&parts.uri, host)?,
+        };
         let copy = copy_source(&parts.headers)?;
         for (scope, access) in operation::needs(&parts.method, &target, copy.as_ref())? {
             if !self.policy.buckets.allows(&scope, access) {
@@ -125,7 +128,7 @@ fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
         .is_some_and(|query| query.split('&').any(presigned))
     {
         return Err(Refusal::not_implemented(
-            "Presigned URLs are not supported yet: they are signed with a key that no store knows.",
+            "A URL that a function signed itself is signed with a placeholder, which no store knows. Have the gateway sign it (X-Nexus-Presign), and use it outside of the function.",
         ));
     }
     Ok(())

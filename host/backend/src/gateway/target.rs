@@ -30,9 +30,14 @@ pub(super) struct Target {
 impl Target {
     /// Takes apart a request to `host`, in path style or, for Amazon's own host names, with the bucket in the name.
     pub(super) fn parse(uri: &Uri, host: &str) -> Result<Self, Refusal> {
+        Self::parse_in(uri, bucket_in_host(host)?)
+    }
+
+    /// The same, with the bucket that the host's name holds, if it does.
+    pub(super) fn parse_in(uri: &Uri, in_host: Option<&str>) -> Result<Self, Refusal> {
         let path = decoded(uri.path())?;
         let path = path.strip_prefix('/').unwrap_or(&path);
-        let (bucket, key) = match bucket_in_host(host)? {
+        let (bucket, key) = match in_host {
             Some(bucket) => (bucket, path),
             None => path.split_once('/').unwrap_or((path, "")),
         };

@@ -27,6 +27,7 @@ use super::patience::{self, Sending};
 use super::predict::Manners;
 use super::regions::{self, Amazon, Regions};
 use super::s3::S3;
+use super::stores::{self, Site, Store, StoreConfig};
 use crate::service::hosts::is_region;
 
 /// Services whose answers may take as long as Lambda's longest invocation, and which are waited for at least that long: what the
@@ -63,6 +64,8 @@ pub struct GatewayConfig {
     pub read_timeout: Duration,
     /// Who keeps a record of all calls, if anybody does.
     pub audit: Option<Arc<dyn Audit>>,
+    /// Other stores, which functions name by their URLs.
+    pub stores: Vec<StoreConfig>,
 }
 
 /// Why the gateway cannot work.
@@ -135,7 +138,7 @@ pub(super) trait Carrier: Send + Sync {
 
 /// Connections to the services and the key that signs for them. One for all VMs.
 pub struct Upstream {
-    carrier: Box<dyn Carrier>,
+    carrier: Arc<dyn Carrier>,
     pub(super) endpoints: HashMap<String, Endpoint>,
     pub(super) region: String,
     /// How S3's endpoints in other regions are called, if S3 is Amazon's.
@@ -149,6 +152,10 @@ pub struct Upstream {
     /// Room for writes that were answered before they are done, of all VMs, in KiB.
     pub(super) deferred: Arc<Semaphore>,
     pub(super) audit: Option<Arc<dyn Audit>>,
+    /// Other stores.
+    stores: Vec<Arc<Store>>,
+    /// Which of these this one is, if it is one.
+    pub(super) site: Option<Site>,
 }
 
 impl Upstream {
@@ -163,30 +170,66 @@ impl Upstream {
         credentials: SharedCredentialsProvider,
     ) -> Result<Arc<Self>, GatewayError> {
         let endpoints = endpoints(config.endpoints)?;
-        let tls = endpoints
-            .values()
-            .any(|endpoint| endpoint.scheme == Scheme::HTTPS);
-        let network = Network::new(config.connect_timeout, tls)?;
-        Ok(Self::by(
-            Box::new(network),
+        let is_tls = |endpoint: &Endpoint| endpoint.scheme == Scheme::HTTPS;
+        let of_stores = config.stores.iter();
+        let tls = endpoints.values().any(is_tls)
+            || of_stores
+                .clone()
+                .any(|store| store.endpoint.starts_with("https:"));
+        let network: Arc<dyn Carrier> = Arc::new(Network::new(config.connect_timeout, tls)?);
+        let make = |endpoints, region, credentials| {
+            let network = Arc::clone(&network);
+            let audit = config.audit.clone();
+            Self::make(
+                network,
+                endpoints,
+                region,
+                config.read_timeout,
+                audit,
+                credentials,
+            )
+        };
+        let mut upstream = make(endpoints, config.region, credentials);
+        let deferred = Arc::clone(&upstream.deferred);
+        upstream.stores = stores::stores(config.stores, |endpoint, site, config| {
+            let endpoints = HashMap::from([(S3.to_owned(), endpoint)]);
+            let mut store = make(endpoints, config.region, config.credentials);
+            store.site = Some(site);
+            // What a node holds back is bounded for all stores together.
+            store.deferred = Arc::clone(&deferred);
+            Arc::new(store)
+        })?;
+        Ok(Arc::new(upstream))
+    }
+
+    /// Services that `carrier` leads to.
+    #[cfg(test)]
+    pub(super) fn by(
+        carrier: impl Carrier + 'static,
+        endpoints: HashMap<String, Endpoint>,
+        region: String,
+        credentials: SharedCredentialsProvider,
+    ) -> Arc<Self> {
+        let (carrier, limit) = (Arc::new(carrier), Duration::from_secs(60));
+        Arc::new(Self::make(
+            carrier,
             endpoints,
-            config.region,
-            config.read_timeout,
-            config.audit,
+            region,
+            limit,
+            None,
             credentials,
         ))
     }
 
-    /// Services that `carrier` leads to.
-    pub(super) fn by(
-        carrier: Box<dyn Carrier>,
+    fn make(
+        carrier: Arc<dyn Carrier>,
         endpoints: HashMap<String, Endpoint>,
         region: String,
         read_timeout: Duration,
         audit: Option<Arc<dyn Audit>>,
         credentials: SharedCredentialsProvider,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Self {
+        Self {
             carrier,
             amazon: endpoints.get(S3).and_then(Amazon::of),
             endpoints,
@@ -198,7 +241,14 @@ impl Upstream {
             manners: Manners::default(),
             deferred: Arc::new(Semaphore::new(DEFERRED_KIB)),
             audit,
-        })
+            stores: Vec::new(),
+            site: None,
+        }
+    }
+
+    /// The other stores, which functions name by their URLs.
+    pub fn stores(&self) -> &[Arc<Store>] {
+        &self.stores
     }
 
     /// Sends a signed request, and waits for its answer as long as that service may take.
@@ -219,9 +269,10 @@ impl Upstream {
         patience::within(limit, turn, self.carrier.carry(request)).await
     }
 
-    /// The region that a request to S3 goes to, in place of one that Amazon's store, or this host's key, does not know.
+    /// The region that a request to S3 is signed for in place of the guest's: a store with a URL of its own has one, and Amazon's must know
+    /// it, as must this host's key.
     pub(super) fn own_region(&self, region: &str) -> Option<String> {
-        let known = self.amazon.is_none() || self.may_be_in(region);
+        let known = self.site.is_none() && self.may_be_in(region);
         (!known).then(|| self.region.clone())
     }
 
@@ -255,7 +306,7 @@ pub(super) fn endpoints(
     endpoints.collect()
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, String> {
+pub(super) fn endpoint(url: &str) -> Result<Endpoint, String> {
     let parts = url.parse::<Uri>().map_err(|e| e.to_string())?.into_parts();
     let scheme = parts
         .scheme

@@ -71,6 +71,11 @@ impl Services {
         self.by_address.insert((SERVICE_IP, port).into(), service);
     }
 
+    /// Has `service` answer connections to an address that is no service's else.
+    pub fn register_at(&mut self, address: SocketAddr, service: Arc<dyn Service>) {
+        self.by_address.insert(address, service);
+    }
+
     /// Has `responder` answer datagrams to `port` of [`SERVICE_IP`].
     pub fn register_responder(&mut self, port: u16, responder: Arc<dyn Responder>) {
         self.responders.insert((SERVICE_IP, port).into(), responder);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Names over TCP, and what they allow.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
-use nexus_backend::dns::DnsService;
+use nexus_backend::dns::{DnsService, StandIns};
 use nexus_backend::service::{SERVICE_IP, Service, Services, port};
 use nexus_backend::sockets::EndpointPolicy;
 use nexus_backend::writeback::Writeback;
@@ -15,13 +15,24 @@ use nexus_proto::wire::Family;
 use super::guest::{Guest, Setup};
 use super::peer::{echo, local_ip, server};
 
+/// Where a store is found.
+const STORE: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 16);
+
+/// The gateway, and a store's name.
+fn stand_ins() -> StandIns {
+    StandIns {
+        services: true,
+        names: [("minio.internal".to_owned(), STORE)].into(),
+    }
+}
+
 /// A guest with a name service, connected to it by socket 0.
 fn guest(rules: &[&str]) -> Guest {
     let policy = Arc::new(EndpointPolicy::new(
         rules.iter().map(|rule| rule.parse().unwrap()),
     ));
     let mut services = Services::default();
-    let names = DnsService::new(Arc::clone(&policy), Writeback::off(), true);
+    let names = DnsService::new(Arc::clone(&policy), Writeback::off(), stand_ins());
     services.register(port::DNS, Arc::clone(&names) as Arc<dyn Service>);
     services.register_responder(port::DNS, names);
     let mut guest = Setup {
@@ -113,6 +124,25 @@ fn names_of_services_lead_to_the_gateway_unless_the_policy_has_them_lead_elsewhe
     // The real one, or none where there is no network.
     let (_, addresses) = ask(&mut guest, "sqs.eu-west-1.amazonaws.com.", RecordType::A);
     assert_ne!(addresses, gateway);
+}
+
+#[test]
+fn a_stores_names_lead_to_what_stands_in_for_it() {
+    let mut guest = guest(&["minio.internal:9000"]);
+    for name in ["minio.internal.", "photos.MINIO.internal."] {
+        let answer = ask(&mut guest, name, RecordType::A);
+        assert_eq!(
+            answer,
+            (ResponseCode::NoError, vec![STORE.into()]),
+            "{name}"
+        );
+        let answer = ask(&mut guest, name, RecordType::AAAA);
+        assert_eq!(answer, (ResponseCode::NoError, vec![]), "{name}");
+    }
+    for name in ["internal.", "xminio.internal.", "minio.internal.example."] {
+        let answer = ask(&mut guest, name, RecordType::A);
+        assert_eq!(answer, (ResponseCode::Refused, vec![]), "{name}");
+    }
 }
 
 #[test]

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 /// What a function may reach.
 #[derive(Debug, Args)]
 pub(super) struct Grants {
-    /// A bucket that may be used; BUCKET may hold `*`, MODE is read, write or read-write (the default).
-    #[arg(long = "bucket", value_name = "BUCKET[:PREFIX][=MODE]")]
+    /// A bucket that may be used; BUCKET may hold `*`, MODE is read, write or read-write (the default). STORE is one of gateway.stores, for
+    /// clients that name its URL.
+    #[arg(long = "bucket", value_name = "[STORE/]BUCKET[:PREFIX][=MODE]")]
     buckets: Vec<Bucket>,
     /// URLs may be signed for writes as well: whoever has one decides what is written, and perhaps more (docs/threat-model.md).
     #[arg(long)]
@@ -76,6 +77,7 @@ impl FromStr for Service {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Bucket {
+    store: Option<String>,
     name: String,
     prefix: String,
     access: String,
@@ -83,7 +85,12 @@ struct Bucket {
 
 impl Bucket {
     fn to_json(&self) -> serde_json::Value {
-        json!({ "bucket": self.name, "prefix": self.prefix, "access": self.access })
+        let mut bucket =
+            json!({ "bucket": self.name, "prefix": self.prefix, "access": self.access });
+        if let Some(store) = &self.store {
+            bucket["store"] = json!(store);
+        }
+        bucket
     }
 }
 
@@ -104,10 +111,18 @@ impl FromStr for Bucket {
             _ => (text, "read-write"),
         };
         let (bucket, prefix) = place.split_once(':').unwrap_or((place, ""));
+        let (store, bucket) = match bucket.split_once('/') {
+            Some((store, bucket)) => (Some(store), bucket),
+            None => (None, bucket),
+        };
+        if store.is_some_and(str::is_empty) || bucket.contains('/') {
+            return Err(format!("{text:?} is not of the form STORE/BUCKET:PREFIX"));
+        }
         if bucket.is_empty() {
             return Err(format!("{text:?} names no bucket"));
         }
         Ok(Self {
+            store: store.map(ToOwned::to_owned),
             name: bucket.into(),
             prefix: prefix.into(),
             access: access.into(),
@@ -144,11 +159,22 @@ mod tests {
             ("data:year=2026/=read", "data", "year=2026/", "read"),
         ] {
             let expected = Bucket {
+                store: None,
                 name: bucket.into(),
                 prefix: prefix.into(),
                 access: access.into(),
             };
             assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        let of_store = Bucket {
+            store: Some("minio".into()),
+            name: "photos".into(),
+            prefix: "in/".into(),
+            access: "read".into(),
+        };
+        assert_eq!("minio/photos:in/=read".parse(), Ok(of_store));
+        for bad in ["/photos", "minio/", "a/b/c"] {
+            assert!(bad.parse::<Bucket>().is_err(), "{bad}");
         }
         assert!("photos=all".parse::<Bucket>().is_err());
         assert!(":x".parse::<Bucket>().is_err());

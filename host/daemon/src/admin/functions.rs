@@ -47,6 +47,7 @@ impl Admin {
         let name: FunctionName = name.parse()?;
         let function: Function = read_json(body).await?;
         function.validate()?;
+        function.check_stores(&self.stores)?;
         let deployed = self.registry.list();
         let others = deployed.iter().filter(|(other, _)| *other != name);
         let others = others.map(|(other, function)| (other, &**function));

@@ -61,7 +61,9 @@ impl Admin {
         })?;
         let Some(name) = role.function else {
             let name: FunctionName = UNDEPLOYED.parse()?;
-            return Ok(local.program(&name, &Function::undeployed(role.policy)));
+            let function = Function::undeployed(role.policy);
+            function.check_stores(&self.stores)?;
+            return Ok(local.program(&name, &function));
         };
         if role.policy != Policy::default() {
             let reason = format!("{name} has a policy of its own; give one or the other");

@@ -66,6 +66,8 @@ pub struct Admin {
     pub store_address: Option<SocketAddr>,
     /// Where functions are told to be.
     pub region: String,
+    /// Stores that policies may name.
+    pub stores: Vec<String>,
     /// What programs outside VMs are given.
     pub local: Option<Local>,
     /// When the daemon started.

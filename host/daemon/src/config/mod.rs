@@ -3,6 +3,7 @@
 //!
 //! Every error names the file, the line and the key, because a person will fix it with an editor.
 
+mod gateway;
 pub mod raw;
 pub mod validated;
 
@@ -13,7 +14,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use validated::{Config, Credentials, Gateway, Listen, Pool, Store, Vm};
+pub use validated::{Config, Credentials, Gateway, GatewayStore, Listen, Pool, Store, Vm};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

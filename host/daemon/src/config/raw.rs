@@ -2,7 +2,7 @@
 //! The configuration file as it was written. Unknown keys are refused; positions are kept for the errors of the second
 //! stage.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -71,10 +71,39 @@ pub struct RawGateway {
     pub endpoints: HashMap<String, Spanned<String>>,
     /// `"chain"` or `{ file = "..." }`.
     pub credentials: Option<Spanned<RawCredentials>>,
+    /// Other stores, by the names that policies use.
+    #[serde(default)]
+    pub stores: BTreeMap<String, Spanned<RawGatewayStore>>,
     /// Seconds that a service may be silent.
     pub read_timeout_s: Option<Spanned<u64>>,
     /// File for a record of all calls.
     pub audit: Option<Spanned<PathBuf>>,
+}
+
+/// `[gateway.stores.NAME]`: an S3-compatible store that functions name by its URL.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawGatewayStore {
+    /// The URL that functions give their clients.
+    pub endpoint: Spanned<String>,
+    /// Region that requests are signed for.
+    pub region: Option<String>,
+    /// Its keys.
+    pub credentials: Spanned<RawCredentials>,
+    /// Where buckets stand: `path` or `virtual`.
+    #[serde(default)]
+    pub addressing: RawAddressing,
+}
+
+/// Where buckets stand in the URLs that a store gets.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RawAddressing {
+    /// In the path.
+    #[default]
+    Path,
+    /// In the host's name.
+    Virtual,
 }
 
 /// Where the real keys are.

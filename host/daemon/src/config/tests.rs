@@ -150,3 +150,39 @@ fn an_endpoint_is_a_url() {
         "{error}"
     );
 }
+
+#[test]
+fn stores_that_functions_name_by_their_urls() {
+    let with = |endpoint: &str| {
+        let store = format!(
+            "[gateway.stores.minio]\nendpoint = \"{endpoint}\"\nregion = \"garage\"\ncredentials = \"chain\"\naddressing = \"virtual\"\n"
+        );
+        parse(&format!("{GOOD}{store}"))
+    };
+    let config = with("http://minio.internal:9000/").expect("valid");
+    let store = &config.gateway.stores[0];
+    assert_eq!(
+        (store.name.as_str(), store.endpoint.as_str()),
+        ("minio", "http://minio.internal:9000")
+    );
+    assert!(store.virtual_hosts && store.region == "garage");
+    for (endpoint, why) in [
+        ("minio.internal:9000", "is not a URL"),
+        ("http://127.0.0.1:9000", "a function's own"),
+        ("http://[::1]:9000", "a function's own"),
+        ("http://[::ffff:127.0.0.1]:9000", "a function's own"),
+        ("http://169.254.170.2", "a function's own"),
+        ("http://localhost:9000", "a function's own"),
+        ("https://10.0.0.5", "names only"),
+        ("https://s3.eu-west-1.amazonaws.com", "Amazon's names"),
+    ] {
+        let error = with(endpoint).expect_err("it is refused");
+        assert!(
+            error.starts_with("nexusd.toml:15: gateway.stores") && error.contains(why),
+            "{error}"
+        );
+    }
+    let keyless = "[gateway.stores.minio]\nendpoint = \"http://minio\"\n";
+    let error = parse(&format!("{GOOD}{keyless}")).expect_err("it is refused");
+    assert!(error.contains("credentials"), "{error}");
+}

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{RawConfig, RawCredentials, RawGateway, RawListen, RawPool, RawStore, RawVm};
-use super::{ConfigError, Origin};
+use super::raw::{RawConfig, RawListen, RawPool, RawStore, RawVm};
+use super::{ConfigError, Origin, gateway};
 use crate::admin::socket::TEMPORARY_NAME;
 
 /// Longest path that fits into `sockaddr_un` with its final zero (unix(7)).
@@ -69,10 +69,27 @@ pub struct Gateway {
     pub endpoints: HashMap<String, String>,
     /// Where the real keys are.
     pub credentials: Credentials,
+    /// Other stores, which functions name by their URLs.
+    pub stores: Vec<GatewayStore>,
     /// How long a service may be silent.
     pub read_timeout: Duration,
     /// Where a record of all calls goes, if anywhere.
     pub audit: Option<PathBuf>,
+}
+
+/// An S3-compatible store that functions name by its URL.
+#[derive(Debug, Clone)]
+pub struct GatewayStore {
+    /// What policies call it.
+    pub name: String,
+    /// The URL that functions give their clients.
+    pub endpoint: String,
+    /// Region that requests are signed for.
+    pub region: String,
+    /// Where its keys are.
+    pub credentials: Credentials,
+    /// Whether buckets stand in the host's name.
+    pub virtual_hosts: bool,
 }
 
 /// Where the real keys are.
@@ -111,7 +128,7 @@ pub(super) fn validate(raw: RawConfig, origin: &Origin<'_>) -> Result<Config, Co
         worker_threads: within(raw.worker_threads, 2, 1..=64, "worker_threads", origin)?,
         listen: listen(&raw.listen, origin)?,
         vm: vm(raw.vm, origin)?,
-        gateway: gateway(raw.gateway, origin)?,
+        gateway: gateway::validate(raw.gateway, origin)?,
         store,
         pool: pool(raw.pool, origin)?,
     })
@@ -174,57 +191,6 @@ fn vm(raw: RawVm, origin: &Origin<'_>) -> Result<Vm, ConfigError> {
     })
 }
 
-fn gateway(raw: RawGateway, origin: &Origin<'_>) -> Result<Gateway, ConfigError> {
-    let mut endpoints = HashMap::new();
-    for (service, url) in raw.endpoints {
-        endpoints.insert(service, endpoint(&url, "gateway.endpoints", origin)?);
-    }
-    if let Some(url) = &raw.endpoint {
-        endpoints.insert("s3".to_owned(), endpoint(url, "gateway.endpoint", origin)?);
-    }
-    Ok(Gateway {
-        region: raw
-            .region
-            .map_or_else(|| "us-east-1".to_owned(), Spanned::into_inner),
-        endpoints,
-        credentials: raw
-            .credentials
-            .map_or(Ok(Credentials::Chain), |value| credentials(&value, origin))?,
-        read_timeout: Duration::from_secs(within(
-            raw.read_timeout_s,
-            60,
-            1..=3600,
-            "gateway.read_timeout_s",
-            origin,
-        )?),
-        audit: raw
-            .audit
-            .map(|path| absolute(&path, "gateway.audit", origin))
-            .transpose()?,
-    })
-}
-
-fn credentials(
-    value: &Spanned<RawCredentials>,
-    origin: &Origin<'_>,
-) -> Result<Credentials, ConfigError> {
-    const KEY: &str = "gateway.credentials";
-    match value.get_ref() {
-        RawCredentials::Named(word) if word == "chain" => Ok(Credentials::Chain),
-        RawCredentials::Named(word) => Err(origin.invalid(
-            value,
-            KEY,
-            format!("{word:?} is not known; use \"chain\" or {{ file = \"PATH\" }}"),
-        )),
-        RawCredentials::File(raw) if raw.file.is_file() => Ok(Credentials::File(raw.file.clone())),
-        RawCredentials::File(raw) => Err(origin.invalid(
-            value,
-            KEY,
-            format!("there is no file {}", raw.file.display()),
-        )),
-    }
-}
-
 fn store(raw: &RawStore, origin: &Origin<'_>) -> Result<Store, ConfigError> {
     Ok(Store {
         listen: address(&raw.listen, "store.listen", origin)?,
@@ -260,7 +226,7 @@ fn pool(raw: RawPool, origin: &Origin<'_>) -> Result<Pool, ConfigError> {
     })
 }
 
-fn absolute(
+pub(super) fn absolute(
     path: &Spanned<PathBuf>,
     key: &'static str,
     origin: &Origin<'_>,
@@ -318,29 +284,7 @@ fn address(
     })
 }
 
-fn endpoint(
-    url: &Spanned<String>,
-    key: &'static str,
-    origin: &Origin<'_>,
-) -> Result<String, ConfigError> {
-    let uri = url.get_ref().parse::<http::Uri>().ok();
-    let usable = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-    });
-    if usable {
-        return Ok(url.get_ref().trim_end_matches('/').to_owned());
-    }
-    Err(origin.invalid(
-        url,
-        key,
-        format!(
-            "{:?} is not a URL such as http://127.0.0.1:9000",
-            url.get_ref()
-        ),
-    ))
-}
-
-fn within<T>(
+pub(super) fn within<T>(
     value: Option<Spanned<T>>,
     default: T,
     range: std::ops::RangeInclusive<T>,

@@ -95,6 +95,9 @@ pub struct ServiceGrant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BucketGrant {
+    /// The store, of those that the configuration names; none for the one that functions find without naming any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// The bucket; `*` stands for any characters.
     pub bucket: String,
     /// What keys must start with.
@@ -155,6 +158,9 @@ pub enum SpecError {
         /// What the system says.
         source: io::Error,
     },
+    /// A bucket of a store that is not configured.
+    #[error("there is no store {0}: name it in gateway.stores of nexusd's configuration")]
+    Store(String),
     /// A command with no words.
     #[error("command is empty: leave it out to run the image's own")]
     Command,
@@ -223,6 +229,15 @@ impl Function {
         Ok(())
     }
 
+    /// Checks that the stores that the policy names are among those `known`.
+    pub fn check_stores(&self, known: &[String]) -> Result<(), SpecError> {
+        let mut named = self.policy.stores();
+        match named.find(|store| !known.iter().any(|name| name == store)) {
+            Some(store) => Err(SpecError::Store(store.to_owned())),
+            None => Ok(()),
+        }
+    }
+
     fn check_root(&self) -> Result<(), SpecError> {
         let wrong = |reason: String| SpecError::Root {
             path: self.root.clone(),
@@ -241,31 +256,60 @@ impl Policy {
         EndpointPolicy::new(self.endpoints.iter().cloned())
     }
 
+    /// The stores that it names.
+    pub fn stores(&self) -> impl Iterator<Item = &str> {
+        self.buckets
+            .iter()
+            .filter_map(|grant| grant.store.as_deref())
+    }
+
+    /// For the gateway to a store that functions name by its URL.
+    pub fn store_policy(&self, store: &str) -> gateway::Policy {
+        gateway::Policy {
+            buckets: self.bucket_policy(Some(store)),
+            services: Vec::new(),
+            presign: self.presign(),
+        }
+    }
+
+    fn bucket_policy(&self, store: Option<&str>) -> gateway::BucketPolicy {
+        let of_store = |grant: &&BucketGrant| grant.store.as_deref() == store;
+        let rules = self
+            .buckets
+            .iter()
+            .filter(of_store)
+            .map(|grant| gateway::BucketRule {
+                bucket: grant.bucket.clone(),
+                prefix: grant.prefix.clone(),
+                access: match grant.access {
+                    Access::Read => gateway::Access::Read,
+                    Access::Write => gateway::Access::Write,
+                    Access::ReadWrite => gateway::Access::ReadWrite,
+                },
+            });
+        gateway::BucketPolicy {
+            rules: rules.collect(),
+        }
+    }
+
+    const fn presign(&self) -> gateway::Presign {
+        if self.presign_writes {
+            gateway::Presign::All
+        } else {
+            gateway::Presign::Reads
+        }
+    }
+
     /// For the gateway.
     pub fn gateway_policy(&self) -> gateway::Policy {
-        let rules = self.buckets.iter().map(|grant| gateway::BucketRule {
-            bucket: grant.bucket.clone(),
-            prefix: grant.prefix.clone(),
-            access: match grant.access {
-                Access::Read => gateway::Access::Read,
-                Access::Write => gateway::Access::Write,
-                Access::ReadWrite => gateway::Access::ReadWrite,
-            },
-        });
         let services = self.services.iter().map(|grant| gateway::ServiceRule {
             service: grant.service.clone(),
             actions: grant.actions.clone(),
         });
         gateway::Policy {
-            buckets: gateway::BucketPolicy {
-                rules: rules.collect(),
-            },
+            buckets: self.bucket_policy(None),
             services: services.collect(),
-            presign: if self.presign_writes {
-                gateway::Presign::All
-            } else {
-                gateway::Presign::Reads
-            },
+            presign: self.presign(),
         }
     }
 }

@@ -24,6 +24,7 @@ async fn each_call_is_written_down_with_what_came_of_it() {
         endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(60),
+        stores: Vec::new(),
         audit: Some(Arc::clone(&log) as Arc<dyn Audit>),
     };
     let upstream = Upstream::new(config, key()).await.unwrap();

@@ -20,7 +20,7 @@ impl Setup {
         let (store, address) = store().await;
         let gateway = gateway_to(&format!("http://{address}")).await;
         let folder = tempfile::tempdir().unwrap();
-        let authority = Authority::open(folder.path()).unwrap();
+        let authority = Authority::open(folder.path(), Vec::new()).unwrap();
         let acceptor = Acceptor::new(Arc::clone(&authority)).unwrap();
         Self {
             _store: store,
@@ -86,13 +86,13 @@ fn an_authority_is_kept_and_its_key_is_private() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
-    let first = Authority::open(folder.path()).unwrap();
-    let again = Authority::open(folder.path()).unwrap();
+    let first = Authority::open(folder.path(), Vec::new()).unwrap();
+    let again = Authority::open(folder.path(), Vec::new()).unwrap();
     assert_eq!(first.certificate(), again.certificate());
     let key = folder.path().join("key.pem");
     let mode = std::fs::metadata(&key).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     std::fs::write(&key, "no key").unwrap();
-    let error = Authority::open(folder.path()).unwrap_err();
+    let error = Authority::open(folder.path(), Vec::new()).unwrap_err();
     assert!(error.to_string().contains("remove its files"), "{error}");
 }

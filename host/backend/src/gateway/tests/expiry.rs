@@ -143,6 +143,7 @@ impl Setup {
             endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
             connect_timeout: Duration::from_secs(5),
             read_timeout: Duration::from_secs(60),
+            stores: Vec::new(),
             audit: None,
         };
         let upstream = Upstream::new(config, provider).await.unwrap();

@@ -14,6 +14,7 @@ mod repeats;
 mod services;
 mod silence;
 mod skew;
+mod stores;
 mod synchrony;
 
 use std::collections::HashMap;
@@ -60,12 +61,20 @@ async fn store() -> (TempDir, SocketAddr) {
 async fn store_behind(
     gate: impl Fn(&http::request::Parts) -> Option<http::Response<Body>> + Send + Sync + 'static,
 ) -> (TempDir, SocketAddr) {
+    store_with((REAL_ID, REAL_SECRET), gate).await
+}
+
+/// The same with a key of its own.
+async fn store_with(
+    (id, secret): (&str, &str),
+    gate: impl Fn(&http::request::Parts) -> Option<http::Response<Body>> + Send + Sync + 'static,
+) -> (TempDir, SocketAddr) {
     let folder = tempfile::tempdir().unwrap();
     for bucket in ["input", "out", "secret"] {
         std::fs::create_dir(folder.path().join(bucket)).unwrap();
     }
     let mut builder = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
-    builder.set_auth(SimpleAuth::from_single(REAL_ID, REAL_SECRET));
+    builder.set_auth(SimpleAuth::from_single(id, secret));
     // Whose clock is right is for the tests to say.
     let mut config = S3Config::default();
     config.presigned_url_max_skew_time_secs = u32::MAX;
@@ -155,6 +164,7 @@ async fn gateway_of(store: &str, policy: Policy) -> Arc<Gateway> {
         endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(60),
+        stores: Vec::new(),
         audit: None,
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
@@ -170,14 +180,7 @@ fn upstream_by(carrier: impl Carrier + 'static) -> Arc<Upstream> {
     let store = "http://store".to_owned();
     let urls = HashMap::from([("s3".to_owned(), store.clone()), ("sqs".to_owned(), store)]);
     let endpoints = endpoints(urls).unwrap();
-    Upstream::by(
-        Box::new(carrier),
-        endpoints,
-        "us-east-1".into(),
-        Duration::from_secs(60),
-        None,
-        key(),
-    )
+    Upstream::by(carrier, endpoints, "us-east-1".into(), key())
 }
 
 /// A connection of the guest.

@@ -161,14 +161,7 @@ impl World {
             strangers: Arc::clone(&strangers),
         };
         let urls = [("s3".to_owned(), format!("https://s3.{HERE}.amazonaws.com"))];
-        let upstream = Upstream::by(
-            Box::new(names),
-            endpoints(urls.into()).unwrap(),
-            HERE.into(),
-            Duration::from_secs(60),
-            None,
-            key(),
-        );
+        let upstream = Upstream::by(names, endpoints(urls.into()).unwrap(), HERE.into(), key());
         Self {
             there: there_folder.path().to_owned(),
             _folders: [here_folder, there_folder],

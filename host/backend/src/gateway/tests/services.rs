@@ -37,6 +37,7 @@ async fn gateway(address: SocketAddr) -> Arc<Gateway> {
         endpoints: HashMap::from(endpoints),
         connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_secs(60),
+        stores: Vec::new(),
         audit: None,
     };
     let rule = |service: &str, actions: &[&str]| ServiceRule {

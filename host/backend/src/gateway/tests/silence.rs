@@ -15,6 +15,7 @@ async fn impatient(address: SocketAddr) -> Arc<Gateway> {
         endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
         connect_timeout: Duration::from_secs(5),
         read_timeout: LIMIT,
+        stores: Vec::new(),
         audit: None,
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
