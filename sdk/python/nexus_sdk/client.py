@@ -112,6 +112,7 @@ def _make_class(service: "dict[str, Any]", region: str) -> "type[Client]":
         for name, parameters in _TRANSFERS.items():
             methods[name] = _transfer(name, parameters)
         methods["generate_presigned_url"] = _presign(service, region)
+        methods["generate_presigned_post"] = _presign_post(service, region)
     methods["__module__"] = "botocore.client"
     return type(service["class"], (Client,), methods)
 
@@ -141,6 +142,18 @@ def _presign(service: "dict[str, Any]", region: str) -> "Callable[..., Any]":
     generate_presigned_url.__qualname__ = "generate_presigned_url"
     generate_presigned_url.__annotations__ = {}
     return generate_presigned_url
+
+
+def _presign_post(service: "dict[str, Any]", region: str) -> "Callable[..., Any]":
+    def generate_presigned_post(self: "Client", *args: "Any", **kwargs: "Any") -> "Any":
+        from nexus_sdk import presign
+
+        form = presign.form(service, region, args, kwargs) if nexus_sdk.active else None
+        return become_real(self).generate_presigned_post(*args, **kwargs) if form is None else form
+
+    generate_presigned_post.__qualname__ = "generate_presigned_post"
+    generate_presigned_post.__annotations__ = {}
+    return generate_presigned_post
 
 
 def _method(service: "dict[str, Any]", region: str, name: str) -> "Callable[..., Any]":

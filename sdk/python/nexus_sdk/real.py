@@ -80,6 +80,7 @@ def install(module: "Any") -> None:
     _make_api_call.__wrapped__ = original  # type: ignore[attr-defined]
     module.BaseClient._make_api_call = _make_api_call
     _install_presign(module)
+    _install_presign_post(module)
     for name, kind, functions in _SEAMS:
         owner = sys.modules.get(name)
         owner = getattr(owner, kind, None) if kind else owner
@@ -108,6 +109,25 @@ def _install_presign(module: "Any") -> None:
     generate_presigned_url.__qualname__ = original.__qualname__
     generate_presigned_url.__wrapped__ = original  # type: ignore[attr-defined]
     signers.generate_presigned_url = generate_presigned_url  # type: ignore[attr-defined]
+
+
+def _install_presign_post(module: "Any") -> None:
+    """Has the gateway sign forms."""
+    signers = sys.modules["botocore.signers"]
+    original = signers.generate_presigned_post
+
+    def generate_presigned_post(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
+        operation = _operation(module, self, "PutObject")
+        if operation is not None:
+            form = presign.form(operation.service, self.meta.region_name, args, kwargs)
+            if form is not None:
+                return form
+        return original(self, *args, **kwargs)
+
+    generate_presigned_post.__module__ = signers.__name__
+    generate_presigned_post.__qualname__ = original.__qualname__
+    generate_presigned_post.__wrapped__ = original  # type: ignore[attr-defined]
+    signers.generate_presigned_post = generate_presigned_post  # type: ignore[attr-defined]
 
 
 def _operation(module: "Any", client: "Any", name: str) -> "calls.Operation | None":

@@ -80,6 +80,13 @@ impl Deployment {
         }
     }
 
+    /// Adds a flag of `nexus deploy` that has no value.
+    #[must_use]
+    pub fn flag(mut self, flag: &str) -> Self {
+        self.arguments.push(flag.to_owned());
+        self
+    }
+
     /// Adds an argument with a value. Of those that may be given once the later one wins.
     #[must_use]
     pub fn with(mut self, flag: &str, value: &str) -> Self {

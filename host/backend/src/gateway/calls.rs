@@ -381,7 +381,7 @@ impl Gateway {
                 Err(refusal) => Err(refusal),
             }
         } else {
-            match self.admit(&signed_for, body.size_hint().upper()) {
+            match self.admit(&signed_for, &parts.headers, body.size_hint().upper()) {
                 Ok(()) => self.serve_service(parts, &signed_for, body).await,
                 Err(refusal) => Err(refusal),
             }

@@ -21,6 +21,7 @@ mod connector;
 mod credentials;
 mod deferred;
 mod exchange;
+mod form;
 mod keeping;
 mod network;
 mod operation;
@@ -152,7 +153,7 @@ impl Gateway {
                 .judge_s3(parts, &signed_for)
                 .map(|(judged, payload)| Admitted::S3(judged, payload)),
             Ok(signed_for) => self
-                .admit(&signed_for, body.size_hint().upper())
+                .admit(&signed_for, &parts.headers, body.size_hint().upper())
                 .map(|()| Admitted::Other(parts, signed_for)),
         };
         let answered = match judged {

@@ -38,7 +38,15 @@ const PASSING: [HeaderName; 8] = [
 
 /// How long a URL for this request is to be valid; None if the request is to be made.
 pub(super) fn validity(headers: &mut HeaderMap) -> Result<Option<Duration>, Refusal> {
-    let Some(value) = headers.remove(PRESIGN) else {
+    seconds(headers, &PRESIGN)
+}
+
+/// The seconds that a header says, which is taken out.
+pub(super) fn seconds(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<Duration>, Refusal> {
+    let Some(value) = headers.remove(name) else {
         return Ok(None);
     };
     let seconds = value.to_str().ok().and_then(|text| text.parse().ok());

@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::sign::SignedFor;
 use super::target::{CopySource, Target};
 use super::upstream::{Body, Endpoint};
-use super::{Gateway, operation, presign};
+use super::{Gateway, form, operation, presign};
 use crate::writeback::Point;
 
 /// The signing name of S3.
@@ -81,7 +81,13 @@ impl Gateway {
         point: Point,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
-        if let Some(validity) = presign::validity(&mut judged.parts.headers)? {
+        let Parts {
+            method, headers, ..
+        } = &mut judged.parts;
+        if let Some(validity) = form::validity(method, headers)? {
+            return self.form(judged, validity, body).await;
+        }
+        if let Some(validity) = presign::validity(headers)? {
             return self.presign(judged, validity).await;
         }
         if let Some(response) = self.prefetched(&judged).await {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 
@@ -16,7 +16,7 @@ use super::Gateway;
 use super::exchange::{Head, Scope, Sendable, Unsigned};
 use super::refusal::Refusal;
 use super::regions::are_kin;
-use super::sign::SignedFor;
+use super::sign::{self, SignedFor};
 use super::upstream::{Body, Endpoint};
 use crate::service::hosts::is_region;
 
@@ -270,7 +270,12 @@ impl Gateway {
     }
 
     /// Refuses what no rule can allow, before its body takes any memory.
-    pub(super) fn admit(&self, signed_for: &SignedFor, length: Option<u64>) -> Result<(), Refusal> {
+    pub(super) fn admit(
+        &self,
+        signed_for: &SignedFor,
+        headers: &HeaderMap,
+        length: Option<u64>,
+    ) -> Result<(), Refusal> {
         let service = signed_for.service.as_str();
         let named = self
             .policy
@@ -283,11 +288,29 @@ impl Gateway {
                 "The policy of the function {function} does not allow {service}, or no policy can."
             )));
         }
+        if is_event_stream(headers) {
+            let message = format!(
+                "{service}: requests that are signed event by event are not supported; answers that are streams of events are."
+            );
+            return Err(Refusal::not_implemented(message));
+        }
         if length.is_some_and(|length| length > BODY_MAX as u64) {
             return Err(too_long());
         }
         Ok(())
     }
+}
+
+/// Whether a body is a stream of events, each with a signature that follows from the one before it.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let starts = |name: &HeaderName, start: &[u8]| {
+        let values = headers.get_all(name);
+        values
+            .iter()
+            .any(|value| value.as_bytes().starts_with(start))
+    };
+    starts(&CONTENT_TYPE, b"application/vnd.amazon.eventstream")
+        || starts(&sign::CONTENT_SHA256, b"STREAMING-AWS4-HMAC-SHA256-EVENTS")
 }
 
 fn too_long() -> Refusal {

@@ -43,6 +43,10 @@ impl SignedFor {
             .ok_or_else(unsigned)?
             .to_str()
             .map_err(|_| unsigned())?;
+        if text.starts_with("AWS4-ECDSA-P256-SHA256") {
+            let message = "Requests signed for many regions (SigV4a: multi-region access points, global endpoints) are not supported. Use a bucket or an endpoint of one region.";
+            return Err(Refusal::not_implemented(message));
+        }
         let Some(fields) = text.strip_prefix("AWS4-HMAC-SHA256") else {
             let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
             return Err(Refusal::bad_request("InvalidRequest", message));

@@ -15,7 +15,7 @@ pub(crate) const CASE: Case = Case {
 };
 
 /// Cases that the shim has to do by itself; a difference that nobody sees is whether it did.
-const OWN: [&str; 17] = [
+const OWN: [&str; 18] = [
     "get_of_nothing",
     "put_get",
     "bodies",
@@ -33,6 +33,7 @@ const OWN: [&str; 17] = [
     "common_ways",
     "parts",
     "tidying",
+    "forms",
 ];
 
 /// The guest's half proper is `tests/images/functions/sdk`; the agent has none.
@@ -80,7 +81,8 @@ fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
         .with("--memory", "512")
         .with("--timeout", "900")
         .with("--bucket", "with-*")
-        .with("--bucket", "bare-*");
+        .with("--bucket", "bare-*")
+        .flag("--presign-writes");
     bed.testbed.deploy(&function)?;
     let shim = run(&bed.testbed, "with-")?;
     bed.testbed

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 import clients  # noqa: F401
+import forms  # noqa: F401
 import objects  # noqa: F401
 import real_clients  # noqa: F401
 from record import CASES, outcome
