@@ -31,6 +31,13 @@ const EXPIRED: [&str; 3] = [
     "TokenRefreshRequired",
 ];
 
+/// Codes that say that there is no such key: somebody may have replaced it.
+const UNKNOWN: [&str; 3] = [
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+];
+
 /// A request that is complete but for its signature.
 #[derive(Debug)]
 pub(super) struct Unsigned {
@@ -312,9 +319,10 @@ impl Upstream {
         told.filter(|told| self.may_be_in(told))
     }
 
-    /// Another key, if a complaint says that this one is over and there is one.
+    /// Another key, if a complaint says that this one is over, or is none, and there is one.
     async fn renewed(&self, used: &Credentials, complaint: &Complaint) -> Option<Credentials> {
-        if !EXPIRED.contains(&complaint.code().as_str()) {
+        let code = complaint.code();
+        if !EXPIRED.contains(&code.as_str()) && !UNKNOWN.contains(&code.as_str()) {
             return None;
         }
         self.credentials.replace(used).await
@@ -438,7 +446,7 @@ fn shown(complaint: Complaint, used: &Credentials) -> Result<Response<Body>, Ref
     let tells = used
         .session_token()
         .is_some_and(|token| complaint.holds(token));
-    if is_about_signature || tells {
+    if is_about_signature || tells || UNKNOWN.contains(&code.as_str()) {
         tracing::warn!(code, "a service does not take the gateway's signature");
         let message = "The service does not take the host's signature of this request.";
         return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));

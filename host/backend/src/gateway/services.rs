@@ -5,7 +5,7 @@
 //! follows from the request itself, never from what the guest says it is.
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -232,6 +232,8 @@ impl Gateway {
             .map_err(|error| Refusal::bad_request("InvalidURI", error.to_string()))?;
         super::prepare_headers(&mut parts.headers, &endpoint, None)?;
         parts.headers.remove(TRANSFER_ENCODING);
+        // The gateway has to read what an error says before the guest may.
+        parts.headers.remove(ACCEPT_ENCODING);
         if !body.is_empty() || parts.method == Method::POST || parts.method == Method::PUT {
             parts.headers.insert(CONTENT_LENGTH, body.len().into());
         }

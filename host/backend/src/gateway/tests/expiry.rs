@@ -276,3 +276,50 @@ async fn nothing_secret_is_shown() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn a_key_that_was_replaced_in_its_file_is_read_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, address) = store_behind(|parts| {
+        let authorization = parts.headers[AUTHORIZATION].to_str().unwrap();
+        let known = authorization.contains(&format!("Credential={REAL_ID}/"));
+        (!known).then(|| {
+            s3_error(
+                403,
+                &[],
+                "InvalidAccessKeyId",
+                "<AWSAccessKeyId>AKIAOLD</AWSAccessKeyId>",
+            )
+        })
+    })
+    .await;
+    std::fs::write(folder.path().join("input/k"), "x").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("key");
+    let write = |id: &str| {
+        let text = format!("aws_access_key_id = {id}\naws_secret_access_key = {REAL_SECRET}\n");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write("AKIAOLD");
+    let source = super::super::CredentialSource::File(path.clone());
+    let provider = super::super::credentials_from(source).await.unwrap();
+    let config = GatewayConfig {
+        region: "us-east-1".to_owned(),
+        endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+        connect_timeout: Duration::from_secs(5),
+        read_timeout: Duration::from_secs(60),
+        stores: Vec::new(),
+        audit: None,
+    };
+    let upstream = Upstream::new(config, provider).await.unwrap();
+    let gateway = Gateway::new(upstream, Arc::new(policy()), "f".to_owned());
+    let mut guest = Guest::connect(&gateway).await;
+    let refused = guest.get("/input/k").await;
+    assert_eq!(refused.error(), (502, "BadGateway"));
+    assert!(!refused.text().contains("AKIAOLD"), "{}", refused.text());
+    write(REAL_ID);
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(guest.get("/input/k").await.status, 200);
+}
