@@ -304,10 +304,12 @@ impl Upstream {
         key: &Credentials,
     ) -> Option<String> {
         let (scheme, authority) = (head.parts.uri.scheme()?, head.parts.uri.authority()?);
+        let in_host = self.site.as_ref().is_some_and(|site| site.virtual_hosts);
+        let path = format!("/{bucket}");
         let uri = Uri::builder()
             .scheme(scheme.clone())
             .authority(authority.clone())
-            .path_and_query(format!("/{bucket}"));
+            .path_and_query(if in_host { "/" } else { &path });
         let request = Request::head(uri.build().ok()?).header(HOST, authority.as_str());
         let (mut parts, body) = request.body(full(Bytes::new())).ok()?.into_parts();
         let time = self.clocks.at(authority.as_str());

@@ -112,6 +112,33 @@ fn a_service_answers() {
 }
 
 #[test]
+fn a_service_has_an_address_of_its_own_and_wins_over_the_policy() {
+    let places: [SocketAddr; 2] = [
+        ([169, 254, 170, 16], 9000).into(),
+        ([192, 0, 2, 1], 9000).into(),
+    ];
+    let results = Arc::new(Mutex::new(Vec::new()));
+    let mut services = Services::default();
+    for place in places {
+        let service = Scripted(echo, Arc::clone(&results));
+        services.register_at(place, Arc::new(service));
+    }
+    let mut guest = Setup {
+        rules: vec!["192.0.2.1:9000".into()],
+        services,
+        ..Setup::default()
+    }
+    .start();
+    for (number, place) in (0..).zip(places) {
+        guest.connect(number, place, 4096).unwrap();
+        guest.write_all(number, b"hello");
+        assert_eq!(guest.read_exact(number, 5), b"hello");
+    }
+    let refused = guest.connect(2, ([169, 254, 170, 16], 9001).into(), 4096);
+    assert_eq!(refused, Err(u16::try_from(libc::ECONNREFUSED).unwrap()));
+}
+
+#[test]
 fn other_ports_of_the_services_address_are_refused() {
     let (mut guest, _results) = guest_with(echo);
     let refused = guest.connect(0, (SERVICE_IP, PORT + 1).into(), 4096);
