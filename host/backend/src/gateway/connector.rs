@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http::Uri;
@@ -22,11 +22,11 @@ use tower_service::Service;
 /// What is read at once, in bytes: some records of TLS, which are of at most 16 KiB each (RFC 8446, section 5.1).
 const READ: usize = 64 * 1024;
 
-/// What hyper may have read beyond what it has handed on, in bytes; its heads are no longer either.
-pub(super) const HYPER: usize = 128 * 1024;
+/// What hyper may have read beyond what it has handed on, in bytes; heads of answers are no longer either. S3's have 8 KiB at most.
+pub(super) const HYPER: usize = 256 * 1024;
 
 /// What may have come of a body beyond what is known here, in bytes: what hyper, the buffer and TLS hold.
-const AHEAD: u64 = 256 * 1024;
+const AHEAD: u64 = 384 * 1024;
 
 /// How much of a long body wakes its reader, in bytes.
 const LOW_WATER: u32 = 64 * 1024;
@@ -34,6 +34,10 @@ const LOW_WATER: u32 = 64 * 1024;
 /// How many bytes are still to come over a connection, at least. Answers carry it, for whoever knows how long they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bulk(Arc<AtomicU64>);
+
+/// Whether a connection has answered before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Used(Arc<AtomicBool>);
 
 /// Makes connections.
 #[derive(Clone, Debug)]
@@ -44,6 +48,7 @@ pub(super) struct Connector(HttpConnector);
 pub(super) struct Stream {
     io: BufReader<TcpStream>,
     bulk: Bulk,
+    used: Used,
     low_water: u32,
 }
 
@@ -79,6 +84,22 @@ impl Bulk {
     }
 }
 
+impl Used {
+    pub(super) fn of(connection: &Connected) -> Option<Self> {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        extras.remove()
+    }
+
+    pub(super) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_noted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Connector {
     pub(super) fn new(tcp: HttpConnector) -> Self {
         Self(tcp)
@@ -107,6 +128,7 @@ impl Service<Uri> for Connector {
             Ok(TokioIo::new(Stream {
                 io: BufReader::with_capacity(READ, stream),
                 bulk: Bulk::default(),
+                used: Used::default(),
                 low_water: 1,
             }))
         })
@@ -138,7 +160,7 @@ where
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = self.io.get_ref().connected();
-        connected.extra(self.bulk.clone())
+        connected.extra(self.bulk.clone()).extra(self.used.clone())
     }
 }
 

@@ -4,25 +4,19 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Uri};
+use http::Request;
 use http_body_util::BodyExt as _;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::body::Body as _;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{
-    Connected, Connection, HttpConnector, capture_connection,
-};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::net::TcpStream;
-use tower_service::Service;
+use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::upstream::{Body, BodyError, Carrier, Carrying, GatewayError, Unanswered};
+use super::connector::{self, Bulk, ByRecords, Connector, Used};
+use super::upstream::{Body, Carrier, Carrying, GatewayError, Unanswered};
 
 /// A connection that nobody used for this time is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -30,12 +24,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Idle connections kept for each service.
 const MAX_IDLE: usize = 64;
 
-/// Longest head of an answer, in bytes, and most of its headers. S3's have 8 KiB at most.
-const HEAD_MAX: usize = 256 * 1024;
+/// Most headers of an answer.
 const HEADERS_MAX: usize = 256;
 
 /// The network.
-pub(super) struct Network(Client<HttpsConnector<Noted>, Body>);
+pub(super) struct Network(Client<ByRecords<HttpsConnector<Connector>>, Body>);
 
 impl Network {
     /// Connections that take at most `connect_timeout` to make. Those over TLS need the host's certificate authorities; without any, it is
@@ -49,14 +42,14 @@ impl Network {
             .with_tls_config(tls_config(tls)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(Noted(tcp));
+            .wrap_connector(Connector::new(tcp));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(MAX_IDLE)
-            .http1_max_buf_size(HEAD_MAX)
+            .http1_max_buf_size(connector::HYPER)
             .http1_max_headers(HEADERS_MAX)
-            .build(connector);
+            .build(ByRecords::new(connector));
         Ok(Self(client))
     }
 }
@@ -71,6 +64,12 @@ impl Carrier for Network {
             match answer {
                 Ok(response) => {
                     used.inspect(Used::note);
+                    if let (Some(length), Some(bulk)) = (
+                        response.body().size_hint().exact(),
+                        response.extensions().get::<Bulk>(),
+                    ) {
+                        bulk.expect(length);
+                    }
                     Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
                 }
                 Err(error) => Err(Unanswered {
@@ -105,104 +104,6 @@ fn is_lost(error: &(dyn StdError + 'static)) -> bool {
         cause = error.source();
     }
     false
-}
-
-/// Whether a connection has answered before.
-#[derive(Debug, Clone, Default)]
-struct Used(Arc<AtomicBool>);
-
-impl Used {
-    fn of(connection: &Connected) -> Option<Self> {
-        let mut extras = http::Extensions::new();
-        connection.get_extras(&mut extras);
-        extras.remove()
-    }
-
-    fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_noted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Makes connections that know whether they have answered before.
-#[derive(Clone)]
-struct Noted(HttpConnector);
-
-type Connecting = Pin<Box<dyn Future<Output = Result<NotedStream, BodyError>> + Send>>;
-
-impl Service<Uri> for Noted {
-    type Response = NotedStream;
-    type Error = BodyError;
-    type Future = Connecting;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        self.0.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, uri: Uri) -> Connecting {
-        let connecting = self.0.call(uri);
-        Box::pin(async move {
-            let stream = connecting.await?;
-            Ok(NotedStream {
-                stream,
-                used: Used::default(),
-            })
-        })
-    }
-}
-
-struct NotedStream {
-    stream: TokioIo<TcpStream>,
-    used: Used,
-}
-
-impl Connection for NotedStream {
-    fn connected(&self) -> Connected {
-        self.stream.connected().extra(self.used.clone())
-    }
-}
-
-impl Read for NotedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl Write for NotedStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, data)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        data: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, data)
-    }
 }
 
 fn tls_config(needed: bool) -> Result<rustls::ClientConfig, GatewayError> {
