@@ -47,7 +47,9 @@ function resolveFilename(...args) {
   if (isOurs(filename)) {
     shim().provide(filename, args[1]);
   } else if (filename.endsWith(RUNTIME_CLIENT)) {
-    const runtimeClient = /** @type {{ provide: import('./lib/types').Provide }} */ (require('./lib/runtime-client.js'));
+    const runtimeClient = /** @type {{ provide: import('./lib/types').Shim['provide'] }} */ (
+      require('./lib/runtime-client.js')
+    );
     runtimeClient.provide(filename, args[1]);
   }
   return filename;
