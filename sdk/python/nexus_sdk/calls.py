@@ -381,13 +381,18 @@ class _Reader:
     def __init__(self, table: "dict[str, Any]", names: str) -> None:
         self._table = table
         self._payload: str | None = table["payload_out"]
-        self._keys = keys = names.split("\0") if names else []
+        keys = names.split("\0") if names else []
+        # What comes more than once is one header, whose values have to be joined.
+        self._are_joined = len(set(keys)) < len(keys)
+        if self._are_joined:
+            keys = list(dict.fromkeys(keys))
+        self._keys = keys
         self._request_id: str | None = None
         for name in ("x-amz-request-id", "x-amzn-requestid"):
             if name in keys:
                 self._request_id = name
-        # What only botocore reads as it should: a header that comes twice, and one that it treats in a way of its own.
-        self._unread = len(set(keys)) < len(keys) or ("expires" in keys and table["expires"])
+        # What only botocore reads as it should.
+        self._unread = "expires" in keys and table["expires"]
         self._checksum: int | None = None
         if table["validation"]:
             sums = [name for name in keys if name.startswith("x-amz-checksum-")]
@@ -418,7 +423,11 @@ class _Reader:
             answer.close()
             raise HandOver
         values = answer.values
-        headers = dict(zip(self._keys, values))
+        if self._are_joined:
+            headers = answer.headers
+            values = list(headers.values())
+        else:
+            headers = dict(zip(self._keys, values))
         if self._request_id is None:
             metadata: dict[str, Any] = {"HTTPStatusCode": answer.status, "HTTPHeaders": headers}
         else:

@@ -52,7 +52,14 @@ class Answer:
     @property
     def headers(self) -> "dict[str, str]":
         """Names and values."""
-        return dict(zip(self.names.split("\0"), self.values))
+        names = self.names.split("\0")
+        headers = dict(zip(names, self.values))
+        if len(headers) < len(names):
+            # What comes more than once is one header, as HTTP has it.
+            headers = {}
+            for name, value in zip(names, self.values):
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
 
     def read(self, amt: "int | None" = None, decode_content: "bool | None" = None) -> bytes:
         """Up to `amt` bytes, or all that are left; nothing at the end. Raises `HandOver` if the gateway goes away."""

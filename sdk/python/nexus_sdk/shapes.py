@@ -63,7 +63,7 @@ class DocumentOperation:
         return "&".join(fields).encode()
 
     def _result(self, answer: "channel.Answer") -> "dict[str, Any]":
-        headers = _headers(answer.names.split("\0"), answer.values)
+        headers = answer.headers
         data = answer.read()
         if "x-amz-crc32" in headers and int(headers["x-amz-crc32"]) != crc32(data):
             raise HandOver
@@ -98,16 +98,6 @@ class DocumentOperation:
                 raise HandOver
             result = _read_xml(self._shapes, self._output, fields[self._wrapper])
         return result, dict(_elements(fields.get("ResponseMetadata", [])))
-
-
-def _headers(names: "list[str]", values: "list[str]") -> "dict[str, str]":
-    headers = dict(zip(names, values))
-    if len(headers) < len(names):
-        # What comes more than once is one header, as HTTP has it.
-        headers = {}
-        for name, value in zip(names, values):
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
 
 
 def members_of(shape: "Any", value: "Any") -> "dict[str, tuple[str, str]]":
