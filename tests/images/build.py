@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the images of the tests and the demo, from Debian, PyPI and npm packages only, as OCI images.
 
-Functions have three layers: Debian with Python or Node, the packages of requirements.txt or package-lock.json, the function's
-code. Test suites of others have Debian with the suite's packages, and the tests of something else that were built for them.
-There is nothing of Nexus in them. All but code is cached; the same inputs give the same image.
+Functions have three layers: Debian with Python or Node, the packages of requirements.txt or package-lock.json, the
+function's code (a function's own requirements.txt takes the place of the one that most share). Test suites of others have
+Debian with the suite's packages, and the tests of something else that were built for them. There is nothing of Nexus in
+them. All but code is cached; the same inputs give the same image.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ NODE_CONFIG: dict[str, Any] = {
     "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
 }
 
+# Several functions in one image, of which each deployment names one. They run as root, as in most images that people make, so
+# that what runs one beside Nexus can set up its network.
+WORKLOADS = "workloads"
+ROOT = {"User": "0:0"}
+
 SUITE_CONFIG: dict[str, Any] = {
     "WorkingDir": "/tmp",
     "User": "0:0",
@@ -79,9 +85,10 @@ MATERIALS: dict[str, tuple[str, Callable[[pathlib.Path, dict[str, Any]], oci.Lay
 
 def function_steps(cache: pathlib.Path, name: str) -> dict[str, Callable[[], oci.Layer]]:
     """The layers of a function."""
+    own = FUNCTIONS / name / "requirements.txt"
     return {
         "Debian with Python": lambda: debian.layer(cache),
-        "Python packages": lambda: packages_layer(cache),
+        "Python packages": lambda: packages_layer(cache, own if own.exists() else REQUIREMENTS),
         "function": lambda: code_layer(cache, FUNCTIONS / name),
     }
 
@@ -109,16 +116,16 @@ def suite(cache: pathlib.Path, name: str) -> tuple[dict[str, Callable[[], oci.La
     return steps, {**SUITE_CONFIG, "Entrypoint": command}
 
 
-def packages_layer(cache: pathlib.Path) -> oci.Layer:
+def packages_layer(cache: pathlib.Path, requirements: pathlib.Path) -> oci.Layer:
     """The pinned packages, installed by pip unless they are in the cache."""
-    name = f"packages-{oci.key(REQUIREMENTS.read_text(), PYTHON, PACKAGES_FOLDER)}"
+    name = f"packages-{oci.key(requirements.read_text(), PYTHON, PACKAGES_FOLDER)}"
 
     def install(tar: tarfile.TarFile) -> None:
         with tempfile.TemporaryDirectory() as folder:
             target = pathlib.Path(folder) / "packages"
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
             pip += ["--only-binary=:all:", "--root-user-action=ignore", "--target", str(target)]
-            subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
+            subprocess.run([*pip, "--requirement", str(requirements)], check=True)
             # Commands, which name this machine's interpreter.
             shutil.rmtree(target / "bin", ignore_errors=True)
             compile_modules(target)
@@ -153,8 +160,8 @@ def compile_modules(folder: pathlib.Path) -> None:
 
 def main() -> int:
     """Builds one image."""
-    functions = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py"))
-    node_functions = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.cjs"))
+    functions = sorted({path.parent.name for path in FUNCTIONS.glob("*/*.py")})
+    node_functions = sorted(path.parent.name for path in FUNCTIONS.glob("*/package.json"))
     suites = sorted(path.parent.name for path in SUITES.glob("*/suite.json"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("name", choices=[*functions, *node_functions, *suites])
@@ -170,6 +177,8 @@ def main() -> int:
         steps, config = node_function_steps(arguments.cache, arguments.name), NODE_CONFIG
     else:
         steps, config = function_steps(arguments.cache, arguments.name), CONFIG
+    if arguments.name.startswith(WORKLOADS):
+        config = {**config, **ROOT}
     layers = []
     try:
         for label, make in steps.items():

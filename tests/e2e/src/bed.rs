@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use nexus_testbed::{Deployment, Options, Reply, Testbed};
 use serde_json::{Value, json};
 
-use crate::cases::Case;
+use crate::cases::{Case, Needs};
 use crate::watchdog::Subject;
 
 /// Address of the test servers: of the range for benchmarks (RFC 2544), on an interface of the tests' own.
@@ -35,6 +35,8 @@ pub(crate) struct Bed {
     images: PathBuf,
     /// Folder of what goes into a guest, the preload library among it.
     pub(crate) guest: PathBuf,
+    /// What the cases `functions` need beside this.
+    pub(crate) needs: Option<Needs>,
     /// The guests' kernel looks for faults, which takes memory and time.
     checked_kernel: bool,
 }
@@ -51,6 +53,7 @@ impl Bed {
             testbed: Testbed::start(options)?,
             images: images.to_path_buf(),
             guest: guest.to_path_buf(),
+            needs: None,
             checked_kernel,
         };
         bed.testbed.deploy(&bed.agent("agent"))?;

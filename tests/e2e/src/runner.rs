@@ -34,6 +34,12 @@ pub(crate) struct Arguments {
     /// The kernel looks for the driver's faults (KASAN, lockdep, kmemleak): run every case, and fail for what it finds.
     #[arg(long)]
     checked_kernel: bool,
+    /// Uncompressed kernel with Linux' own network stack, for the cases `functions`.
+    #[arg(long, requires = "moto")]
+    stock_kernel: Option<PathBuf>,
+    /// A Python that has moto, for the same cases.
+    #[arg(long)]
+    moto: Option<PathBuf>,
     /// Arguments of the test runner, such as a part of a name.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     tests: Vec<String>,
@@ -51,16 +57,23 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         Bed::start(options(arguments), images, guest, arguments.checked_kernel)
     });
     let bed = match bed {
-        Ok(bed) => Arc::new(bed),
+        Ok(mut bed) => {
+            bed.needs = needs(arguments);
+            Arc::new(bed)
+        }
         Err(error) => {
             eprintln!("error: cannot start the tests' Nexus: {error:#}");
             return ExitCode::FAILURE;
         }
     };
     let mut trials: Vec<Trial> = cases::ALL.iter().map(|case| trial(case, &bed)).collect();
-    if arguments.tests.iter().any(|test| test == cases::NODE.name) {
-        trials.push(trial(cases::NODE, &bed));
-    }
+    let asked = |case: &&cases::Case| {
+        arguments
+            .tests
+            .iter()
+            .any(|test| case.name.starts_with(test))
+    };
+    trials.extend(cases::by_name().filter(asked).map(|case| trial(case, &bed)));
     if arguments.checked_kernel {
         // It looks at what the others have left, so it is the last.
         trials.push(trial(cases::KERNEL_REPORTS, &bed));
@@ -70,6 +83,13 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         keep(arguments, &bed);
     }
     conclusion.exit_code()
+}
+
+fn needs(arguments: &Arguments) -> Option<cases::Needs> {
+    Some(cases::Needs {
+        kernel: arguments.stock_kernel.clone()?,
+        python: arguments.moto.clone()?,
+    })
 }
 
 fn trial(case: &'static cases::Case, bed: &Arc<Bed>) -> Trial {

@@ -10,10 +10,12 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long a case may take; the longest takes a minute.
+use crate::cases;
+
+/// How long a case may take; the longest takes a minute, but for those that run by their names.
 const LIMIT: Duration = Duration::from_secs(900);
-/// How long it may take on a kernel that looks for faults.
-const LIMIT_CHECKED: Duration = Duration::from_secs(2400);
+/// How long it may take on a kernel that looks for faults, or if it runs by its name only.
+const LIMIT_SLOW: Duration = Duration::from_secs(2400);
 /// Lines of a log that are repeated.
 const TAIL: usize = 25;
 
@@ -37,8 +39,8 @@ pub(crate) struct Watch {
 /// Watches a case that starts now.
 pub(crate) fn watch(case: &'static str, subject: Subject) -> Watch {
     let (sender, ended) = channel();
-    let limit = if subject.checked_kernel {
-        LIMIT_CHECKED
+    let limit = if subject.checked_kernel || cases::by_name().any(|slow| slow.name == case) {
+        LIMIT_SLOW
     } else {
         LIMIT
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::setup::kernel::Flavour;
+use crate::setup::kernel::{Flavour, Kernel};
 use crate::{build, lab, paths, process, setup, step};
 
 /// How long the tests in guests may take; they take ten minutes.
@@ -15,8 +15,20 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The same with a kernel that looks for faults; they take ten.
 const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);
 
-/// The case that needs an image of its own, and runs by its name only.
-const NODE_CASE: &str = "sdk_node";
+/// The same for the functions of which each runs in three guests.
+const LIMIT_FUNCTIONS: Duration = Duration::from_secs(90 * 60);
+
+/// The cases that run by their names only, by the beginnings of these, and the images that they need.
+const BY_NAME: [(&str, &[&str]); 2] = [
+    ("sdk_node", &["sdk-node"]),
+    (
+        "functions",
+        &["workloads", "workloads-node", "workloads-old"],
+    ),
+];
+
+/// What cases `functions` speak to instead of AWS.
+const MOTO: &str = "moto[server]==5.2.5";
 
 /// Environment variables that ask cases for more.
 const SETTINGS: [&str; 2] = ["NEXUS_MODEL_SCRIPTS", "NEXUS_CHURN_ROUNDS"];
@@ -91,9 +103,11 @@ fn settings() -> Vec<String> {
 fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     let built = build::everything(flavour)?;
     build::image::root("sdk", &build::image::oci("sdk")?, &paths::guest_files())?;
-    if only == Some(NODE_CASE) {
-        let image = build::image::oci("sdk-node")?;
-        build::image::root("sdk-node", &image, &paths::guest_files())?;
+    let asked = |name: &str| only.is_some_and(|only| only.starts_with(name));
+    for (_, images) in BY_NAME.iter().filter(|(name, _)| asked(name)) {
+        for image in *images {
+            build::image::root(image, &build::image::oci(image)?, &paths::guest_files())?;
+        }
     }
     let place = lab::Place::find()?;
     step::note("end-to-end tests in real guests");
@@ -110,6 +124,12 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     ] {
         program.extend([flag.to_owned(), value.display().to_string()]);
     }
+    if asked("functions") {
+        let moto = setup::python::programs("moto", "moto", &[MOTO])?.join("python");
+        let stock = Kernel::ensure(Flavour::Stock)?.image();
+        program.extend(["--stock-kernel".to_owned(), stock.display().to_string()]);
+        program.extend(["--moto".to_owned(), moto.display().to_string()]);
+    }
     if flavour == Flavour::Checked {
         program.push("--checked-kernel".to_owned());
     }
@@ -122,6 +142,7 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     }
     let limit = match flavour {
         Flavour::Checked => LIMIT_CHECKED,
+        _ if asked("functions") => LIMIT_FUNCTIONS,
         _ => LIMIT,
     };
     place.run(&lab::Job {

@@ -13,6 +13,7 @@ mod data_path;
 mod datagrams;
 mod driver;
 mod function_faults;
+mod functions;
 mod hostile_guest;
 mod inbound;
 mod interfaces;
@@ -67,15 +68,18 @@ pub(crate) const ALL: &[&Case] = &[
 /// The case for kernels that look for faults.
 pub(crate) const KERNEL_REPORTS: &Case = &kernel_reports::CASE;
 
-/// The case that runs by its name only.
-pub(crate) const NODE: &Case = &sdk::NODE;
+/// The cases that take long and run by their names only.
+pub(crate) fn by_name() -> impl Iterator<Item = &'static Case> {
+    std::iter::once(&sdk::NODE).chain(functions::CASES.iter().copied())
+}
+
+pub(crate) use functions::Needs;
 
 /// The case of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Case> {
-    let mut all = ALL
-        .iter()
-        .chain([&KERNEL_REPORTS, &NODE, &&crate::traffic::CASE]);
-    all.find(|case| case.name == name).copied()
+    let all = ALL.iter().chain([&KERNEL_REPORTS, &&crate::traffic::CASE]);
+    let mut all = all.copied().chain(by_name());
+    all.find(|case| case.name == name)
 }
 
 /// The gateway as a guest reaches it without an SDK: its URL, a client, and the value of `Authorization`, which no key has signed.

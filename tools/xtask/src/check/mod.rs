@@ -76,8 +76,12 @@ fn is_source(path: &Path) -> bool {
     })
 }
 
-/// The program of the case `local`, from the folder of the other Python parts.
-const LOCAL_PROGRAM: &str = "../e2e/src/cases/local/program.py";
+/// Programs of end-to-end cases, from the folder of the other Python parts.
+const CASES: [&str; 3] = [
+    "../e2e/src/cases/functions/scenarios.py",
+    "../e2e/src/cases/functions/setup.py",
+    "../e2e/src/cases/local/program.py",
+];
 
 /// The SDK shim, from the same folder.
 const SHIM: &str = "../../sdk/python";
@@ -96,20 +100,21 @@ fn python() -> Result<()> {
         tool("ruff", &[&["check"][..], &words].concat())?;
         tool("ruff", &[&["format", "--check"][..], &words].concat())
     };
-    ruff(&["pyproject.toml", ".", LOCAL_PROGRAM])?;
+    ruff(&[&["pyproject.toml", "."][..], &CASES].concat())?;
     ruff(&[&format!("{SHIM}/pyproject.toml"), SHIM])?;
-    tool("mypy", &["--no-error-summary", LOCAL_PROGRAM])?;
-    // Each function is a program of its own, whose module is called `app`.
-    tool(
-        "mypy",
-        &["--no-error-summary", "--exclude", "^functions/", "."],
-    )?;
+    for program in CASES {
+        tool("mypy", &["--no-error-summary", program])?;
+    }
+    // Each folder of functions is a program of its own, or several; the one of a folder with one is called `app`.
     for function in fs::read_dir(images.join("functions"))? {
-        let module = function?.path().join("app.py");
-        if module.exists() {
+        let folder = function?.path();
+        let module = folder.join("app.py");
+        // Node's functions have none.
+        if folder.join("requirements.txt").exists() || module.exists() {
+            let program = if module.exists() { module } else { folder };
             tool(
                 "mypy",
-                &["--no-error-summary", &module.display().to_string()],
+                &["--no-error-summary", &program.display().to_string()],
             )?;
         }
     }

@@ -1,0 +1,1 @@
+../thumbnail/app.py
