@@ -6,8 +6,31 @@ const { AsyncResource } = require('node:async_hooks');
 /** What is kept of a body that nobody reads yet, before its connection is left to wait, in bytes. */
 const KEPT = 64 * 1024;
 
+/** Headers of which Node takes the first, if they come more than once; values of others are joined. */
+const ONCE = new Set([
+  'age',
+  'content-length',
+  'content-type',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+  'retry-after',
+  'server',
+]);
+
 /** The gateway went away. */
 class Broken extends Error {}
+
+/**
+ * The value of a header that came twice.
+ * @param {string} name
+ * @param {string} first
+ * @param {string} second
+ */
+function join(name, first, second) {
+  return ONCE.has(name) ? first : `${first}, ${second}`;
+}
 
 /** An answer of the gateway, whose body may still be coming. */
 class Answer {
@@ -51,7 +74,8 @@ class Answer {
     const headers = {};
     if (this.names !== '') {
       this.names.split('\0').forEach((name, at) => {
-        headers[name] = this.values[at] ?? '';
+        const [known, value] = [headers[name], this.values[at] ?? ''];
+        headers[name] = known === undefined ? value : join(name, known, value);
       });
     }
     return headers;
@@ -145,4 +169,4 @@ class Answer {
   }
 }
 
-module.exports = { Answer, AsyncResource, Broken };
+module.exports = { Answer, join, AsyncResource, Broken };

@@ -3,6 +3,7 @@
 
 /** From an answer to an output, as S3's protocol has it. */
 
+const { join } = require('./answer.js');
 const bodies = require('./body.js');
 const calls = require('./calls.js');
 const { Crc32 } = require('./crc32.js');
@@ -46,6 +47,7 @@ async function output(owner, operation, answer) {
     answer.close();
     throw HAND_OVER;
   }
+  plan.join(answer.values);
   const content = operation.stream ? stream(owner, plan, answer) : await documentOf(owner, operation, answer);
   const name = operation.stream ?? operation.payload;
   const isListed = dialect.of(owner).order === 'listed';
@@ -142,6 +144,8 @@ class Plan {
   isRead = true;
   /** @type {[name: string, at: number][]} */
   #ids;
+  /** Headers that come more than once: where at first, and where again. @type {[name: string, first: number, at: number][]} */
+  #repeated = [];
 
   /**
    * @param {Package} owner
@@ -153,6 +157,11 @@ class Plan {
     /** @type {[name: string, kind: Kind, at: number | [name: string, at: number][], rank: number][]} */
     const found = [];
     names.forEach((name, at) => {
+      const first = names.indexOf(name);
+      if (first !== at) {
+        this.#repeated.push([name, first, at]);
+        return;
+      }
       const member = members.get(name);
       if (member && (!RECENT.has(name) || owner.knows(name))) {
         found.push([member.name, member.kind, at, member.rank]);
@@ -160,10 +169,8 @@ class Plan {
         this.isRead = false;
       }
     });
-    // What only a real client reads as it should: a header that comes twice, a time in a form of its own, a checksum of
-    // another kind.
+    // What only a real client reads as it should: a time in a form of its own, a checksum of another kind.
     if (
-      new Set(names).size < names.length ||
       names.includes('expires') ||
       (operation.stream && owner.release >= release.CHECKS && !areChecked(names.filter(isChecksum)))
     ) {
@@ -178,13 +185,23 @@ class Plan {
     if (prefix) {
       const inside = names
         .map((name, at) => /** @type {[string, number]} */ ([name.slice(META.length), at]))
-        .filter(([, at]) => names[at]?.startsWith(META));
+        .filter(([, at]) => names[at]?.startsWith(META) && !this.#repeated.some(([, , repeated]) => repeated === at));
       found.push([prefix.name, prefix.kind, inside, dialect.of(owner).order === 'declared' ? prefix.rank : Infinity]);
     }
     if (dialect.of(owner).order !== 'sent') {
       found.sort((one, other) => one[3] - other[3]);
     }
     this.members = found.map(([name, kind, at]) => [name, kind, at]);
+  }
+
+  /**
+   * Makes one value of those of a header that comes more than once.
+   * @param {string[]} values
+   */
+  join(values) {
+    for (const [name, first, at] of this.#repeated) {
+      values[first] = join(name, values[first] ?? '', values[at] ?? '');
+    }
   }
 
   /**

@@ -81,6 +81,17 @@ test('an answer has status, headers and body', async () => {
   assert.deepEqual((await channel.request('s3\0', undefined)).headers(), {});
 });
 
+test('a header that comes more than once is one, as Node has it', async () => {
+  const head = 'server\0x-a\0server\0x-a\0x-a\0\0one\0b\0two\0c\0d\0';
+  respond = (socket) => {
+    const fixed = Buffer.alloc(16);
+    fixed.writeUInt32LE(head.length, 0);
+    fixed.writeUInt16LE(200, 4);
+    socket.write(Buffer.concat([fixed, Buffer.from(head, 'latin1')]));
+  };
+  assert.deepEqual((await channel.request('x\0', undefined)).headers(), { server: 'one', 'x-a': 'b, c, d' });
+});
+
 test('an answer may come in pieces of any size, with its length or in chunks', async () => {
   for (const body of [Buffer.from('one and another'), [Buffer.from('one and '), Buffer.from('another')]]) {
     for (const size of [1, 3, 17]) {
