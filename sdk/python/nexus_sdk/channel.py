@@ -23,6 +23,8 @@ _PIECE = 64 * 1024
 _FIXED = 16
 # A body of unknown length comes in chunks.
 _IN_CHUNKS = 0xFFFF_FFFF_FFFF_FFFF
+# A program may want to die of SIGPIPE, but not of one of the shim's connections.
+_QUIETLY = _socket.MSG_NOSIGNAL
 # Connections that are kept while nobody uses them.
 _KEPT = 16
 
@@ -387,10 +389,10 @@ def call(head: bytes, body: "bytes | bytearray") -> Answer:
             reused = False
         try:
             if len(body) <= _PIECE:
-                connection.sendall(fixed + head + body)
+                connection.sendall(fixed + head + body, _QUIETLY)
             else:
-                connection.sendall(fixed + head)
-                connection.sendall(body)
+                connection.sendall(fixed + head, _QUIETLY)
+                connection.sendall(body, _QUIETLY)
             data = connection.recv(_PIECE)
         except OSError:
             data = b""

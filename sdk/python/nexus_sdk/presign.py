@@ -64,7 +64,7 @@ def form(service: "dict[str, Any]", region: str, args: "tuple[Any, ...]", kwargs
         head = f"{service['service']}\0{region}\0PutObject\0POST\0{path}\0x-nexus-presign-post\0{seconds}\0"
         answer = channel.call(head.encode("latin-1"), json.dumps(conditions).encode())
         text = _form_text(service, answer)
-    except (calls.HandOver, ValueError, RecursionError):
+    except (channel.HandOver, ValueError, RecursionError):
         return None
     if text is None:
         return None

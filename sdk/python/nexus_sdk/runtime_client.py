@@ -30,6 +30,8 @@ _CONTROLS = bytes([*range(32), 127])
 _RUNTIME = b"/2018-06-01/runtime/invocation/"
 # What is asked for at once: small events come in one piece, and larger ones go on from there.
 _PIECE = 64 * 1024
+# The longest number that is read as the length of a body.
+_DIGITS = 18
 # As long as curl is told to try, in seconds.
 _CONNECT_TIMEOUT = 1.0
 
@@ -45,6 +47,11 @@ _FIELDS: "tuple[tuple[str, bool], ...]" = (
     ("Lambda-Runtime-Aws-Tenant-Id", True),
     ("Lambda-Runtime-Invocation-Id", True),
 )
+
+
+class Broken(Exception):
+    """What came is no answer, or not all of one."""
+
 
 # The connection, unless it is in use. Threads that ask at once have one each.
 _free: "list[_socket.socket]" = []
@@ -204,16 +211,20 @@ class Client:
                 return None
             try:
                 data = _ask(connection, head, body)
-                if data:
-                    return self._answer(connection, data)
-            except OSError:
-                connection.close()
+                answer = self._answer(connection, data) if data else None
+            except (Broken, MemoryError):
+                _close(connection)
                 return None
-            except BaseException:
-                # Nobody knows any more where it is. It may be a signal's handler that raised.
-                connection.close()
+            except BaseException as error:
+                # Nobody knows any more where it is. It may be a signal's handler that raised, whose errors have no number.
+                _close(connection)
+                if _is_systems(error):
+                    return None
                 raise
-            connection.close()
+            # A proxy that had no patience with one that had been waiting says so before it closes it.
+            if answer is not None and not (reused and answer.status == 408):
+                return answer
+            _close(connection)
             # One that had been waiting may have ended meanwhile: the VM was restored, nexusd started anew.
             if not reused:
                 return None
@@ -223,6 +234,8 @@ class Client:
         while True:
             end = data.find(b"\r\n\r\n")
             if end < 0:
+                if len(data) > _PIECE:
+                    raise Broken("a head without an end")
                 data += _receive(connection)
                 continue
             status, head = _parse(data[:end])
@@ -230,12 +243,12 @@ class Client:
             if status >= 200:
                 break
         length = head.get(b"content-length", b"")
-        if not length.isdigit():
-            connection.close()
+        if b"transfer-encoding" in head or not length.isdigit() or len(length) > _DIGITS:
+            _close(connection)
             return Answer(status, head, None)
         body = _body(connection, data, int(length))
         if len(data) > len(body) or head.get(b"connection", b"").lower() == b"close" or _free:
-            connection.close()
+            _close(connection)
         else:
             _free.append(connection)
         return Answer(status, head, body)
@@ -316,7 +329,7 @@ def _parse(head: bytes) -> "tuple[int, dict[bytes, bytes]]":
     lines = head.split(b"\r\n")
     version, _, rest = lines[0].partition(b" ")
     if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
-        raise OSError("no answer of HTTP/1")
+        raise Broken("no answer of HTTP/1")
     fields: dict[bytes, bytes] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
@@ -345,28 +358,46 @@ def _ask(connection: "_socket.socket", head: bytes, body: bytes) -> bytes:
     """Sends a request and returns the beginning of its answer; nothing if the connection ended without one."""
     try:
         _send(connection, head, body)
-    except OSError:
+    except OSError as error:
         # There may be an answer all the same, which came before all was sent.
-        pass
+        if not _is_systems(error):
+            raise
     try:
         return connection.recv(_PIECE)
-    except OSError:
+    except OSError as error:
+        if not _is_systems(error):
+            raise
         return b""
 
 
+def _is_systems(error: BaseException) -> bool:
+    """Whether it is the system that failed, and not a signal's handler that raised, as many do with TimeoutError."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+def _close(connection: "_socket.socket") -> None:
+    try:
+        connection.close()
+    except OSError:
+        # The program has closed it, with all that it found open.
+        pass
+
+
 def _send(connection: "_socket.socket", head: bytes, body: bytes) -> None:
-    sent = connection.sendmsg((head, body))
+    # As curl sends: a program may want to die of SIGPIPE, but not of this one's.
+    quietly = _socket.MSG_NOSIGNAL
+    sent = connection.sendmsg((head, body), (), quietly)
     if sent < len(head):
-        connection.sendall(head[sent:])
+        connection.sendall(head[sent:], quietly)
         sent = len(head)
     if sent < len(head) + len(body):
-        connection.sendall(memoryview(body)[sent - len(head) :])
+        connection.sendall(memoryview(body)[sent - len(head) :], quietly)
 
 
 def _receive(connection: "_socket.socket") -> bytes:
     data = connection.recv(_PIECE)
     if not data:
-        raise OSError("the answer broke off")
+        raise Broken("the answer broke off")
     return data
 
 
@@ -391,7 +422,7 @@ def _fill(connection: "_socket.socket", room: memoryview, start: int) -> None:
             # Less also if a signal came meanwhile.
             count = connection.recv_into(rest, 0, _socket.MSG_WAITALL)
         if not count:
-            raise OSError("the answer broke off")
+            raise Broken("the answer broke off")
         start += count
 
 

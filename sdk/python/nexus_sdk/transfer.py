@@ -86,11 +86,17 @@ def _upload_fileobj(client: "Client", extra: "dict[str, Any]", Fileobj: "Any", B
     except HandOver:
         Fileobj.seek(start)
         raise
+    except Exception:
+        Fileobj.close()
+        raise
+    # s3transfer does so, whatever became of the upload.
+    Fileobj.close()
 
 
 def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
-    if type(Filename) is not str:
+    # Devices and pipes are written into, and not replaced.
+    if type(Filename) is not str or (os.path.exists(Filename) and not os.path.isfile(Filename)):
         raise HandOver
     temporary = f"{Filename}{os.extsep}{os.urandom(4).hex()}"
     try:
@@ -106,13 +112,13 @@ def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "A
 
 
 def _download_fileobj(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
-    if type(Fileobj) is not io.BytesIO:
+    # s3transfer writes from the beginning on, wherever the file is.
+    if type(Fileobj) is not io.BytesIO or Fileobj.tell():
         raise HandOver
-    start = Fileobj.tell()
     try:
         _download(client, Bucket, Key, Fileobj)
     except (HandOver, OSError):
-        Fileobj.seek(start)
+        Fileobj.seek(0)
         raise HandOver from None
 
 

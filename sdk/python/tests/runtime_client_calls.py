@@ -3,13 +3,14 @@
 
 They come as JSON in the first argument: lists of a function's name and its arguments, where {"bytes": N} stands for N bytes
 and {"text": N} for a text as long; a number is a pause in seconds. What they gave goes to the file in the second argument.
-The extension itself writes to the output.
+The extension itself writes to the output. Calls of `alarm` and `die_of_sigpipe` are the program's own.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import signal
 import sys
 import time
 from typing import Any
@@ -39,6 +40,25 @@ def described(value: Any) -> Any:
     return repr(value)
 
 
+def too_late(*_: object) -> None:
+    """What programs do to whom takes too long."""
+    raise TimeoutError("too late")
+
+
+def alarm(seconds: float) -> None:
+    """Has that happen in so many seconds."""
+    signal.signal(signal.SIGALRM, too_late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def die_of_sigpipe() -> None:
+    """As programs in a pipeline do."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+OWN: dict[str, Any] = {"alarm": alarm, "die_of_sigpipe": die_of_sigpipe}
+
+
 def main() -> None:
     """Makes the calls."""
     client = lambda_runtime_client.runtime_client
@@ -49,7 +69,8 @@ def main() -> None:
             continue
         name, *arguments = call
         try:
-            gave.append(described(getattr(client, name)(*map(argument, arguments))))
+            function = OWN.get(name) or getattr(client, name)
+            gave.append(described(function(*map(argument, arguments))))
         except Exception as error:
             gave.append([type(error).__name__, str(error), repr(error.__cause__)])
     ours = type(client.next).__name__ == "method"

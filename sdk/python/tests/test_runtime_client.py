@@ -133,6 +133,12 @@ class RuntimeClientTest(unittest.TestCase):
             self.assertEqual(seen["gave"][0], self._run([NEXT, result(), NEXT], api[1:], False)["gave"][0])
             self.assertEqual((seen["extension"], seen["gave"][1], seen["gave"][2][0]), (True, "None", "b'2'"))
 
+    def test_signals(self) -> None:
+        """A handler that raises what the system might, and one that a program would die of."""
+        self.both([["alarm", 0.3], result()], [[1.0, OK]], same_connections=False)
+        calls: list[Call] = [["die_of_sigpipe"], NEXT, 0.3, result(8 * MIB), result()]
+        self.both(calls, [[event(b"{}"), None], [OK], [OK]], same_connections=False)
+
     def test_refusals(self) -> None:
         """Answers that are no event."""
         refused = b'{"errorMessage": "no", "errorType": "InvalidStateTransition"}\n'

@@ -256,6 +256,35 @@ def files(s3: Any, bucket: str) -> Any:
 
 
 @case
+def peculiar_files(s3: Any, bucket: str) -> Any:
+    """Files that are not simply written from their beginning on."""
+    s3.put_object(Bucket=bucket, Key="x", Body=b"hello")
+    buffer = io.BytesIO(b"header--")
+    buffer.seek(8)
+    seen: list[Any] = [s3.download_fileobj(bucket, "x", buffer), buffer.getvalue(), buffer.tell()]
+    with tempfile.TemporaryDirectory() as folder:
+        link = os.path.join(folder, "link")
+        os.symlink("/dev/null", link)
+        seen += [s3.download_file(bucket, "x", link), os.path.islink(link), os.stat(link).st_size]
+    return seen
+
+
+@case
+def files_afterwards(s3: Any, bucket: str) -> Any:
+    """What is left of files that went up."""
+    memory, refused = io.BytesIO(b"1"), io.BytesIO(b"2")
+    seen: list[Any] = [s3.upload_fileobj(memory, bucket, "z"), memory.closed]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "up")
+        with open(path, "wb") as file:
+            file.write(b"content")
+        with open(path, "rb") as read:
+            seen += [s3.upload_fileobj(read, bucket, "y"), read.closed]
+    seen += [outcome(lambda: s3.upload_fileobj(refused, "elsewhere", "z"))["error"]["types"], refused.closed]
+    return seen
+
+
+@case
 def large_file(s3: Any, bucket: str) -> Any:
     """A file that goes up in parts."""
     with tempfile.TemporaryDirectory() as folder:
