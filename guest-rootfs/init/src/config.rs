@@ -29,6 +29,21 @@ pub(crate) struct ImageConfig {
 }
 
 impl ImageConfig {
+    /// A variable of the program: what the function has it be, else the image.
+    pub(crate) fn variable<'a>(&'a self, boot: &'a BootConfig, name: &str) -> Option<&'a str> {
+        let of_function = boot.env.get(name).map(String::as_str);
+        of_function.or_else(|| {
+            let mut pairs = self
+                .env
+                .iter()
+                .rev()
+                .filter_map(|pair| pair.split_once('='));
+            pairs
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value)
+        })
+    }
+
     pub(crate) fn load(path: &Path) -> Result<Self, InitError> {
         let json = std::fs::read(path).map_err(InitError::file("read", path))?;
         serde_json::from_slice(&json).map_err(|source| InitError::ImageConfig {
@@ -72,7 +87,7 @@ pub(crate) struct Program {
 
 impl Program {
     /// The program of an image, with the SDK shims below `sdk` if there are any, and the variables `trust`, by which SDKs find whom to
-    /// trust, unless it has them already.
+    /// trust.
     pub(crate) fn new(
         image: ImageConfig,
         boot: BootConfig,
@@ -99,7 +114,7 @@ impl Program {
             bring_in(&mut env, sdk);
         }
         for (name, value) in trust {
-            env.entry(name.to_owned()).or_insert(value);
+            env.insert(name.to_owned(), value);
         }
         let cwd = boot.cwd.unwrap_or(image.cwd);
         // Runtimes find the function by these two: Lambda's images name the handler in their command and unpack the code into
@@ -232,17 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn whom_to_trust_is_the_functions_own_choice() {
-        let variable = |boot: &str| {
-            let image = serde_json::from_str(IMAGE).expect("the image's configuration");
-            let boot = serde_json::from_str(boot).expect("the boot answer");
-            let trust = vec![("AWS_CA_BUNDLE", "/ours".to_owned())];
-            let program = Program::new(image, boot, None, trust).expect("a program");
-            program.env.get("AWS_CA_BUNDLE").cloned()
-        };
-        assert_eq!(variable(r#"{"clock_ns": 1}"#).as_deref(), Some("/ours"));
-        let own = r#"{"clock_ns": 1, "env": {"AWS_CA_BUNDLE": "/own"}}"#;
-        assert_eq!(variable(own).as_deref(), Some("/own"));
+    fn whom_to_trust_is_known_before_it_is_said() {
+        let image: ImageConfig = serde_json::from_str(IMAGE).expect("the image's configuration");
+        let boot = r#"{"clock_ns": 1, "env": {"LANG": "C", "AWS_CA_BUNDLE": "/own"}}"#;
+        let boot = serde_json::from_str(boot).expect("the boot answer");
+        let of_image = image.env.iter().find_map(|pair| pair.strip_prefix("PATH="));
+        assert_eq!(image.variable(&boot, "PATH"), of_image);
+        assert_eq!(image.variable(&boot, "LANG"), Some("C"));
+        assert_eq!(image.variable(&boot, "AWS_CA_BUNDLE"), Some("/own"));
+        assert_eq!(image.variable(&boot, "NODE_EXTRA_CA_CERTS"), None);
+        let trust = vec![("NODE_EXTRA_CA_CERTS", "/ours".to_owned())];
+        let program = Program::new(image, boot, None, trust).expect("a program");
+        assert_eq!(program.env["NODE_EXTRA_CA_CERTS"], "/ours");
     }
 
     #[test]

@@ -82,7 +82,9 @@ fn boot() -> Result<Infallible, InitError> {
     // Without the driver there is no gateway for it to speak to.
     let sdk = (!stock && Path::new(SDK).exists()).then_some(SDK);
     let trust = match &boot.authority {
-        Some(authority) => trust::write(Path::new("/"), authority)?,
+        Some(authority) => trust::write(Path::new("/"), authority, |name| {
+            image.variable(&boot, name)
+        })?,
         None => Vec::new(),
     };
     let program = Program::new(image, boot, sdk, trust)?;

@@ -159,8 +159,18 @@ class Connection {
     );
     try {
       handle.setBlocking(true);
-      send(handle.fd, [head, body]);
+      let isSent = true;
+      try {
+        send(handle.fd, [head, body]);
+      } catch {
+        // There may be an answer all the same, which came before all was sent.
+        isSent = false;
+      }
       const answer = receive(handle.fd, this.#incoming);
+      if (!isSent) {
+        this.close();
+        return answer;
+      }
       handle.setBlocking(false);
       this.#answered(answer);
       return answer;
@@ -230,7 +240,7 @@ class Connection {
 function send(fd, parts) {
   let left = parts.filter((part) => part.length > 0);
   while (left.length > 0) {
-    let sent = writevSync(fd, left);
+    let sent = uninterrupted(() => writevSync(fd, left));
     // Less only if a signal came meanwhile.
     left = left.flatMap((part) => {
       const skipped = Math.min(sent, part.length);
@@ -241,13 +251,29 @@ function send(fd, parts) {
 }
 
 /**
+ * Makes a call of the system, again for as long as signals come meanwhile.
+ * @param {() => number} call
+ */
+function uninterrupted(call) {
+  for (;;) {
+    try {
+      return call();
+    } catch (error) {
+      if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EINTR') {
+        throw error;
+      }
+    }
+  }
+}
+
+/**
  * Receives one answer.
  * @param {number} fd
  * @param {Incoming} incoming
  */
 function receive(fd, incoming) {
   for (;;) {
-    const count = readSync(fd, incoming.room);
+    const count = uninterrupted(() => readSync(fd, incoming.room));
     if (count === 0) {
       throw new Error('The connection ended.');
     }

@@ -58,7 +58,11 @@ pub(super) struct ByRecords<C>(C);
 
 /// What is above TLS.
 #[derive(Debug)]
-pub(super) struct Records<S>(S);
+pub(super) struct Records<S> {
+    io: S,
+    /// What went wrong after bytes had come: the system says it once.
+    failed: Option<io::Error>,
+}
 
 type Connecting<S, E> = Pin<Box<dyn Future<Output = Result<S, E>> + Send>>;
 
@@ -152,7 +156,7 @@ where
         let connecting = self.0.call(uri);
         Box::pin(async move {
             let stream = TokioIo::new(connecting.await?);
-            Ok(TokioIo::new(Records(stream)))
+            Ok(TokioIo::new(Records::new(stream)))
         })
     }
 }
@@ -166,7 +170,13 @@ impl Connection for Stream {
 
 impl<S: Connection> Connection for Records<S> {
     fn connected(&self) -> Connected {
-        self.0.connected()
+        self.io.connected()
+    }
+}
+
+impl<S> Records<S> {
+    fn new(io: S) -> Self {
+        Self { io, failed: None }
     }
 }
 
@@ -204,13 +214,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
         let before = buffer.filled().len();
         loop {
             let so_far = buffer.filled().len();
-            match Pin::new(&mut self.0).poll_read(context, buffer) {
+            match Pin::new(&mut self.io).poll_read(context, buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().len() > so_far && buffer.remaining() > 0 => {
                 }
-                // An end or an error comes again.
+                Poll::Ready(Err(error)) if so_far > before => {
+                    self.failed = Some(error);
+                    return Poll::Ready(Ok(()));
+                }
+                // An end comes again, and more bytes do.
                 _ if so_far > before => return Poll::Ready(Ok(())),
                 first => return first,
             }
@@ -220,14 +237,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
 
 /// Has writes go through as they are.
 macro_rules! writes_through {
-    ($field:tt, $stream:ty $(, $parameter:ident)?) => {
+    ($stream:ty $(, $parameter:ident)?) => {
         impl$(<$parameter: AsyncWrite + Unpin>)? AsyncWrite for $stream {
             fn poll_write(
                 mut self: Pin<&mut Self>,
                 context: &mut Context<'_>,
                 bytes: &[u8],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.$field).poll_write(context, bytes)
+                Pin::new(&mut self.io).poll_write(context, bytes)
             }
 
             fn poll_write_vectored(
@@ -235,26 +252,26 @@ macro_rules! writes_through {
                 context: &mut Context<'_>,
                 slices: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                Pin::new(&mut self.$field).poll_write_vectored(context, slices)
+                Pin::new(&mut self.io).poll_write_vectored(context, slices)
             }
 
             fn is_write_vectored(&self) -> bool {
-                self.$field.is_write_vectored()
+                self.io.is_write_vectored()
             }
 
             fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Pin::new(&mut self.$field).poll_flush(context)
+                Pin::new(&mut self.io).poll_flush(context)
             }
 
             fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Pin::new(&mut self.$field).poll_shutdown(context)
+                Pin::new(&mut self.io).poll_shutdown(context)
             }
         }
     };
 }
 
-writes_through!(io, Stream);
-writes_through!(0, Records<S>, S);
+writes_through!(Stream);
+writes_through!(Records<S>, S);
 
 fn set_low_water(stream: &TcpStream, bytes: u32) -> io::Result<()> {
     let value = libc::c_int::try_from(bytes).map_err(io::Error::other)?;
@@ -290,6 +307,34 @@ mod tests {
     /// Length of a long body, and how much of it comes only after all the rest was read.
     const LENGTH: usize = 3 << 20;
     const REST: usize = 1000;
+
+    /// Bytes, and then an error that is said once and followed by an end, as a socket does that was reset.
+    struct Reset(u8);
+
+    impl AsyncRead for Reset {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.0 += 1;
+            match self.0 {
+                1 => buffer.put_slice(b"half"),
+                2 => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                _ => {}
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_after_bytes_is_not_lost() {
+        let mut records = Records::new(Reset(0));
+        let mut read = [0; 100];
+        assert_eq!(records.read(&mut read).await.unwrap(), 4);
+        let error = records.read(&mut read).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
 
     #[tokio::test]
     async fn the_end_of_a_long_body_waits_for_nothing() {
