@@ -15,7 +15,7 @@ pub(super) fn size(bytes: u64) -> String {
 /// Processes of this machine.
 pub(super) fn outside(figures: &[Figure]) {
     println!(
-        "\nPython outside of VMs: instructions in user space, processor time, private memory; what starts is over a bare interpreter\n"
+        "\nPython outside of VMs: instructions in user space, processor time, private memory; what starts is over a program that does nothing\n"
     );
     println!(
         "{:<18} {:>35}   {:>35} {:>10}  goal",
