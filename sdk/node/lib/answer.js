@@ -64,6 +64,8 @@ class Answer {
     this.length = length;
     /** Whether all of the body is there. */
     this.isWhole = false;
+    /** Whether the first value of a header that comes more than once has all of them. */
+    this.isJoined = false;
     this.#source = source;
     this.#caller = caller;
   }
@@ -75,7 +77,9 @@ class Answer {
     if (this.names !== '') {
       this.names.split('\0').forEach((name, at) => {
         const [known, value] = [headers[name], this.values[at] ?? ''];
-        headers[name] = known === undefined ? value : join(name, known, value);
+        if (known === undefined || !this.isJoined) {
+          headers[name] = known === undefined ? value : join(name, known, value);
+        }
       });
     }
     return headers;

@@ -19,17 +19,19 @@ const { HAND_OVER } = require('./hand-over.js');
 const AGAIN = new Set([301, 307, 400, 429]);
 
 /**
- * What was made of inputs that can be used only once.
+ * What was made of inputs that can be used only once, until their call is done: programs give the same object to many calls.
  * @type {WeakMap<object, any>}
  */
 const substitutes = new WeakMap();
 
 /**
- * The input that a real client is to take in the place of one that was used up, or undefined.
+ * Takes the input that a real client is to have in the place of one that was used up, or undefined.
  * @param {object} input
  */
-function substituteOf(input) {
-  return substitutes.get(input);
+function takeSubstitute(input) {
+  const substitute = substitutes.get(input);
+  substitutes.delete(input);
+  return substitute;
 }
 
 /**
@@ -43,12 +45,14 @@ function substituteOf(input) {
 async function run(owner, region, operation, input) {
   const { service } = owner;
   const protocol = /** @type {import('./types').Protocol<any>} */ (service.protocol);
+  substitutes.delete(input);
+  let ready = input;
+  let isOnce = false;
   try {
     const reading = protocol.prepare?.(operation, input);
-    let ready = input;
     if (reading !== undefined) {
       ready = await reading;
-      substitutes.set(input, ready);
+      isOnce = true;
     }
     const { target, fields, body } = protocol.request(owner, operation, ready);
     const head = `${service.signing}\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}`;
@@ -60,19 +64,25 @@ async function run(owner, region, operation, input) {
       answer.close();
       throw HAND_OVER;
     }
-    throw once(await protocol.error(owner, operation, answer), input);
+    const error = await protocol.error(owner, operation, answer);
+    throw isOnce ? once(error) : error;
   } catch (error) {
-    throw error instanceof channel.Broken ? HAND_OVER : error;
+    if (error !== HAND_OVER && !(error instanceof channel.Broken)) {
+      throw error;
+    }
+    if (isOnce) {
+      substitutes.set(input, ready);
+    }
+    throw HAND_OVER;
   }
 }
 
 /**
- * An error, which does not tell of attempts if there could be only one.
+ * An error of a call that could be made only once: it does not tell of attempts.
  * @param {any} error
- * @param {object} input
  */
-function once(error, input) {
-  if (substitutes.has(input) && error?.$metadata) {
+function once(error) {
+  if (error?.$metadata) {
     delete error.$metadata.attempts;
     delete error.$metadata.totalRetryDelay;
   }
@@ -115,4 +125,4 @@ function metadata(status, headers) {
   };
 }
 
-module.exports = { certain, metadata, once, run, substituteOf };
+module.exports = { certain, metadata, once, run, takeSubstitute };

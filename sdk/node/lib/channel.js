@@ -21,11 +21,19 @@ const PIECE = 64 * 1024;
 const JOINED = 16 * 1024;
 /** Connections that are kept while nobody uses them. */
 const KEPT = 16;
-/** Calls that wait for an answer at once: as many as the SDK makes. */
+/** Calls of a service that wait for an answer at once: as many as a client of the SDK makes. */
 const AT_ONCE = 50;
 
 /**
+ * The calls of one service, which must not wait for those of another: some are answered only after minutes.
+ * @typedef {object} Line
+ * @property {Call[]} waiting
+ * @property {number} underway
+ */
+
+/**
  * @typedef {object} Call
+ * @property {Line} line
  * @property {Buffer} message
  * @property {Uint8Array | undefined} body what follows the message
  * @property {AsyncResource} caller
@@ -35,9 +43,8 @@ const AT_ONCE = 50;
 
 /** @type {Connection[]} */
 const free = [];
-/** @type {Call[]} */
-const waiting = [];
-let underway = 0;
+/** @type {Map<string, Line>} */
+const lines = new Map();
 /** What most is received into, by all connections: it is copied before the next piece comes. */
 const shared = Buffer.allocUnsafeSlow(PIECE);
 
@@ -136,7 +143,7 @@ class Connection {
     this.#answer = answer;
     this.#call = undefined;
     const more = this.#takeBody(data.subarray(end));
-    answered();
+    answered(made.line);
     made.resolve(answer);
     return more;
   }
@@ -249,7 +256,7 @@ class Connection {
       start(call);
       return;
     }
-    answered();
+    answered(call.line);
     call.reject(new Broken('There is no gateway.'));
   }
 }
@@ -272,19 +279,21 @@ function request(head, body) {
   if (isJoined) {
     message.set(/** @type {Uint8Array} */ (body), FIXED + head.length);
   }
+  const line = lineOf(head.slice(0, head.indexOf('\0')));
   return new Promise((resolve, reject) => {
     const made = {
+      line,
       message,
       body: isJoined || length === 0 ? undefined : body,
       caller: new AsyncResource('NEXUSCALL'),
       resolve,
       reject,
     };
-    if (underway < AT_ONCE) {
-      underway += 1;
+    if (line.underway < AT_ONCE) {
+      line.underway += 1;
       start(made);
     } else {
-      waiting.push(made);
+      line.waiting.push(made);
     }
   });
 }
@@ -296,14 +305,30 @@ function start(made) {
   (free.pop() ?? new Connection()).begin(made);
 }
 
-/** A call has its answer, or will have none: the next one may start. */
-function answered() {
-  const next = waiting.shift();
+/**
+ * A call has its answer, or will have none: the next one may start.
+ * @param {Line} line
+ */
+function answered(line) {
+  const next = line.waiting.shift();
   if (next) {
     start(next);
   } else {
-    underway -= 1;
+    line.underway -= 1;
   }
+}
+
+/**
+ * @param {string} service
+ * @returns {Line}
+ */
+function lineOf(service) {
+  let line = lines.get(service);
+  if (line === undefined) {
+    line = { waiting: [], underway: 0 };
+    lines.set(service, line);
+  }
+  return line;
 }
 
 module.exports = { Broken, request };

@@ -184,14 +184,14 @@ function makeSend(beneath) {
  * @param {any} command
  */
 function sendReal(client, beneath, command) {
-  const { once, substituteOf } = /** @type {typeof import('./calls')} */ (require('./calls.js'));
+  const { once, takeSubstitute } = /** @type {typeof import('./calls')} */ (require('./calls.js'));
   const { send } = beneath.real().prototype;
-  const input = substituteOf(command.input);
+  const input = takeSubstitute(command.input);
   if (input === undefined) {
     return send.call(client, command);
   }
   return send.call(client, new command.constructor(input)).catch((/** @type {unknown} */ error) => {
-    throw once(error, command.input);
+    throw once(error);
   });
 }
 

@@ -47,7 +47,7 @@ async function output(owner, operation, answer) {
     answer.close();
     throw HAND_OVER;
   }
-  plan.join(answer.values);
+  plan.join(answer);
   const content = operation.stream ? stream(owner, plan, answer) : await documentOf(owner, operation, answer);
   const name = operation.stream ?? operation.payload;
   const isListed = dialect.of(owner).order === 'listed';
@@ -156,6 +156,8 @@ class Plan {
     const members = new Map(operation.output.map(([name, wire, kind], rank) => [wire, { name, kind, rank }]));
     /** @type {[name: string, kind: Kind, at: number | [name: string, at: number][], rank: number][]} */
     const found = [];
+    // A call that changed something is not made again for the sake of what it might say besides.
+    const isRead = operation.method === 'GET' || operation.method === 'HEAD';
     names.forEach((name, at) => {
       const first = names.indexOf(name);
       if (first !== at) {
@@ -165,13 +167,20 @@ class Plan {
       const member = members.get(name);
       if (member && (!RECENT.has(name) || owner.knows(name))) {
         found.push([member.name, member.kind, at, member.rank]);
-      } else if (!member && name.startsWith('x-amz-') && !name.startsWith(META) && !NOWHERE.has(name) && owner.knows(name)) {
+      } else if (
+        !member &&
+        isRead &&
+        name.startsWith('x-amz-') &&
+        !name.startsWith(META) &&
+        !NOWHERE.has(name) &&
+        owner.knows(name)
+      ) {
         this.isRead = false;
       }
     });
     // What only a real client reads as it should: a time in a form of its own, a checksum of another kind.
     if (
-      names.includes('expires') ||
+      (names.includes('expires') && isRead) ||
       (operation.stream && owner.release >= release.CHECKS && !areChecked(names.filter(isChecksum)))
     ) {
       this.isRead = false;
@@ -196,11 +205,13 @@ class Plan {
 
   /**
    * Makes one value of those of a header that comes more than once.
-   * @param {string[]} values
+   * @param {Answer} answer
    */
-  join(values) {
+  join(answer) {
+    const { values } = answer;
     for (const [name, first, at] of this.#repeated) {
       values[first] = join(name, values[first] ?? '', values[at] ?? '');
+      answer.isJoined = true;
     }
   }
 

@@ -149,6 +149,23 @@ test('many calls are made at once, and no more than the SDK makes', async () => 
   assert.ok(most > 10 && most <= 50, String(most));
 });
 
+test('calls of one service do not wait for those of another', async () => {
+  /** @type {(() => void)[]} */
+  const held = [];
+  respond = (socket, head) => {
+    if (head.startsWith('sqs')) {
+      held.push(() => socket.write(answer({}, Buffer.alloc(0))));
+    } else {
+      socket.write(answer({}, Buffer.from('here')));
+    }
+  };
+  const polls = Array.from({ length: 60 }, () => channel.request('sqs\0', undefined));
+  assert.equal((await (await channel.request('dynamodb\0', undefined)).whole()).toString(), 'here');
+  respond = (socket) => socket.write(answer({}, Buffer.alloc(0)));
+  held.forEach((release) => release());
+  await Promise.all(polls);
+});
+
 test('a gateway that goes away is reported', async () => {
   sockets.forEach((socket) => socket.destroy());
   await sleep(10);

@@ -84,6 +84,26 @@ module.exports = {
     return seen;
   },
 
+  async oneInput(s3, Bucket, sdk) {
+    const folder = fs.mkdtempSync(path.join(require('node:os').tmpdir(), 'files-'));
+    const file = path.join(folder, 'file');
+    fs.writeFileSync(file, '0123456789');
+    const bodies = { whole: fs.createReadStream(file), part: fs.createReadStream(file, { start: 2, end: 5 }), text: 'text' };
+    const seen = [];
+    /** @type {Record<string, unknown>} */
+    const input = { Bucket };
+    for (const [Key, Body] of Object.entries(bodies)) {
+      Object.assign(input, { Key, Body });
+      seen.push(await outcome(() => s3.send(new sdk.PutObjectCommand(input))));
+    }
+    for (const Key of Object.keys(bodies)) {
+      seen.push(await (await s3.send(new sdk.GetObjectCommand({ Bucket, Key }))).Body.transformToString());
+      await s3.send(new sdk.DeleteObjectCommand({ Bucket, Key }));
+    }
+    fs.rmSync(folder, { recursive: true });
+    return seen;
+  },
+
   async reading(s3, Bucket, sdk) {
     const seen = [];
     for (const content of ['small', LARGE]) {
