@@ -42,8 +42,8 @@ const HEAD_BYTES: u64 = 8 * 1024;
 /// How often a write is tried: as often as boto3 does by default.
 const ATTEMPTS: u32 = 5;
 
-/// Pause before the second attempt; it doubles each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Pause before the second attempt; it doubles each time. Together they are longer than a provider of keys is left alone.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a store gets for an answer to one attempt.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);

@@ -6,11 +6,11 @@
 //! connection, which is the gateway's as well, had been kept and turns out to be closed. Each of these is done once. All else
 //! that a second attempt may help against is the caller's matter: its SDK counts attempts, and the gateway does not multiply them.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Body as _;
@@ -110,6 +110,9 @@ enum Reason {
     Connection,
 }
 
+/// Within what time a kept connection is found to have ended.
+const SHOWS_WITHIN: Duration = Duration::from_secs(2);
+
 /// The reasons to send again that there have been, each of which counts once.
 #[derive(Debug, Default)]
 struct Past {
@@ -153,10 +156,11 @@ impl Upstream {
             let time = self.time_at(&head.parts);
             let parts = signed(&head, &body, credentials.clone(), time)?;
             let (sent, may_again) = body.take();
+            let begun = Instant::now();
             let answer = self.send(Request::from_parts(parts, sent), &head.scope);
             let answer = match answer.await {
                 Ok(answer) => answer,
-                Err(lost) if may_again && past.may_repeat(&lost, &head.parts.method) => continue,
+                Err(lost) if may_again && past.may_repeat(&lost, &head.parts, begun) => continue,
                 Err(lost) => return Err(Failed::Unanswered(lost)),
             };
             let complaint = match Complaint::read(answer).await? {
@@ -331,12 +335,22 @@ impl Upstream {
     }
 }
 
+/// Whether a write done twice is answered otherwise the second time.
+fn is_conditional(parts: &Parts) -> bool {
+    let mut names = parts.headers.keys().map(HeaderName::as_str);
+    names.any(|name| name.starts_with("if-") || name == "x-amz-write-offset-bytes")
+}
+
 impl Past {
-    /// Whether a request that got no answer is to be sent again.
-    fn may_repeat(&mut self, lost: &Unanswered, method: &Method) -> bool {
+    /// Whether a request that got no answer, and was sent at `begun`, is to be sent again.
+    fn may_repeat(&mut self, lost: &Unanswered, parts: &Parts, begun: Instant) -> bool {
         // POST may have been done. A connection that had never answered tells of the service, and that is for the caller to know.
         let known = self.reasons.contains(&Reason::Connection);
-        if !lost.kept || !method.is_idempotent() || known {
+        if !lost.kept || !parts.method.is_idempotent() || known {
+            return false;
+        }
+        // One that had ended meanwhile shows at once. Later the service may have done it, and its caller may have gone on.
+        if begun.elapsed() > SHOWS_WITHIN || (!parts.method.is_safe() && is_conditional(parts)) {
             return false;
         }
         self.reasons.push(Reason::Connection);

@@ -237,10 +237,11 @@ impl Gateway {
         };
         let place = Place::new(&bucket, &key);
         self.check_form(&place)?;
-        let text = services::whole(body).await?;
-        if text.len() > CONDITIONS_MAX {
-            return Err(invalid("The conditions are too long.".to_owned()));
-        }
+        let text = services::whole_within(body, CONDITIONS_MAX)
+            .await
+            .map_err(|refusal| {
+                invalid(format!("The conditions are too long. {}", refusal.message))
+            })?;
         let mut conditions: Vec<Condition> = serde_json::from_slice(&text)
             .map_err(|error| invalid(format!("The conditions cannot be read: {error}.")))?;
         conditions

@@ -189,7 +189,12 @@ fn amazon(service: &str, region: &str, own: &str) -> Result<Endpoint, Refusal> {
 }
 
 /// Reads a body whole.
-pub(super) async fn whole(mut body: Body) -> Result<Bytes, Refusal> {
+pub(super) async fn whole(body: Body) -> Result<Bytes, Refusal> {
+    whole_within(body, BODY_MAX).await
+}
+
+/// The same of at most `limit` bytes.
+pub(super) async fn whole_within(mut body: Body, limit: usize) -> Result<Bytes, Refusal> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame =
@@ -198,7 +203,7 @@ pub(super) async fn whole(mut body: Body) -> Result<Bytes, Refusal> {
         let Ok(data) = frame.into_data() else {
             continue;
         };
-        if read.len() + data.len() > BODY_MAX {
+        if read.len() + data.len() > limit {
             return Err(too_long());
         }
         read.extend_from_slice(&data);

@@ -133,9 +133,12 @@ pub(super) fn stores(
             return Err(invalid("another store has this host and port".into()));
         }
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let ip = match bare.parse() {
-            Ok(ip) => ip,
-            Err(_) => IpAddr::V4(Ipv4Addr::from(u32::from(FIRST) + number)),
+        // A name has one address, whichever of its ports are stores.
+        let known = stores.iter().find(|store: &&Arc<Store>| store.host == host);
+        let ip = match (bare.parse(), known) {
+            (Ok(ip), _) => ip,
+            (Err(_), Some(known)) => known.address.ip(),
+            (Err(_), None) => IpAddr::V4(Ipv4Addr::from(u32::from(FIRST) + number)),
         };
         if config.virtual_hosts && is_address(&host) {
             return Err(invalid(

@@ -32,7 +32,14 @@ use crate::service::hosts::is_region;
 
 /// Services whose answers may take as long as Lambda's longest invocation, and which are waited for at least that long: what the
 /// function does not want to wait for, its SDK gives up.
-const SLOW: [&str; 4] = ["bedrock", "lambda", "sagemaker", "states"];
+const SLOW: [&str; 6] = [
+    "bedrock",
+    "bedrock-agentcore",
+    "lambda",
+    "sagemaker",
+    "states",
+    "swf",
+];
 const SLOW_TIMEOUT: Duration = Duration::from_secs(15 * 60 + 30);
 
 /// Room for deferred writes of all VMs together, in KiB. Those of a VM that is gone count until they are done.

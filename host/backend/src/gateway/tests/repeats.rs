@@ -100,6 +100,19 @@ async fn what_may_have_been_done_is_not_done_again() {
 }
 
 #[tokio::test]
+async fn a_write_that_would_be_answered_otherwise_is_not_done_again() {
+    let (address, seen) = server(&[Act::Answer, Act::Close]).await;
+    let mut guest = Guest::connect(&gateway_to(&format!("http://{address}")).await).await;
+    assert_eq!(guest.get("/input/a").await.status, 200);
+    let headers = [("if-none-match", "*")];
+    let put = guest
+        .send(request(Method::PUT, "/out/b", &headers, full("body")))
+        .await;
+    assert_eq!(put.error(), (502, "BadGateway"));
+    assert_eq!(seen.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn a_call_says_how_often_it_was_sent_again() {
     let (address, _) = server(&[Act::Answer, Act::Close, Act::Answer]).await;
     let gateway = gateway_to(&format!("http://{address}")).await;

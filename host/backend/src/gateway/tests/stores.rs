@@ -263,6 +263,7 @@ async fn two_stores_of_one_address_are_a_mistake() {
     let mut beside = vec![
         store("a", "http://minio:9000"),
         store("b", "http://ceph:9000"),
+        store("c", "http://minio:9001"),
     ];
     let upstream = with(beside.clone()).await.unwrap();
     let addresses: Vec<String> = upstream
@@ -270,7 +271,12 @@ async fn two_stores_of_one_address_are_a_mistake() {
         .iter()
         .map(|store| store.address().to_string())
         .collect();
-    assert_eq!(addresses, ["169.254.170.16:9000", "169.254.170.17:9000"]);
+    let expected = [
+        "169.254.170.16:9000",
+        "169.254.170.17:9000",
+        "169.254.170.16:9001",
+    ];
+    assert_eq!(addresses, expected);
     beside[0].endpoint = "http://user:pw@minio".to_owned();
     assert!(with(beside).await.is_err());
 }
