@@ -135,7 +135,12 @@ impl Connection {
         let (response, passed) = if length <= WHOLE_MAX {
             let body = self.whole(length).await?;
             let call = gateway.call(parts, signed_for, wording, body);
-            (call.await, Ok(()))
+            // Who gave a call up may make another one, which this must not come after.
+            let response = tokio::select! {
+                response = call => response,
+                error = self.gone() => return Err(error.into()),
+            };
+            (response, Ok(()))
         } else {
             let (sender, receiver) = mpsc::channel(PIECES);
             let body = Pieces {
@@ -149,6 +154,19 @@ impl Connection {
         let answered = self.answer(response).await;
         passed?;
         answered
+    }
+
+    /// Resolves when the shim is gone. What it sends meanwhile is kept, up to a bound.
+    async fn gone(&mut self) -> io::Error {
+        while self.read.len() < PIECE {
+            self.read.reserve(PIECE);
+            match self.stream.read_buf(&mut self.read).await {
+                Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
+        std::future::pending().await
     }
 
     /// Reads a body whole.

@@ -18,6 +18,8 @@ enum Act {
     Answer,
     /// Closes the connection without a word.
     Close,
+    /// Says nothing for as long as the other end is there.
+    Stall,
 }
 
 /// A server that does to each request what is next, and the requests' first lines.
@@ -37,9 +39,16 @@ async fn server(acts: &[Act]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
                     log.lock()
                         .unwrap()
                         .push(text.lines().next().unwrap().to_owned());
-                    match acts.lock().unwrap().pop_front() {
+                    let act = acts.lock().unwrap().pop_front();
+                    match act {
                         Some(Act::Answer) | None => {}
                         Some(Act::Close) => return,
+                        Some(Act::Stall) => {
+                            let mut rest = [0];
+                            let over = stream.read(&mut rest).await;
+                            log.lock().unwrap().push(format!("{over:?}"));
+                            return;
+                        }
                     }
                     stream.write_all(OK.as_bytes()).await.unwrap();
                 }
@@ -133,4 +142,29 @@ async fn a_call_says_how_often_it_was_sent_again() {
         let mut rest = vec![0; answer.head as usize + usize::try_from(answer.body).unwrap()];
         shim.read_exact(&mut rest).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_ends() {
+    let (address, seen) = server(&[Act::Stall]).await;
+    let gateway = gateway_to(&format!("http://{address}")).await;
+    let (mut shim, theirs) = tokio::io::duplex(64 * 1024);
+    let served = tokio::spawn(Calls::new(gateway).serve(Box::pin(theirs)));
+    let head = b"s3\0us-east-1\0PutObject\0PUT\0/out/a\0";
+    let fixed = call::Request {
+        head: u32::try_from(head.len()).unwrap(),
+        body: 4,
+    };
+    shim.write_all(&fixed.encode()).await.unwrap();
+    shim.write_all(head).await.unwrap();
+    shim.write_all(b"body").await.unwrap();
+    while seen.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(shim);
+    served.await.unwrap();
+    while seen.lock().unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(seen.lock().unwrap()[1], "Ok(0)", "the store is told too");
 }
