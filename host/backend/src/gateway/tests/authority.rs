@@ -34,25 +34,28 @@ impl Setup {
     async fn connect(&self, name: &str) -> std::io::Result<Guest> {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(self.gateway.clone().serve(Box::pin(theirs)));
-        let mut roots = rustls::RootCertStore::empty();
-        let pem = self.authority.certificate().as_bytes();
-        roots
-            .add(CertificateDer::from_pem_slice(pem).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, ours)
-            .await?;
+        let stream = trusting(&self.authority).connect(name, ours).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         Ok(Guest(sender))
     }
+}
+
+/// What trusts `authority` alone.
+pub(super) fn trusting(authority: &Authority) -> TlsConnector {
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = authority.certificate().as_bytes();
+    roots
+        .add(CertificateDer::from_pem_slice(pem).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
 }
 
 #[tokio::test]

@@ -187,34 +187,30 @@ async fn a_key_is_renewed_before_it_expires_and_nobody_waits() {
     assert_eq!(setup.asked(), 2);
 }
 
+/// Twenty guests get the object at once.
+async fn many_get_it(setup: &Setup) {
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        let mut guest = Guest::connect(&setup.gateway).await;
+        all.push(tokio::spawn(
+            async move { guest.get("/input/k").await.status },
+        ));
+    }
+    for one in all {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+}
+
 #[tokio::test]
 async fn many_requests_ask_the_provider_once() {
     let setup = Setup::new().await;
     setup.office.slow.store(200, Ordering::Relaxed);
-    let mut all = Vec::new();
-    for _ in 0..20 {
-        let mut guest = Guest::connect(&setup.gateway).await;
-        all.push(tokio::spawn(
-            async move { guest.get("/input/k").await.status },
-        ));
-    }
-    for one in all {
-        assert_eq!(one.await.unwrap(), 200);
-    }
+    many_get_it(&setup).await;
     assert_eq!(setup.asked(), 1);
     // And so do many to which a service says that the key is over.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     setup.over.lock().unwrap().push("token-1".to_owned());
-    let mut all = Vec::new();
-    for _ in 0..20 {
-        let mut guest = Guest::connect(&setup.gateway).await;
-        all.push(tokio::spawn(
-            async move { guest.get("/input/k").await.status },
-        ));
-    }
-    for one in all {
-        assert_eq!(one.await.unwrap(), 200);
-    }
+    many_get_it(&setup).await;
     assert_eq!(setup.asked(), 2);
 }
 

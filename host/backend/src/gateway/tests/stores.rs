@@ -184,8 +184,7 @@ async fn a_url_leads_to_the_store_itself() {
 
 #[tokio::test]
 async fn tls_ends_under_the_stores_name() {
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, ServerName};
+    use rustls::pki_types::ServerName;
 
     // The store itself has no TLS here, which shows as an answer of the gateway.
     let setup = Setup::new("https", "minio.internal").await;
@@ -199,18 +198,7 @@ async fn tls_ends_under_the_stores_name() {
         setup.gateway(),
         Acceptor::new(Arc::clone(&authority)).unwrap(),
     );
-    let mut roots = rustls::RootCertStore::empty();
-    let pem = authority.certificate().as_bytes();
-    roots
-        .add(CertificateDer::from_pem_slice(pem).unwrap())
-        .unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = super::authority::trusting(&authority);
     let connect = async |name: &str| {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(gateway.clone().serve(Box::pin(theirs)));
