@@ -5,7 +5,7 @@
 //! they come.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -135,25 +135,52 @@ impl Connection {
         let (response, passed) = if length <= WHOLE_MAX {
             let body = self.whole(length).await?;
             let call = gateway.call(parts, signed_for, wording, body);
-            // Who gave a call up may make another one, which this must not come after.
-            let response = tokio::select! {
-                response = call => response,
-                error = self.gone() => return Err(error.into()),
-            };
-            (response, Ok(()))
+            (self.unless_gone(call).await?, Ok(()))
         } else {
-            let (sender, receiver) = mpsc::channel(PIECES);
-            let body = Pieces {
-                receiver,
-                left: (length != IN_CHUNKS).then_some(length),
-            };
-            let body = body.boxed_unsync();
+            let (body, sender) = Pieces::body(length);
             let call = gateway.call(parts, signed_for, wording, body);
-            tokio::join!(call, self.pass_on(length, sender))
+            Box::pin(self.while_it_comes(call, length, sender)).await?
         };
         let answered = self.answer(response).await;
         passed?;
         answered
+    }
+
+    /// Makes a call whose body is passed on to it meanwhile. Says too whether the connection can go on.
+    async fn while_it_comes(
+        &mut self,
+        call: impl Future<Output = Response<Body>>,
+        length: u64,
+        sender: mpsc::Sender<Piece>,
+    ) -> io::Result<(Response<Body>, Result<(), Broken>)> {
+        let mut call = pin!(call);
+        let mut early = None;
+        let passed = {
+            let mut passing = pin!(self.pass_on(length, sender));
+            tokio::select! {
+                passed = &mut passing => passed,
+                response = &mut call => {
+                    early = Some(response);
+                    passing.await
+                }
+            }
+        };
+        let response = match early {
+            Some(response) => response,
+            None => self.unless_gone(call).await?,
+        };
+        Ok((response, passed))
+    }
+
+    /// Makes a call whose body is here. Who gave one up may make another, which this must not come after.
+    async fn unless_gone(
+        &mut self,
+        call: impl Future<Output = Response<Body>>,
+    ) -> io::Result<Response<Body>> {
+        tokio::select! {
+            response = call => Ok(response),
+            error = self.gone() => Err(error),
+        }
     }
 
     /// Resolves when the shim is gone. What it sends meanwhile is kept, up to a bound.
@@ -284,6 +311,16 @@ struct Pieces {
     receiver: mpsc::Receiver<Piece>,
     /// Bytes that are to come, if that is known.
     left: Option<u64>,
+}
+
+impl Pieces {
+    /// A body of this length, or in chunks, and where its pieces go in.
+    fn body(length: u64) -> (Body, mpsc::Sender<Piece>) {
+        let (sender, receiver) = mpsc::channel(PIECES);
+        let left = (length != IN_CHUNKS).then_some(length);
+        let body = Self { receiver, left };
+        (body.boxed_unsync(), sender)
+    }
 }
 
 impl hyper::body::Body for Pieces {

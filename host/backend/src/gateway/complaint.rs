@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a service says when it does not take a request, as far as the gateway has to know it.
 
+use std::io::Read as _;
+
+use aws_credential_types::Credentials;
 use bytes::{Bytes, BytesMut};
-use http::header::HeaderName;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, HeaderName};
 use http::response::Parts;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -24,10 +29,34 @@ const READ: [StatusCode; 5] = [
     StatusCode::FORBIDDEN,
 ];
 
+/// Codes that say that a key is over.
+const EXPIRED: [&str; 3] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "TokenRefreshRequired",
+];
+
+/// Codes that say that there is no such key: somebody may have replaced it.
+const UNKNOWN: [&str; 3] = [
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+];
+
+/// Codes that say that a signature is not the one of its request, which is repeated beside them.
+const WRONG: [&str; 4] = [
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+];
+
 /// An answer by which a service refuses, read whole.
 #[derive(Debug)]
 pub(super) struct Complaint {
     pub(super) parts: Parts,
+    body: Bytes,
+    /// The body as it was before it was encoded.
     text: Bytes,
 }
 
@@ -37,24 +66,64 @@ impl Complaint {
         if !READ.contains(&response.status()) {
             return Ok(Answered::Other(response));
         }
+        let too_long = || unreadable("The store's error is longer than an error can be.");
         let (parts, mut body) = response.into_parts();
-        let mut text = BytesMut::new();
+        let mut read = BytesMut::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
-                let message = format!("The store broke off: {error}. Please try again.");
-                Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message)
+                unreadable(&format!("The store broke off: {error}. Please try again."))
             })?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };
-            if text.len() + data.len() > DOCUMENT_MAX {
-                let message = "The store's error is longer than an error can be.";
-                return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
+            if read.len() + data.len() > DOCUMENT_MAX {
+                return Err(too_long());
             }
-            text.extend_from_slice(&data);
+            read.extend_from_slice(&data);
         }
-        let text = text.freeze();
-        Ok(Answered::Complaint(Self { parts, text }))
+        let body = read.freeze();
+        let text = decoded(&parts.headers, &body)?;
+        if text.len() > DOCUMENT_MAX {
+            return Err(too_long());
+        }
+        Ok(Answered::Complaint(Self { parts, body, text }))
+    }
+
+    /// Whether it may be that another key would do.
+    pub(super) fn is_about_key(&self) -> bool {
+        let code = self.code();
+        let codes = [&EXPIRED[..], &UNKNOWN, &WRONG].concat();
+        codes.contains(&code.as_str())
+    }
+
+    /// Passes on what a service forbids, but not what it says of a signature or a key that it does not take: such an answer repeats
+    /// what was signed, session token and all.
+    pub(super) fn shown(self, used: &Credentials) -> Result<Response<Body>, Refusal> {
+        let code = self.code();
+        if EXPIRED.contains(&code.as_str()) {
+            tracing::error!(
+                "a service says that the gateway's credentials have expired, and there are no others"
+            );
+            let message =
+                "The host's credentials for this service have expired: see the log of nexusd.";
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                message,
+            ));
+        }
+        let words = ["InvalidSignature", "security-token", "CanonicalRequest"];
+        let holds = |word| self.holds(word);
+        let is_about_signature = WRONG.contains(&code.as_str())
+            || (self.parts.status == StatusCode::FORBIDDEN && words.into_iter().any(holds));
+        let tells = used.session_token().is_some_and(holds);
+        if is_about_signature || tells || UNKNOWN.contains(&code.as_str()) {
+            tracing::warn!(code, "a service does not take the gateway's signature");
+            return Err(unreadable(
+                "The service does not take the host's signature of this request.",
+            ));
+        }
+        Ok(Response::from_parts(self.parts, full(self.body)))
     }
 
     /// The error's code: by the header (JSON and CBOR), by an element (XML), or by a member (JSON).
@@ -91,11 +160,38 @@ impl Complaint {
         let text = text.as_bytes();
         !text.is_empty() && self.text.windows(text.len()).any(|part| part == text)
     }
+}
 
-    /// The answer, to be passed on.
-    pub(super) fn into_response(self) -> Response<Body> {
-        Response::from_parts(self.parts, full(self.text))
-    }
+/// The refusal in place of an answer that is not for the guest.
+fn unreadable(message: &str) -> Refusal {
+    Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message)
+}
+
+/// A document as it was before it was encoded, or a little more than the longest there may be.
+fn decoded(headers: &HeaderMap, body: &Bytes) -> Result<Bytes, Refusal> {
+    let encodings: Vec<&[u8]> = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(|value| value.as_bytes().trim_ascii())
+        .collect();
+    let mut text = Vec::new();
+    let most = DOCUMENT_MAX as u64 + 1;
+    let read = match encodings.as_slice() {
+        _ if body.is_empty() => return Ok(body.clone()),
+        [] | [b"" | b"identity"] => return Ok(body.clone()),
+        [b"gzip" | b"x-gzip"] => MultiGzDecoder::new(&body[..])
+            .take(most)
+            .read_to_end(&mut text),
+        [b"deflate"] => ZlibDecoder::new(&body[..])
+            .take(most)
+            .read_to_end(&mut text),
+        _ => Err(std::io::ErrorKind::Unsupported.into()),
+    };
+    read.map_err(|error| {
+        // It may hold what is not for the guest.
+        unreadable(&format!("The store's error cannot be decoded: {error}."))
+    })?;
+    Ok(text.into())
 }
 
 /// An answer, of which it is known whether it may be about the signature.
@@ -113,9 +209,11 @@ impl Complaint {
             response = response.header(*name, *value);
         }
         let (parts, ()) = response.body(()).expect("a response").into_parts();
+        let text = Bytes::copy_from_slice(text.as_bytes());
         Self {
             parts,
-            text: Bytes::copy_from_slice(text.as_bytes()),
+            body: text.clone(),
+            text,
         }
     }
 }

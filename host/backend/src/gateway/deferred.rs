@@ -45,8 +45,9 @@ const ATTEMPTS: u32 = 5;
 /// Pause before the second attempt; it doubles each time. Together they are longer than a provider of keys is left alone.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// What a store gets for an answer to one attempt.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
+/// What one attempt gets in all, however steadily the store does a little: Lambda's longest invocation. How long it may be silent is
+/// `patience`'s.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Headers of a request that change nothing about how it will be answered.
 const PLAIN: [HeaderName; 13] = [

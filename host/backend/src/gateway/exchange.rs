@@ -12,31 +12,20 @@ use aws_credential_types::Credentials;
 use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::Body as _;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::complaint::{Answered, Complaint};
 use super::refusal::Refusal;
+use super::s3::S3;
 use super::sign::{self, SignedFor};
 use super::upstream::{Body, Endpoint, Unanswered, Upstream, full};
 use super::{regions, services};
 
 /// Bodies up to this length are read before they are sent, so that they can be sent again, in bytes.
 const HERE_MAX: u64 = 256 * 1024;
-
-/// Codes that say that a key is over.
-const EXPIRED: [&str; 3] = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "TokenRefreshRequired",
-];
-
-/// Codes that say that there is no such key: somebody may have replaced it.
-const UNKNOWN: [&str; 3] = [
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-];
 
 /// A request that is complete but for its signature.
 #[derive(Debug)]
@@ -121,16 +110,21 @@ struct Past {
 }
 
 impl Sendable {
-    /// A body as it comes, or read, if it is small.
-    pub(super) async fn of(body: Body) -> Result<Self, Refusal> {
-        if body
+    /// A body as it comes, or read, if it is small and there is room for it (in KiB).
+    pub(super) async fn of(
+        body: Body,
+        room: &Semaphore,
+    ) -> Result<(Self, Option<SemaphorePermit<'_>>), Refusal> {
+        let length = body
             .size_hint()
             .exact()
-            .is_some_and(|length| length <= HERE_MAX)
-        {
-            return Ok(Self::Here(services::whole(body).await?));
-        }
-        Ok(Self::Coming(body))
+            .filter(|length| *length <= HERE_MAX);
+        let kibibytes = length.and_then(|length| u32::try_from(length / 1024 + 1).ok());
+        let Some(taken) = kibibytes.and_then(|kibibytes| room.try_acquire_many(kibibytes).ok())
+        else {
+            return Ok((Self::Coming(body), None));
+        };
+        Ok((Self::Here(services::whole(body).await?), Some(taken)))
     }
 
     /// The body for one attempt; whether there can be another one.
@@ -171,7 +165,7 @@ impl Upstream {
             let corrected =
                 self.correct(&mut head, &mut credentials, (time, &complaint), &mut past);
             if !corrected.await || !may_again {
-                return Ok(past.finish(shown(complaint, &used)?));
+                return Ok(past.finish(complaint.shown(&used)?));
             }
             past.times += 1;
         }
@@ -194,7 +188,9 @@ impl Upstream {
         {
             reasons.push(Reason::Region);
         }
-        if !past.reasons.contains(&Reason::Key)
+        // Signed at a wrong time, a good key's signature is a wrong one.
+        if !reasons.contains(&Reason::Clock)
+            && !past.reasons.contains(&Reason::Key)
             && let Some(other) = self.renewed(credentials, complaint).await
         {
             *credentials = other;
@@ -238,7 +234,10 @@ impl Upstream {
             direct(&mut head.parts, &endpoint)?;
         }
         match (&self.site, bucket) {
-            (Some(site), Some(bucket)) if site.virtual_hosts => into_host(&mut head.parts, bucket),
+            (Some(site), Some(bucket)) if site.virtual_hosts => {
+                let own = self.endpoints.get(S3);
+                into_host(&mut head.parts, bucket, own.map(|own| &own.authority))
+            }
             _ => Ok(()),
         }
     }
@@ -325,10 +324,9 @@ impl Upstream {
         told.filter(|told| self.may_be_in(told))
     }
 
-    /// Another key, if a complaint says that this one is over, or is none, and there is one.
+    /// Another key, if a complaint says that this one is over, none, or not the one that signed, and there is one.
     async fn renewed(&self, used: &Credentials, complaint: &Complaint) -> Option<Credentials> {
-        let code = complaint.code();
-        if !EXPIRED.contains(&code.as_str()) && !UNKNOWN.contains(&code.as_str()) {
+        if !complaint.is_about_key() {
             return None;
         }
         self.credentials.replace(used).await
@@ -387,8 +385,8 @@ fn direct(parts: &mut Parts, endpoint: &Endpoint) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Takes a bucket from the path into the host's name, unless it is there already.
-fn into_host(parts: &mut Parts, bucket: &str) -> Result<(), Refusal> {
+/// Takes a bucket from the path into the host's name, if that is still the store's `own`.
+fn into_host(parts: &mut Parts, bucket: &str, own: Option<&Authority>) -> Result<(), Refusal> {
     let (Some(scheme), Some(authority)) = (parts.uri.scheme(), parts.uri.authority()) else {
         return Ok(());
     };
@@ -402,7 +400,7 @@ fn into_host(parts: &mut Parts, bucket: &str) -> Result<(), Refusal> {
     let name = format!("{bucket}.{authority}");
     let invalid =
         |error: http::uri::InvalidUri| Refusal::bad_request("InvalidURI", error.to_string());
-    let (Some(rest), false) = (rest, authority.as_str().starts_with(&format!("{bucket}."))) else {
+    let (Some(rest), true) = (rest, own == Some(authority)) else {
         return Ok(());
     };
     let target = format!("/{}", rest.trim_start_matches('/'));
@@ -434,63 +432,28 @@ fn signed(
     Ok(parts)
 }
 
-/// Passes on what a service forbids, but not what it says of a signature or a key that it does not take: such an answer repeats
-/// what was signed, session token and all.
-fn shown(complaint: Complaint, used: &Credentials) -> Result<Response<Body>, Refusal> {
-    let code = complaint.code();
-    if EXPIRED.contains(&code.as_str()) {
-        tracing::error!(
-            "a service says that the gateway's credentials have expired, and there are no others"
-        );
-        let message =
-            "The host's credentials for this service have expired: see the log of nexusd.";
-        return Err(Refusal::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "ServiceUnavailable",
-            message,
-        ));
-    }
-    let is_about_signature = complaint.parts.status == StatusCode::FORBIDDEN
-        && [
-            "SignatureDoesNotMatch",
-            "InvalidSignature",
-            "security-token",
-            "CanonicalRequest",
-        ]
-        .into_iter()
-        .any(|word| complaint.holds(word));
-    let tells = used
-        .session_token()
-        .is_some_and(|token| complaint.holds(token));
-    if is_about_signature || tells || UNKNOWN.contains(&code.as_str()) {
-        tracing::warn!(code, "a service does not take the gateway's signature");
-        let message = "The service does not take the host's signature of this request.";
-        return Err(Refusal::new(StatusCode::BAD_GATEWAY, "BadGateway", message));
-    }
-    Ok(complaint.into_response())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_bucket_moves_into_the_hosts_name_once() {
+        let own = Authority::from_static("b.store:9000");
         for (path, expected) in [
             (
                 "/b/k%20x?versionId=1",
-                "http://b.store:9000/k%20x?versionId=1",
+                "http://b.b.store:9000/k%20x?versionId=1",
             ),
-            ("/b", "http://b.store:9000/"),
-            ("/b?list-type=2", "http://b.store:9000/?list-type=2"),
-            ("/b/b/k", "http://b.store:9000/b/k"),
+            ("/b", "http://b.b.store:9000/"),
+            ("/b?list-type=2", "http://b.b.store:9000/?list-type=2"),
+            ("/b/b/k", "http://b.b.store:9000/b/k"),
         ] {
-            let request = Request::get(format!("http://store:9000{path}")).body(());
+            let request = Request::get(format!("http://{own}{path}")).body(());
             let (mut parts, ()) = request.expect("a request").into_parts();
             for _ in 0..2 {
-                into_host(&mut parts, "b").expect("a URI");
+                into_host(&mut parts, "b", Some(&own)).expect("a URI");
                 assert_eq!(parts.uri.to_string(), expected);
-                assert_eq!(parts.headers[HOST], "b.store:9000");
+                assert_eq!(parts.headers[HOST], "b.b.store:9000");
             }
         }
     }

@@ -285,7 +285,9 @@ impl Gateway {
         let signature = calculate_signature(key, policy.as_bytes());
         fields.extend([("policy", policy), ("x-amz-signature", signature)]);
 
-        let mut answer = url(&head.parts.uri, &bucket);
+        let site = self.upstream.site.as_ref();
+        let in_host = site.is_some_and(|site| site.virtual_hosts);
+        let mut answer = url(&head.parts.uri, (!in_host).then_some(&bucket));
         for (name, value) in fields {
             write!(answer, "\n{name} {value}").map_err(|error| invalid(error.to_string()))?;
         }
@@ -313,15 +315,13 @@ impl Gateway {
     }
 }
 
-/// Where a form is sent: the bucket's own URL.
-fn url(object: &http::Uri, bucket: &str) -> String {
+/// Where a form is sent: the URL of an object's bucket, which is in the path or else in the host's name.
+fn url(object: &http::Uri, in_path: Option<&String>) -> String {
     let scheme = object.scheme_str().unwrap_or("https");
     let authority = object
         .authority()
         .map_or("", |authority| authority.as_str());
-    // It is there already, if the store wants buckets in the host's name.
-    let in_host = !object.path().starts_with(&format!("/{bucket}/"));
-    let path = if in_host { "" } else { bucket };
+    let path = in_path.map_or("", String::as_str);
     format!("{scheme}://{authority}/{path}")
 }
 

@@ -99,7 +99,8 @@ impl Gateway {
         }
         // What is yet to come of the body may follow from a write that the guest is told of meanwhile.
         let body = Behind::new(body, Arc::clone(&self.writeback)).boxed_unsync();
-        self.pass_on(judged, point, Sendable::of(body).await?).await
+        let (body, _room) = Sendable::of(body, &self.bodies).await?;
+        self.pass_on(judged, point, body).await
     }
 
     /// Sends a request to the store when all that came before it is durable.

@@ -216,3 +216,44 @@ async fn a_store_that_is_not_there() {
     let large = shim.call("PUT", "/out/k", &vec![0; 2 * MIB]).await;
     assert_eq!(large.error(), (503, "ServiceUnavailable"));
 }
+
+/// A service that never answers: how many requests it took whole, and how many of them were given up.
+#[derive(Clone, Default)]
+struct Never(Arc<(AtomicUsize, AtomicUsize)>);
+
+impl Carrier for Never {
+    fn carry(&self, request: Request<Body>) -> super::super::upstream::Carrying {
+        struct Dropped(Never);
+        impl Drop for Dropped {
+            fn drop(&mut self) {
+                self.0.0.1.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let this = self.clone();
+        Box::pin(async move {
+            let dropped = Dropped(this);
+            request.into_body().collect().await.ok();
+            dropped.0.0.0.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_long_call_that_is_given_up_ends() {
+    let never = Never::default();
+    let upstream = upstream_by(never.clone());
+    let gateway = Gateway::new(upstream, Arc::new(policy()), "f".to_owned());
+    let mut shim = Shim::connect(&gateway);
+    shim.begin("PUT", "/out/k", &[], 2 * MIB as u64).await;
+    shim.0.write_all(&vec![0; 2 * MIB]).await.unwrap();
+    let (taken, dropped) = &*never.0;
+    while taken.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(dropped.load(Ordering::Relaxed), 0);
+    drop(shim);
+    while dropped.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -9,7 +9,8 @@ use super::super::{Calls, ServiceRule};
 use super::*;
 
 /// A service that answers everything with `answer`, and the requests that reached it.
-async fn service(answer: &'static str) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+async fn service(answer: impl Into<Vec<u8>>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let answer = answer.into();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -20,7 +21,7 @@ async fn service(answer: &'static str) -> (SocketAddr, Arc<Mutex<Vec<String>>>) 
             let length = stream.read(&mut request).await.unwrap();
             let text = String::from_utf8_lossy(&request[..length]).into_owned();
             requests.lock().unwrap().push(text);
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(&answer).await.unwrap();
         }
     });
     (address, seen)
@@ -205,10 +206,40 @@ async fn a_cut_call_is_not_made() {
 
 #[tokio::test]
 async fn what_was_signed_is_not_repeated_to_the_guest() {
-    let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 59\r\nconnection: close\r\n\r\n\
-                  <Error><Code>SignatureDoesNotMatch</Code>real-token</Error>";
-    let (address, _) = service(answer).await;
-    let gateway = gateway(address).await;
-    let request = "POST / HTTP/1.1\r\nx-amz-target: D.GetItem\r\ncontent-length: 2\r\n\r\n{}";
-    assert_eq!(send(&gateway, "dynamodb", request).await, 502);
+    use std::io::Write as _;
+
+    let plain = |text: &str| text.as_bytes().to_vec();
+    let packed = |text: &str| {
+        let level = flate2::Compression::fast();
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), level);
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let xml = "<Error><Code>SignatureDoesNotMatch</Code>AKIA</Error>";
+    let json = r#"{"__type":"InvalidSignatureException","message":"should have been 'POST /'"}"#;
+    let allowed = r#"{"__type":"ConditionalCheckFailedException","message":"m"}"#;
+    for (status, encoding, body, expected) in [
+        ("403 Forbidden", "identity", plain(xml), 502),
+        ("403 Forbidden", "gzip", packed(xml), 502),
+        ("400 Bad Request", "identity", plain(json), 502),
+        ("400 Bad Request", "gzip", packed(json), 502),
+        ("400 Bad Request", "gzip", packed("{} real-token"), 502),
+        ("400 Bad Request", "gzip", packed(allowed), 400),
+        ("400 Bad Request", "gzip", plain(allowed), 502),
+        ("400 Bad Request", "br", plain(allowed), 502),
+    ] {
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-encoding: {encoding}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        let answer = [head.into_bytes(), body].concat();
+        let (address, _) = service(answer).await;
+        let gateway = gateway(address).await;
+        let request = "POST / HTTP/1.1\r\nx-amz-target: D.GetItem\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(
+            send(&gateway, "dynamodb", request).await,
+            expected,
+            "{status} {encoding}"
+        );
+    }
 }
