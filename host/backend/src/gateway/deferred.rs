@@ -77,8 +77,7 @@ const PLAIN_STARTS: [&str; 5] = [
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub(super) parts: Parts,
-    pub(super) region: String,
-    pub(super) bucket: Option<String>,
+    pub(super) scope: Scope,
     /// The bucket and key of an object, if it is about one and has no query.
     pub(super) object: Option<(String, String)>,
 }
@@ -96,10 +95,7 @@ impl Judged {
     pub(super) fn head(self) -> Head {
         Head {
             parts: self.parts,
-            scope: Scope::S3 {
-                region: self.region,
-                bucket: self.bucket,
-            },
+            scope: self.scope,
         }
     }
 }

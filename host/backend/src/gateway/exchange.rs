@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::complaint::{Answered, Complaint};
 use super::refusal::Refusal;
 use super::s3::S3;
-use super::sign::{self, SignedFor};
+use super::sign::{self, Regions, SignedFor};
 use super::upstream::{Body, Endpoint, Unanswered, Upstream, full};
 use super::{regions, services};
 
@@ -49,16 +49,18 @@ pub(super) enum Scope {
         region: String,
         bucket: Option<String>,
     },
+    /// S3 by a multi-region access point, wherever that leads.
+    AccessPoint(SignedFor),
     /// Another service.
     Service(SignedFor),
 }
 
 impl Scope {
-    /// The region.
-    pub(super) fn region(&self) -> &str {
+    /// Where the signature is to be good.
+    pub(super) fn regions(&self) -> Regions<'_> {
         match self {
-            Self::S3 { region, .. } => region,
-            Self::Service(signed_for) => &signed_for.region,
+            Self::S3 { region, .. } => Regions::One(region),
+            Self::AccessPoint(signed_for) | Self::Service(signed_for) => signed_for.regions(),
         }
     }
 }
@@ -420,7 +422,9 @@ fn signed(
 ) -> Result<Parts, Refusal> {
     let mut parts = head.parts.clone();
     match (&head.scope, body) {
-        (Scope::S3 { region, .. }, _) => sign::sign_s3(&mut parts, credentials, region, time)?,
+        (Scope::S3 { .. } | Scope::AccessPoint(_), _) => {
+            sign::sign_s3(&mut parts, credentials, head.scope.regions(), time)?;
+        }
         (Scope::Service(signed_for), Sendable::Here(body)) => {
             sign::sign_service(&mut parts, credentials, signed_for, body, time)?;
         }

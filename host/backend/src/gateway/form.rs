@@ -23,6 +23,7 @@ use super::audit::How;
 use super::deferred::Judged;
 use super::policy::{Access, Scope};
 use super::refusal::Refusal;
+use super::sign::Regions;
 use super::upstream::{Body, full};
 use super::{Gateway, Presign, presign, services};
 
@@ -256,7 +257,10 @@ impl Gateway {
             self.upstream.time_at(&head.parts),
         );
         let (now, end) = (Stamp::of(time), Stamp::of(time + validity));
-        let region = head.scope.region();
+        let Regions::One(region) = head.scope.regions() else {
+            let message = "Forms are for buckets, not for access points.";
+            return Err(Refusal::not_implemented(message));
+        };
         let credential = format!(
             "{}/{}/{region}/s3/aws4_request",
             credentials.access_key_id(),

@@ -20,6 +20,7 @@ mod complaint;
 mod connector;
 mod credentials;
 mod deferred;
+mod endpoints;
 mod exchange;
 mod form;
 mod keeping;

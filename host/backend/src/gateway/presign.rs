@@ -82,7 +82,7 @@ impl Gateway {
         upstream.place(&mut head)?;
         let (credentials, time) = (upstream.key().await?, upstream.time_at(&head.parts));
         let Head { mut parts, scope } = head;
-        sign::presign(&mut parts, credentials, scope.region(), time, validity)?;
+        sign::presign(&mut parts, credentials, scope.regions(), time, validity)?;
         let mut response = Response::new(full(Bytes::from(parts.uri.to_string())));
         let kind = HeaderValue::from_static("text/plain; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, kind);

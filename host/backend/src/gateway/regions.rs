@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::complaint::Complaint;
 use super::upstream::Endpoint;
-use crate::service::hosts::is_region;
+use crate::service::hosts::{ACCESS_POINTS, is_region};
 
 /// Buckets that are remembered, and for how long: one may be deleted, and made again elsewhere.
 const BUCKETS_MAX: usize = 4096;
@@ -82,6 +82,19 @@ impl Amazon {
             .into_iter()
             .find(|start| rest.strip_prefix(start).is_some_and(is_region))?;
         Some(Self { start, suffix })
+    }
+
+    /// The endpoint of a multi-region access point (S3, "Making requests using a Multi-Region Access Point"), which only the partition
+    /// `aws` has.
+    pub(super) fn access_point(&self, alias: &str) -> Option<Endpoint> {
+        if self.suffix != ".amazonaws.com" {
+            return None;
+        }
+        let authority = format!("{alias}{ACCESS_POINTS}{}", self.suffix);
+        Some(Endpoint {
+            scheme: Scheme::HTTPS,
+            authority: Authority::try_from(authority).ok()?,
+        })
     }
 
     /// The endpoint in a region.

@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 
 use super::behind::Behind;
 use super::deferred::{self, Judged};
-use super::exchange::Sendable;
+use super::exchange::{Scope, Sendable};
 use super::payload::Payload;
 use super::refusal::Refusal;
 use super::sign::SignedFor;
@@ -55,9 +55,26 @@ impl Gateway {
         }
         operation::check_headers(&parts.headers)?;
         let payload = Payload::prepare(&mut parts.headers)?;
-        parts.uri = super::uri(endpoint, &target.path_and_query())?;
+        let access_point = self.access_point(&target, signed_for)?;
+        let (endpoint, path_and_query) = match &access_point {
+            Some(own) => (own, target.within_bucket()),
+            None => (endpoint, target.path_and_query()),
+        };
+        parts.uri = super::uri(endpoint, &path_and_query)?;
         super::prepare_headers(&mut parts.headers, endpoint, copy.as_ref())?;
-        let bucket = target.bucket.clone();
+        if access_point.is_some() {
+            let judged = Judged {
+                parts,
+                scope: Scope::AccessPoint(signed_for.clone()),
+                // Which bucket that is may change while it is read or written.
+                object: None,
+            };
+            return Ok((judged, payload));
+        }
+        let scope = Scope::S3 {
+            region: signed_for.region.clone(),
+            bucket: target.bucket.clone(),
+        };
         let object = match (target.bucket, target.key) {
             // `x-id` only names the operation.
             (Some(bucket), Some(key)) if target.query.iter().all(|(name, _)| name == "x-id") => {
@@ -67,11 +84,38 @@ impl Gateway {
         };
         let judged = Judged {
             parts,
-            region: signed_for.region.clone(),
-            bucket,
+            scope,
             object,
         };
         Ok((judged, payload))
+    }
+
+    /// The endpoint of the multi-region access point that a request is for. Only these are signed for several regions.
+    fn access_point(
+        &self,
+        target: &Target,
+        signed_for: &SignedFor,
+    ) -> Result<Option<Endpoint>, Refusal> {
+        let alias = target.bucket.as_deref().filter(|_| target.is_access_point);
+        match (alias, signed_for.is_set) {
+            (None, false) => Ok(None),
+            (Some(alias), true) => {
+                let amazon = self.upstream.amazon.as_ref();
+                let endpoint = amazon.and_then(|amazon| amazon.access_point(alias));
+                let message = "The store that is configured has no multi-region access points.";
+                endpoint
+                    .map(Some)
+                    .ok_or_else(|| Refusal::not_implemented(message))
+            }
+            (Some(_), false) => {
+                let message = "Requests to multi-region access points must be signed with AWS4-ECDSA-P256-SHA256.";
+                Err(Refusal::bad_request("InvalidRequest", message))
+            }
+            (None, true) => {
+                let message = "AWS4-ECDSA-P256-SHA256 is for multi-region access points.";
+                Err(Refusal::bad_request("InvalidRequest", message))
+            }
+        }
     }
 
     /// Does what was judged, or promises it. `point` is when the guest asked.

@@ -7,18 +7,16 @@
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 
-use super::Gateway;
 use super::exchange::{Head, Scope, Sendable, Unsigned};
 use super::refusal::Refusal;
-use super::regions::are_kin;
 use super::sign::{self, SignedFor};
-use super::upstream::{Body, Endpoint};
-use crate::service::hosts::is_region;
+use super::upstream::Body;
+use super::{Gateway, endpoints};
 
 /// Longest body of a request, in bytes: above what any of these services takes in one (Lambda's 6 MiB, Bedrock's 25 MB).
 const BODY_MAX: usize = 32 * 1024 * 1024;
@@ -27,13 +25,6 @@ const BODY_MAX: usize = 32 * 1024 * 1024;
 const FORM: &[u8] = b"x-www-form-urlencoded";
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
-
-/// Host names by signing name, where they are not the same (AWS General Reference, "Service endpoints").
-const HOSTS: [(&str, &str); 3] = [
-    ("bedrock", "bedrock-runtime"),
-    ("cloudwatch", "monitoring"),
-    ("ses", "email"),
-];
 
 /// Services whose protocol is JSON: an action is what `x-amz-target` says, and nothing else.
 const JSON: [&str; 18] = [
@@ -169,25 +160,6 @@ fn decoded(text: &str) -> String {
     percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
 }
 
-/// AWS's own endpoint of a service in a region, which has to be one of the same partition as the host's.
-fn amazon(service: &str, region: &str, own: &str) -> Result<Endpoint, Refusal> {
-    if !is_region(region) || !are_kin(region, own) {
-        let message = format!("{region} is no region that this host's keys are for.");
-        return Err(Refusal::access_denied(message));
-    }
-    let host = HOSTS
-        .iter()
-        .find(|(name, _)| *name == service)
-        .map_or(service, |(_, host)| host);
-    let china = if region.starts_with("cn-") { ".cn" } else { "" };
-    let authority = Authority::try_from(format!("{host}.{region}.amazonaws.com{china}"))
-        .map_err(|error| Refusal::bad_request("InvalidRequest", error.to_string()))?;
-    Ok(Endpoint {
-        scheme: Scheme::HTTPS,
-        authority,
-    })
-}
-
 /// Reads a body whole.
 pub(super) async fn whole(body: Body) -> Result<Bytes, Refusal> {
     whole_within(body, BODY_MAX).await
@@ -226,7 +198,7 @@ impl Gateway {
         let action = self.judge(service, &parts, &body)?;
         let endpoint = match self.upstream.endpoints.get(service) {
             Some(endpoint) => endpoint.clone(),
-            None => amazon(service, &signed_for.region, &self.upstream.region)?,
+            None => endpoints::of(signed_for, &self.upstream.region, &body)?,
         };
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::builder()
@@ -449,36 +421,5 @@ mod tests {
         assert!(gives_keys("ecr", Some("GetAuthorizationToken")) && gives_keys("ecr", None));
         assert!(!gives_keys("ecr", Some("DescribeImages")));
         assert!(!gives_keys("dynamodb", None));
-    }
-
-    #[test]
-    fn amazons_hosts() {
-        let host = |service: &str, region: &str, own: &str| {
-            let endpoint = amazon(service, region, own).ok()?;
-            Some(endpoint.authority.to_string())
-        };
-        let some = |name: &str| Some(name.to_owned());
-        let own = "us-east-1";
-        assert_eq!(
-            host("dynamodb", "eu-west-1", own),
-            some("dynamodb.eu-west-1.amazonaws.com")
-        );
-        assert_eq!(host("ses", own, own), some("email.us-east-1.amazonaws.com"));
-        let china = "cn-north-1";
-        assert_eq!(
-            host("sqs", china, china),
-            some("sqs.cn-north-1.amazonaws.com.cn")
-        );
-        for region in [
-            china,
-            "us-gov-east-1",
-            "s3",
-            "evil",
-            "x-1",
-            "eu-west-1a",
-            "eu-west-",
-        ] {
-            assert_eq!(host("dynamodb", region, own), None, "{region}");
-        }
     }
 }

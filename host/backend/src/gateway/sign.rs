@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The guest's signature off, the real one on (AWS Signature Version 4).
+//! The guest's signature off, the real one on (AWS Signature Version 4, and 4A where one is good for several regions).
 
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
-    SigningInstructions, SigningSettings, UriPathNormalizationMode, sign,
+    SigningInstructions, SigningParams, SigningSettings, UriPathNormalizationMode, sign,
 };
-use aws_sigv4::sign::v4;
+use aws_sigv4::sign::{v4, v4a};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
@@ -22,16 +22,35 @@ pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-con
 pub(super) const CHECKSUM_CRC32: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
+
+/// Where a signature is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Regions<'a> {
+    /// In one region.
+    One(&'a str),
+    /// In those of a set, such as `*` or `us-east-1,eu-west-*` (Signature Version 4A).
+    Set(&'a str),
+}
+
+impl<'a> From<&'a str> for Regions<'a> {
+    fn from(region: &'a str) -> Self {
+        Self::One(region)
+    }
+}
 
 /// What the guest signed for, by the credential scope of its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SignedFor {
     pub(super) region: String,
     pub(super) service: String,
+    /// It is for several regions, and `region` is the set of them.
+    pub(super) is_set: bool,
 }
 
 impl SignedFor {
-    /// Reads the scope of `Authorization: AWS4-HMAC-SHA256 Credential=id/date/region/service/aws4_request, …`.
+    /// Reads the scope of `Authorization: AWS4-HMAC-SHA256 Credential=id/date/region/service/aws4_request, …`, or of
+    /// `AWS4-ECDSA-P256-SHA256`, whose regions are in a header of their own.
     ///
     /// The signature proves nothing, since the key is a placeholder. But it must be there: somebody who makes a function
     /// fetch a URL of his choice cannot send headers of his choice.
@@ -43,11 +62,10 @@ impl SignedFor {
             .ok_or_else(unsigned)?
             .to_str()
             .map_err(|_| unsigned())?;
-        if text.starts_with("AWS4-ECDSA-P256-SHA256") {
-            let message = "Requests signed for many regions (SigV4a: multi-region access points, global endpoints) are not supported. Use a bucket or an endpoint of one region.";
-            return Err(Refusal::not_implemented(message));
-        }
-        let Some(fields) = text.strip_prefix("AWS4-HMAC-SHA256") else {
+        let (of_one, of_set) = ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256");
+        let is_set = text.starts_with(of_set);
+        let algorithm = if is_set { of_set } else { of_one };
+        let Some(fields) = text.strip_prefix(algorithm) else {
             let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
             return Err(Refusal::bad_request("InvalidRequest", message));
         };
@@ -63,12 +81,36 @@ impl SignedFor {
             .ok_or_else(malformed)?;
         // From the end: an access key id may hold a slash.
         let mut scope = credential.rsplit('/');
-        let (Some("aws4_request"), Some(service), Some(region)) =
-            (scope.next(), scope.next(), scope.next())
-        else {
+        let (Some("aws4_request"), Some(service)) = (scope.next(), scope.next()) else {
             return Err(malformed());
         };
+        if is_set {
+            let set = headers.get(REGION_SET).and_then(|set| set.to_str().ok());
+            return Self::of_set(set.unwrap_or_default(), service).ok_or_else(malformed);
+        }
+        let region = scope.next().ok_or_else(malformed)?;
         Self::new(region, service).ok_or_else(malformed)
+    }
+
+    /// A set of regions, and a service by its name.
+    fn of_set(set: &str, service: &str) -> Option<Self> {
+        let allowed = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b',' | b'*');
+        let is_one = (1..=256).contains(&set.len()) && set.bytes().all(allowed);
+        let named = Self::new("us-east-1", service).filter(|_| is_one)?;
+        Some(Self {
+            region: set.to_owned(),
+            is_set: true,
+            ..named
+        })
+    }
+
+    /// Where its signature is to be good.
+    pub(super) fn regions(&self) -> Regions<'_> {
+        if self.is_set {
+            Regions::Set(&self.region)
+        } else {
+            Regions::One(&self.region)
+        }
     }
 
     /// A region and a service by their names; None if they are no names, of which hosts are made.
@@ -81,23 +123,25 @@ impl SignedFor {
         (is_name(service) && is_name(region)).then(|| Self {
             region: region.to_owned(),
             service: service.to_owned(),
+            is_set: false,
         })
     }
 }
 
 /// Removes all that the guest signed with.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in [AUTHORIZATION, DATE, SECURITY_TOKEN, http::header::DATE] {
+    let date = http::header::DATE;
+    for name in [AUTHORIZATION, DATE, SECURITY_TOKEN, REGION_SET, date] {
         headers.remove(name);
     }
 }
 
 /// Signs a request to S3, whose URI is complete and encoded as SigV4 wants it. The header `x-amz-content-sha256` says what
 /// is known of the body and becomes part of the signature.
-pub(super) fn sign_s3(
+pub(super) fn sign_s3<'a>(
     parts: &mut Parts,
     credentials: Credentials,
-    region: &str,
+    regions: impl Into<Regions<'a>>,
     time: SystemTime,
 ) -> Result<(), Refusal> {
     let payload = match parts.headers.remove(CONTENT_SHA256) {
@@ -107,14 +151,15 @@ pub(super) fn sign_s3(
     let mut settings = s3_settings();
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     let body = SignableBody::Precomputed(payload);
-    put_on(parts, credentials, (region, "s3"), time, settings, body)
+    let scope = (regions.into(), "s3");
+    put_on(parts, credentials, scope, time, settings, body)
 }
 
 /// Puts the signature of a request to S3 into its URI, valid for a time. All headers that it has become part of it.
 pub(super) fn presign(
     parts: &mut Parts,
     credentials: Credentials,
-    region: &str,
+    regions: Regions<'_>,
     time: SystemTime,
     validity: Duration,
 ) -> Result<(), Refusal> {
@@ -122,7 +167,8 @@ pub(super) fn presign(
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(validity);
     let body = SignableBody::UnsignedPayload;
-    let instructions = instructions(parts, credentials, (region, "s3"), time, settings, body)?;
+    let scope = (regions, "s3");
+    let instructions = instructions(parts, credentials, scope, time, settings, body)?;
     let mut query = url_query(parts.uri.query().unwrap_or_default());
     for (name, value) in instructions.params() {
         let encode = |text| utf8_percent_encode(text, QUERY);
@@ -163,17 +209,17 @@ pub(super) fn sign_service(
 ) -> Result<(), Refusal> {
     // Of the guest's signature; these services take the hash from the signature itself.
     parts.headers.remove(CONTENT_SHA256);
-    let scope = (signed_for.region.as_str(), signed_for.service.as_str());
+    let scope = (signed_for.regions(), signed_for.service.as_str());
     let body = SignableBody::Bytes(body);
     let settings = SigningSettings::default();
     put_on(parts, credentials, scope, time, settings, body)
 }
 
-/// Puts the signature on, for a region and a service.
+/// Puts the signature on, for regions and a service.
 fn put_on(
     parts: &mut Parts,
     credentials: Credentials,
-    scope: (&str, &str),
+    scope: (Regions<'_>, &str),
     time: SystemTime,
     settings: SigningSettings,
     body: SignableBody<'_>,
@@ -188,25 +234,36 @@ fn put_on(
     Ok(())
 }
 
-/// What a signature for a region and a service adds to a request.
+/// What a signature for regions and a service adds to a request.
 fn instructions(
     parts: &Parts,
     credentials: Credentials,
-    (region, service): (&str, &str),
+    (regions, service): (Regions<'_>, &str),
     time: SystemTime,
     settings: SigningSettings,
     body: SignableBody<'_>,
 ) -> Result<SigningInstructions, Refusal> {
     let identity = credentials.into();
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name(service)
-        .time(time)
-        .settings(settings)
-        .build()
-        .map_err(|e| cannot_sign(&e))?
-        .into();
+    let params: SigningParams<'_> = match regions {
+        Regions::One(region) => v4::SigningParams::builder()
+            .identity(&identity)
+            .region(region)
+            .name(service)
+            .time(time)
+            .settings(settings)
+            .build()
+            .map_err(|e| cannot_sign(&e))?
+            .into(),
+        Regions::Set(set) => v4a::SigningParams::builder()
+            .identity(&identity)
+            .region_set(set)
+            .name(service)
+            .time(time)
+            .settings(settings)
+            .build()
+            .map_err(|e| cannot_sign(&e))?
+            .into(),
+    };
     let headers = signed_headers(&parts.headers)?;
     let uri = parts.uri.to_string();
     let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
@@ -263,9 +320,25 @@ mod tests {
             signed_for,
             Ok(SignedFor {
                 region: "eu-west-1".to_owned(),
-                service: "s3".to_owned()
+                service: "s3".to_owned(),
+                is_set: false,
             })
         );
+        let mut headers = HeaderMap::new();
+        let text = "AWS4-ECDSA-P256-SHA256 Credential=a/b/20261123/s3/aws4_request, SignedHeaders=host, Signature=0";
+        headers.insert(AUTHORIZATION, HeaderValue::from_static(text));
+        assert!(SignedFor::parse(&headers).is_err(), "no regions");
+        for (set, is_one) in [
+            ("*", true),
+            ("us-east-1,eu-west-*", true),
+            ("", false),
+            ("a b", false),
+        ] {
+            headers.insert(REGION_SET, HeaderValue::from_static(set));
+            let signed_for = SignedFor::parse(&headers);
+            let regions = signed_for.as_ref().map(SignedFor::regions).ok();
+            assert_eq!(regions, is_one.then_some(Regions::Set(set)), "{set}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::Uri;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::refusal::Refusal;
+use crate::service::hosts::ACCESS_POINTS;
 
 /// What SigV4 encodes in a query.
 pub(super) const QUERY: &AsciiSet = &NON_ALPHANUMERIC
@@ -20,7 +21,10 @@ const PATH: &AsciiSet = &QUERY.remove(b'/');
 /// What a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
+    /// A bucket, or what S3 takes for one: `alias.mrap`, a multi-region access point.
     pub(super) bucket: Option<String>,
+    /// By its host's name it is such an access point.
+    pub(super) is_access_point: bool,
     /// Only with a bucket, and never empty.
     pub(super) key: Option<String>,
     /// Each name once.
@@ -30,7 +34,13 @@ pub(super) struct Target {
 impl Target {
     /// Takes apart a request to `host`, in path style or, for Amazon's own host names, with the bucket in the name.
     pub(super) fn parse(uri: &Uri, host: &str) -> Result<Self, Refusal> {
-        Self::parse_in(uri, bucket_in_host(host)?)
+        let in_host = bucket_in_host(host)?;
+        let target = Self::parse_in(uri, in_host)?;
+        let is_access_point = in_host.is_some() && access_point_in_host(host).is_some();
+        Ok(Self {
+            is_access_point,
+            ..target
+        })
     }
 
     /// The same, with the bucket that the host's name holds, if it does.
@@ -45,6 +55,7 @@ impl Target {
         if bucket.is_empty() && key.is_empty() {
             return Ok(Self {
                 bucket: None,
+                is_access_point: false,
                 key: None,
                 query,
             });
@@ -53,6 +64,7 @@ impl Target {
         check_key(key)?;
         Ok(Self {
             bucket: Some(bucket.to_owned()),
+            is_access_point: false,
             key: Some(key.to_owned()).filter(|key| !key.is_empty()),
             query,
         })
@@ -68,12 +80,17 @@ impl Target {
 
     /// Path and query for the store, in path style.
     pub(super) fn path_and_query(&self) -> String {
-        let mut text = "/".to_owned();
-        if let Some(bucket) = &self.bucket {
-            text.push_str(bucket);
+        let bucket = self.bucket.as_deref().unwrap_or_default();
+        match self.key {
+            Some(_) => format!("/{bucket}{}", self.within_bucket()),
+            None => format!("/{bucket}{}", self.within_bucket().trim_start_matches('/')),
         }
+    }
+
+    /// Path and query where the host's name says which bucket.
+    pub(super) fn within_bucket(&self) -> String {
+        let mut text = "/".to_owned();
         if let Some(key) = &self.key {
-            text.push('/');
             text.extend(utf8_percent_encode(key, PATH));
         }
         for (index, (name, value)) in self.query.iter().enumerate() {
@@ -143,8 +160,21 @@ impl CopySource {
     }
 }
 
+/// The alias in the host's name of a multi-region access point, with its ending.
+fn access_point_in_host(host: &str) -> Option<&str> {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let alias = name
+        .strip_suffix(".amazonaws.com")?
+        .strip_suffix(ACCESS_POINTS)?;
+    let id = alias.strip_suffix(".mrap")?;
+    (!id.is_empty() && !id.contains('.')).then_some(alias)
+}
+
 /// The bucket in one of Amazon's host names: `[bucket.]s3[.dualstack][.region].amazonaws.com`, also `s3-region`.
 fn bucket_in_host(host: &str) -> Result<Option<&str>, Refusal> {
+    if let Some(alias) = access_point_in_host(host) {
+        return Ok(Some(alias));
+    }
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let Some(name) = name
         .strip_suffix(".amazonaws.com")
@@ -164,6 +194,7 @@ fn bucket_in_host(host: &str) -> Result<Option<&str>, Refusal> {
     if [
         "s3-accesspoint",
         "s3-control",
+        "s3-global",
         "s3-object-lambda",
         "s3-website",
     ]
@@ -294,6 +325,29 @@ mod tests {
         assert_eq!(parts(&amazon("s3.amazonaws.com")), (Some("k"), Some("l")));
         assert!(parse("/k", "dynamodb.eu-west-1.amazonaws.com").is_err());
         assert!(parse("/k", "x.s3-accesspoint.eu-west-1.amazonaws.com").is_err());
+    }
+
+    #[test]
+    fn multi_region_access_points() {
+        let host = "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com";
+        let target = parse("/k%20l/m?versionId=1", host).unwrap();
+        assert_eq!(parts(&target), (Some("mfzwi23gnjvgw.mrap"), Some("k l/m")));
+        assert!(target.is_access_point);
+        assert_eq!(target.within_bucket(), "/k%20l/m?versionId=1");
+        let list = parse("/?list-type=2", &format!("{host}:443")).unwrap();
+        assert_eq!(list.within_bucket(), "/?list-type=2");
+        assert!(
+            !parse("/mfzwi23gnjvgw.mrap/k", "169.254.170.2")
+                .unwrap()
+                .is_access_point
+        );
+        for other in [
+            "a.b.mrap.accesspoint.s3-global.amazonaws.com",
+            "a.accesspoint.s3-global.amazonaws.com",
+            ".mrap.accesspoint.s3-global.amazonaws.com",
+        ] {
+            assert!(parse("/k", other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Names of hosts at which AWS's SDKs look for services when nobody tells them otherwise.
 
+/// What follows the alias of a multi-region access point of S3 in its host's name, but for the partition's suffix.
+pub(crate) const ACCESS_POINTS: &str = ".accesspoint.s3-global";
+
 /// Whether `name` is one of them: the endpoint of a service in a region, S3's in any of its forms with a bucket before it, or
 /// one of the few that have no region (AWS General Reference, "Service endpoints"). Names of what customers make (databases,
 /// load balancers, APIs of their own) are none.
@@ -23,7 +26,8 @@ pub(crate) fn is_service(name: &str) -> bool {
         return true;
     }
     match labels.as_slice() {
-        ["sts"] => true,
+        // The last are EventBridge's global endpoints.
+        ["sts"] | [_, "mrap", "accesspoint", "s3-global"] | [_, _, "endpoint", "events"] => true,
         [service, region] => is_region(region) && !is_region(service),
         ["api" | "data" | "runtime" | "streams", service, region] => {
             is_region(region) && !is_region(service)
@@ -87,6 +91,8 @@ mod tests {
             "streams.dynamodb.us-east-1.amazonaws.com",
             "sqs.us-gov-east-1.amazonaws.com",
             "sts.amazonaws.com",
+            "mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com",
+            "abcde.veo.endpoint.events.amazonaws.com",
         ] {
             assert!(is_service(name), "{name}");
         }

@@ -127,27 +127,3 @@ async fn requests_signed_event_by_event_are_refused_before_they_are_sent() {
     }
     drop(Calls::new(gateway));
 }
-
-#[tokio::test]
-async fn signatures_for_many_regions_are_refused_by_their_name() {
-    let (_sender, gateway) = service().await;
-    let mut guest = Guest::connect(&gateway).await;
-    let authorization = "AWS4-ECDSA-P256-SHA256 Credential=p/20261126/events/aws4_request, SignedHeaders=host, Signature=0";
-    let headers = [
-        ("host", "a"),
-        ("authorization", authorization),
-        ("content-type", "application/x-amz-json-1.1"),
-    ];
-    let answer = guest
-        .0
-        .send_request(request(Method::POST, "/", &headers, full("{}")))
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 501);
-    let text = answer.into_body().collect().await.unwrap().to_bytes();
-    let text = std::str::from_utf8(&text).unwrap();
-    assert!(
-        text.contains("NotImplementedException") && text.contains("SigV4a"),
-        "{text}"
-    );
-}

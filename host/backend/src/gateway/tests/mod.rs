@@ -6,6 +6,7 @@ mod authority;
 mod calls;
 mod deferred;
 mod events;
+mod everywhere;
 mod expiry;
 mod failures;
 mod forms;
