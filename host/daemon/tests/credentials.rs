@@ -10,7 +10,6 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_credential_types::provider::ProvideCredentials as _;
 use nexus_backend::gateway::{
@@ -107,14 +106,10 @@ async fn with_keys_from(uri: &str) {
     let store = Store::open(&config, &key).await.expect("opened");
     let address = store.address().expect("an address");
     tokio::spawn(store.serve(CancellationToken::new()));
-    let config = GatewayConfig {
-        region: "us-east-1".into(),
-        endpoints: HashMap::from([("s3".into(), format!("http://{address}"))]),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
-        audit: None,
-    };
+    let config = GatewayConfig::new(
+        "us-east-1",
+        HashMap::from([("s3".into(), format!("http://{address}"))]),
+    );
     let upstream = Upstream::new(config, chain).await.expect("a gateway");
     let rules = vec![BucketRule {
         bucket: "photos".into(),

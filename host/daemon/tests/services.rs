@@ -4,13 +4,11 @@
 
 mod support;
 
-use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -109,14 +107,7 @@ async fn gateway(moto: u16, lambda: u16, key: Credentials) -> u16 {
         (service.to_owned(), format!("http://127.0.0.1:{port}"))
     };
     let services = ALLOWED.iter().map(|(service, _)| endpoint(service));
-    let config = GatewayConfig {
-        region: "us-east-1".into(),
-        endpoints: services.collect::<HashMap<_, _>>(),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
-        audit: None,
-    };
+    let config = GatewayConfig::new("us-east-1", services.collect());
     let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))
         .await
         .expect("valid");

@@ -5,7 +5,6 @@ mod support;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -40,14 +39,10 @@ impl Site {
         let store = Store::open(&config, &key).await.expect("opened");
         let address = store.address().expect("an address");
         tokio::spawn(store.serve(CancellationToken::new()));
-        let config = GatewayConfig {
-            region: "us-east-1".into(),
-            endpoints: HashMap::from([("s3".into(), format!("http://{address}"))]),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
-            stores: Vec::new(),
-            audit: None,
-        };
+        let config = GatewayConfig::new(
+            "us-east-1",
+            HashMap::from([("s3".into(), format!("http://{address}"))]),
+        );
         let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))
             .await
             .expect("a gateway");

@@ -20,12 +20,11 @@ async fn each_call_is_written_down_with_what_came_of_it() {
     let (_folder, address) = store().await;
     let log = Arc::new(Log::default());
     let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
         audit: Some(Arc::clone(&log) as Arc<dyn Audit>),
+        ..GatewayConfig::new(
+            "us-east-1",
+            HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+        )
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
     let gateway = Gateway::new(upstream, Arc::new(policy()), "f".to_owned());

@@ -32,14 +32,7 @@ async fn service() -> (mpsc::UnboundedSender<Vec<u8>>, Arc<Gateway>) {
     });
     let names = ["s3", "bedrock", "kinesis", "transcribe"];
     let endpoints = names.map(|name| (name.to_owned(), format!("http://{address}")));
-    let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from(endpoints),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
-        audit: None,
-    };
+    let config = GatewayConfig::new("us-east-1", HashMap::from(endpoints));
     let rule = |name: &&str| ServiceRule {
         service: (*name).to_owned(),
         actions: Vec::new(),

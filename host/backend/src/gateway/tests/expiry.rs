@@ -138,14 +138,10 @@ impl Setup {
         .await;
         std::fs::write(folder.path().join("input/k"), "x").unwrap();
         let (office, provider) = office().await;
-        let config = GatewayConfig {
-            region: "us-east-1".to_owned(),
-            endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
-            stores: Vec::new(),
-            audit: None,
-        };
+        let config = GatewayConfig::new(
+            "us-east-1",
+            HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+        );
         let upstream = Upstream::new(config, provider).await.unwrap();
         let gateway = Gateway::new(upstream, Arc::new(policy()), "f".to_owned());
         Self {
@@ -313,14 +309,10 @@ async fn is_read_again(id: &str, secret: &str) {
     write(id, secret);
     let source = super::super::CredentialSource::File(path.clone());
     let provider = super::super::credentials_from(source).await.unwrap();
-    let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
-        audit: None,
-    };
+    let config = GatewayConfig::new(
+        "us-east-1",
+        HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+    );
     let upstream = Upstream::new(config, provider).await.unwrap();
     let gateway = Gateway::new(upstream, Arc::new(policy()), "f".to_owned());
     let mut guest = Guest::connect(&gateway).await;

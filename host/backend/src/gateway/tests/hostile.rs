@@ -147,12 +147,11 @@ async fn promises_without_end() {
     })
     .await;
     let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-        connect_timeout: Duration::from_secs(5),
         read_timeout: Duration::from_millis(500),
-        stores: Vec::new(),
-        audit: None,
+        ..GatewayConfig::new(
+            "us-east-1",
+            HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+        )
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
     let gateway = Gateway::new(upstream, Arc::new(policy()), "f".to_owned());

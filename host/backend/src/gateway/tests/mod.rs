@@ -163,14 +163,10 @@ async fn gateway_to(store: &str) -> Arc<Gateway> {
 }
 
 async fn gateway_of(store: &str, policy: Policy) -> Arc<Gateway> {
-    let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from([("s3".to_owned(), store.to_owned())]),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
-        audit: None,
-    };
+    let config = GatewayConfig::new(
+        "us-east-1",
+        HashMap::from([("s3".to_owned(), store.to_owned())]),
+    );
     let upstream = Upstream::new(config, key()).await.unwrap();
     Gateway::new(upstream, Arc::new(policy), "f".to_owned())
 }

@@ -33,14 +33,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\
 async fn gateway(address: SocketAddr) -> Arc<Gateway> {
     let names = ["sts", "sns", "dynamodb", "ecr"];
     let endpoints = names.map(|name| (name.to_owned(), format!("http://{address}")));
-    let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from(endpoints),
-        connect_timeout: Duration::from_secs(5),
-        read_timeout: Duration::from_secs(60),
-        stores: Vec::new(),
-        audit: None,
-    };
+    let config = GatewayConfig::new("us-east-1", HashMap::from(endpoints));
     let rule = |service: &str, actions: &[&str]| ServiceRule {
         service: service.into(),
         actions: actions.iter().map(|action| (*action).into()).collect(),

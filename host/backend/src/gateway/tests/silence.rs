@@ -11,12 +11,11 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// A gateway whose services may be silent for a moment only.
 async fn impatient(address: SocketAddr) -> Arc<Gateway> {
     let config = GatewayConfig {
-        region: "us-east-1".to_owned(),
-        endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-        connect_timeout: Duration::from_secs(5),
         read_timeout: LIMIT,
-        stores: Vec::new(),
-        audit: None,
+        ..GatewayConfig::new(
+            "us-east-1",
+            HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+        )
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
     Gateway::new(upstream, Arc::new(policy()), "f".to_owned())

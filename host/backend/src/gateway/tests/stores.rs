@@ -39,10 +39,6 @@ impl Setup {
         .await;
         let host = format!("{name}:{}", there.port());
         let config = GatewayConfig {
-            region: "us-east-1".to_owned(),
-            endpoints: HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
             stores: vec![StoreConfig {
                 name: "other".to_owned(),
                 endpoint: format!("{scheme}://{host}"),
@@ -52,7 +48,10 @@ impl Setup {
                 )),
                 virtual_hosts: false,
             }],
-            audit: None,
+            ..GatewayConfig::new(
+                "us-east-1",
+                HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
+            )
         };
         Self {
             _main: main,
@@ -236,12 +235,8 @@ async fn two_stores_of_one_address_are_a_mistake() {
     };
     let with = async |stores| {
         let config = GatewayConfig {
-            region: "us-east-1".to_owned(),
-            endpoints: HashMap::new(),
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: Duration::from_secs(60),
             stores,
-            audit: None,
+            ..GatewayConfig::new("us-east-1", HashMap::new())
         };
         Upstream::new(config, key()).await
     };
