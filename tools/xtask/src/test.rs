@@ -19,15 +19,16 @@ const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);
 const LIMIT_FUNCTIONS: Duration = Duration::from_secs(90 * 60);
 
 /// The cases that run by their names only, by the beginnings of these, and the images that they need.
-const BY_NAME: [(&str, &[&str]); 2] = [
+const BY_NAME: [(&str, &[&str]); 3] = [
     ("sdk_node", &["sdk-node"]),
+    ("services", &["sdk-node"]),
     (
         "functions",
         &["workloads", "workloads-node", "workloads-old"],
     ),
 ];
 
-/// What cases `functions` speak to instead of AWS.
+/// What cases `functions` and `services` speak to instead of AWS.
 const MOTO: &str = "moto[server]==5.2.5";
 
 /// Environment variables that ask cases for more.
@@ -124,7 +125,7 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     ] {
         program.extend([flag.to_owned(), value.display().to_string()]);
     }
-    if asked("functions") {
+    if asked("functions") || asked("services") {
         let moto = setup::python::programs("moto", "moto", &[MOTO])?.join("python");
         let stock = Kernel::ensure(Flavour::Stock)?.image();
         program.extend(["--stock-kernel".to_owned(), stock.display().to_string()]);

@@ -4,12 +4,23 @@
 /** Tells what its SDK does, call by call: once with the shim and once without, to be compared on the host. */
 
 const { CASES, bucketOf, run } = require('./equivalence.cjs');
+const measure = require('./measure.cjs');
+const services = require('./services.cjs');
 
 /**
- * The names of all cases; or, for a `prefix` of buckets that there are, what became of each case.
- * @param {{ prefix?: string }} event
+ * The names of all cases; for a `prefix` of buckets that there are, what became of each; the same of other `services`; or the calls that
+ * are to be measured.
+ * @param {any} event
+ * @returns {Promise<unknown>}
  */
-function handler({ prefix }) {
+function handler(event) {
+  const { prefix } = event;
+  if ('what' in event) {
+    return measure.handler(event);
+  }
+  if ('services' in event) {
+    return Promise.resolve(services.run());
+  }
   if (prefix === undefined) {
     return Promise.resolve(Object.keys(CASES).map((name) => bucketOf('', name)));
   }

@@ -18,7 +18,7 @@ from typing import Any
 
 BUCKET = "measured"
 # Until a connection stands and everything has been used once.
-WARM_UP = 3
+WARM_UP = int(os.environ.get("WARM_UP", "3"))
 
 
 def client(authority: str | None = None) -> Any:

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The part that needs KVM: calls in a guest, counted by all that they cause on the machine.
 
-use std::fs;
-
 use anyhow::{Context, Result};
 use nexus_testbed::{Deployment, Options, Testbed};
 use serde::Serialize;
 use serde_json::json;
 
+use super::language::{LANGUAGES, Language};
 use super::store::TlsStore;
 use super::{BUCKET, Inputs, OPERATIONS, SIZES, report};
 use crate::bench::job::{mark, timeline};
@@ -15,7 +14,7 @@ use crate::bench::job::{mark, timeline};
 /// A way by which a function reaches the store.
 pub(super) struct Way {
     pub(super) name: &'static str,
-    function: &'static str,
+    has_shim: bool,
     tls: bool,
 }
 
@@ -23,17 +22,17 @@ pub(super) struct Way {
 pub(super) const WAYS: [Way; 3] = [
     Way {
         name: "SDK, TLS",
-        function: "sdk",
+        has_shim: false,
         tls: true,
     },
     Way {
         name: "SDK, HTTP",
-        function: "sdk",
+        has_shim: false,
         tls: false,
     },
     Way {
         name: "shim",
-        function: "shim",
+        has_shim: true,
         tls: false,
     },
 ];
@@ -55,35 +54,46 @@ pub(crate) fn job(inputs: &Inputs) -> Result<()> {
         configuration: String::new(),
         store: Some(store.address()),
     })?;
-    let deployment = |name| {
-        Deployment::new(name, &inputs.root)
+    let mut all = serde_json::Map::new();
+    for language in LANGUAGES {
+        deploy(&nexus, inputs, &language)?;
+        let figures =
+            measure(&nexus, &language).with_context(|| format!("nexusd's log: {}", nexus.log()))?;
+        report::guest(&language, &figures);
+        all.insert(language.name.to_owned(), json!(figures));
+    }
+    inputs.write("sdk-guest.json", &json!(all))
+}
+
+/// A function with the shim, and one without.
+fn deploy(nexus: &Testbed, inputs: &Inputs, language: &Language) -> Result<()> {
+    let root = inputs.roots.join(format!("{}.erofs", language.image));
+    for has_shim in [true, false] {
+        let mut deployment = Deployment::new(&language.function(has_shim), &root)
             .with("--memory", "384")
             .with("--timeout", "900")
             .with("--bucket", BUCKET)
             // A put is to be a whole one when its call is done.
-            .with("--writeback", "sync")
-    };
-    nexus.deploy(&deployment("shim"))?;
-    nexus.deploy(&deployment("sdk").with("--env", "NEXUS_SDK=off"))?;
-    let figures = measure(&nexus).with_context(|| format!("nexusd's log: {}", nexus.log()))?;
-    report::guest(&figures);
-    let path = inputs.folder.join("sdk-guest.json");
-    fs::write(&path, format!("{:#}\n", json!(figures)))?;
-    println!("\nwritten to {}", path.display());
+            .with("--writeback", "sync");
+        if !has_shim {
+            deployment = deployment.with("--env", "NEXUS_SDK=off");
+        }
+        nexus.deploy(&deployment)?;
+    }
     Ok(())
 }
 
-fn measure(nexus: &Testbed) -> Result<Vec<Figure>> {
+fn measure(nexus: &Testbed, language: &Language) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for operation in OPERATIONS {
         for size in SIZES {
             let what = format!("{operation} {}", report::size(size));
             let mut instructions = [0; WAYS.len()];
             for (way, place) in WAYS.iter().zip(&mut instructions) {
-                *place = cost(nexus, way, operation, size)
+                *place = cost(nexus, (language, way), operation, size)
                     .with_context(|| format!("{what} by {}", way.name))?;
             }
-            println!("{what}: {instructions:?}");
+            println!("{}: {what}: {instructions:?}", language.name);
             figures.push(Figure { what, instructions });
         }
     }
@@ -91,10 +101,16 @@ fn measure(nexus: &Testbed) -> Result<Vec<Figure>> {
 }
 
 /// What one more call costs.
-fn cost(nexus: &Testbed, way: &Way, operation: &str, size: u64) -> Result<u64> {
+fn cost(
+    nexus: &Testbed,
+    (language, way): (&Language, &Way),
+    operation: &str,
+    size: u64,
+) -> Result<u64> {
+    let function = language.function(way.has_shim);
     let spent = |count: u64| -> Result<u64> {
         let event = json!({ "what": operation, "size": size, "count": count, "tls": way.tls });
-        let reply = nexus.invoke(way.function, &event)?;
+        let reply = nexus.invoke(&function, &event)?;
         let request = reply.request_id.clone();
         reply.success()?;
         // Microseconds of the lab's clock, whose nanoseconds are instructions.

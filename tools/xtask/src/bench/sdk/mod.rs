@@ -6,6 +6,7 @@
 //! nexusd, store and both kernels.
 
 mod guest;
+mod language;
 mod outside;
 mod report;
 mod store;
@@ -22,6 +23,8 @@ use crate::setup::kernel::Flavour;
 use crate::{build, lab, paths, step};
 
 pub(crate) use guest::job;
+
+use language::{LANGUAGES, Language};
 
 /// Where the objects are; the measured program knows it too.
 const BUCKET: &str = "measured";
@@ -41,9 +44,9 @@ pub(crate) struct Inputs {
     /// The guest's kernel.
     #[arg(long)]
     kernel: PathBuf,
-    /// Root file system of the function with the measured program.
+    /// Folder with the root file systems of the functions with the measured programs.
     #[arg(long)]
-    root: PathBuf,
+    roots: PathBuf,
     /// Folder for results.
     #[arg(long)]
     folder: PathBuf,
@@ -53,20 +56,23 @@ pub(crate) struct Inputs {
 pub(crate) fn run() -> Result<()> {
     debian::packages(debian::Purpose::Measuring)?;
     let built = build::everything(Flavour::Plain)?;
-    let root = build::image::root("sdk", &build::image::oci("sdk")?, &paths::guest_files())?;
+    for Language { image, .. } in LANGUAGES {
+        build::image::root(image, &build::image::oci(image)?, &paths::guest_files())?;
+    }
     let inputs = Inputs {
         programs: paths::host_programs(),
         kernel: built.kernel,
-        root,
+        roots: paths::images(),
         folder: paths::runs().join("bench-sdk"),
     };
     fs::create_dir_all(&inputs.folder)?;
-    let figures = outside::measure(&inputs)?;
-    report::outside(&figures);
-    let path = inputs.folder.join("sdk-outside.json");
-    fs::write(&path, format!("{:#}\n", json!(figures)))
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("\nwritten to {}", path.display());
+    let mut all = serde_json::Map::new();
+    for language in LANGUAGES {
+        let figures = outside::measure(&inputs, &language)?;
+        report::outside(&language, &figures);
+        all.insert(language.name.to_owned(), json!(figures));
+    }
+    inputs.write("sdk-outside.json", &json!(all))?;
 
     let place = lab::Place::find()?;
     step::note("measuring in a guest; under instruction counting this takes some minutes");
@@ -79,6 +85,15 @@ pub(crate) fn run() -> Result<()> {
 }
 
 impl Inputs {
+    /// Writes results down, and says where.
+    fn write(&self, name: &str, figures: &serde_json::Value) -> Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, format!("{figures:#}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("\nwritten to {}", path.display());
+        Ok(())
+    }
+
     /// The command line of the part that needs KVM.
     fn command(&self) -> Vec<String> {
         let program = self.programs.join("xtask").display().to_string();
@@ -86,7 +101,7 @@ impl Inputs {
         for (flag, path) in [
             ("--programs", &self.programs),
             ("--kernel", &self.kernel),
-            ("--root", &self.root),
+            ("--roots", &self.roots),
             ("--folder", &self.folder),
         ] {
             words.extend([flag.to_owned(), path.display().to_string()]);

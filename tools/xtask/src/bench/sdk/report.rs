@@ -2,6 +2,7 @@
 //! Both tables.
 
 use super::guest;
+use super::language::Language;
 use super::outside::{Cost, Figure, STAGES};
 
 /// A size as people say it.
@@ -13,9 +14,10 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// Processes of this machine.
-pub(super) fn outside(figures: &[Figure]) {
+pub(super) fn outside(language: &Language, figures: &[Figure]) {
     println!(
-        "\nPython outside of VMs: instructions in user space, processor time, private memory; what starts is over a program that does nothing\n"
+        "\n{} outside of VMs: instructions in user space, processor time, private memory; what starts is over a program that does nothing\n",
+        language.name
     );
     println!(
         "{:<18} {:>35}   {:>35} {:>10}  goal",
@@ -35,8 +37,9 @@ pub(super) fn outside(figures: &[Figure]) {
 }
 
 /// Calls in a guest.
-pub(super) fn guest(figures: &[guest::Figure]) {
-    println!("\nPython in a guest: instructions of everything that a call causes on the machine\n");
+pub(super) fn guest(language: &Language, figures: &[guest::Figure]) {
+    let name = language.name;
+    println!("\n{name} in a guest: instructions of everything that a call causes on the machine\n");
     let names = guest::WAYS.map(|way| format!("{:>14}", way.name)).join("");
     println!("{:<18}{names}   shim of SDK, TLS", "");
     for figure in figures {
@@ -75,8 +78,9 @@ fn goal(figure: &Figure) -> String {
     })
 }
 
+/// A count as people read it.
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-fn millions(count: u64) -> String {
+pub(super) fn millions(count: u64) -> String {
     format!("{:.3} M", count as f64 / 1e6)
 }
 
