@@ -10,11 +10,7 @@ use super::upstream::Endpoint;
 use crate::service::hosts::is_region;
 
 /// Host names by signing name, where they are not the same (AWS General Reference, "Service endpoints").
-const HOSTS: [(&str, &str); 3] = [
-    ("bedrock", "bedrock-runtime"),
-    ("cloudwatch", "monitoring"),
-    ("ses", "email"),
-];
+const HOSTS: [(&str, &str); 2] = [("bedrock", "bedrock-runtime"), ("ses", "email")];
 
 /// AWS's own endpoint for a request.
 pub(super) fn of(signed_for: &SignedFor, own: &str, body: &[u8]) -> Result<Endpoint, Refusal> {

@@ -24,6 +24,7 @@ mod names;
 mod python_image;
 mod restart;
 mod sdk;
+mod sdk_services;
 mod secret;
 mod slow_reader;
 mod socket_model;
@@ -70,7 +71,8 @@ pub(crate) const KERNEL_REPORTS: &Case = &kernel_reports::CASE;
 
 /// The cases that take long and run by their names only.
 pub(crate) fn by_name() -> impl Iterator<Item = &'static Case> {
-    std::iter::once(&sdk::NODE).chain(functions::CASES.iter().copied())
+    let ours = std::iter::once(&sdk::NODE).chain(sdk_services::CASES);
+    ours.chain(functions::CASES.iter().copied())
 }
 
 pub(crate) use functions::Needs;

@@ -88,6 +88,11 @@ fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
     bed.testbed
         .deploy(&function.with("--env", "NEXUS_SDK=off"))?;
     let bare = run(&bed.testbed, "bare-")?;
+    judge(&Value::Object(shim), &Value::Object(bare), own)
+}
+
+/// Whether programs see the same, and the shim did by itself what it has to.
+pub(super) fn judge(shim: &Value, bare: &Value, own: &[&str]) -> Result<()> {
     for name in own.iter().copied() {
         ensure!(
             shim[name]["loaded"] == false,
@@ -99,12 +104,7 @@ fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
         );
     }
     let mut differences = Vec::new();
-    compare(
-        "",
-        &Value::Object(shim),
-        &Value::Object(bare),
-        &mut differences,
-    );
+    compare("", shim, bare, &mut differences);
     ensure!(
         differences.is_empty(),
         "with the shim programs see something else:\n{}",

@@ -72,6 +72,15 @@ async function runOne(name) {
   return seen;
 }
 
+/**
+ * Runs cases, each in a process of its own.
+ * @param {string[]} names
+ */
+function run(names = Object.keys(CASES)) {
+  const prepared = child(['--prepare']);
+  return { prepared, ...Object.fromEntries(names.map((name) => [name, child(['--case', name])])) };
+}
+
 async function main() {
   const [first, ...rest] = process.argv.slice(2);
   if (first === '--prepare') {
@@ -81,10 +90,12 @@ async function main() {
     process.stdout.write(JSON.stringify(await runOne(/** @type {string} */ (rest[0]))), () => process.exit());
   } else {
     const names = first === undefined ? Object.keys(CASES) : [first, ...rest];
-    const prepared = child(['--prepare']);
-    const seen = Object.fromEntries(names.map((name) => [name, child(['--case', name])]));
-    process.stdout.write(`${JSON.stringify({ prepared, ...seen }, undefined, 1)}\n`);
+    process.stdout.write(`${JSON.stringify(run(names), undefined, 1)}\n`);
   }
 }
 
-main();
+if (require.main === module) {
+  main();
+}
+
+module.exports = { run };

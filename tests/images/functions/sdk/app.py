@@ -8,12 +8,18 @@ from typing import Any
 
 import equivalence
 import measure
+import services
 
 
 def handler(event: dict[str, Any], context: object) -> Any:
-    """The names of all cases; for a `prefix` of buckets, what became of each; or the calls that are to be measured."""
+    """The names of all cases; for a `prefix` of buckets, what became of each.
+
+    The same of other `services`; or the calls that are to be measured.
+    """
     if "what" in event:
         return measure.handler(event)
+    if "services" in event:
+        return services.run()
     prefix = event.get("prefix")
     if prefix is None:
         return [equivalence.bucket_of("", name) for name in equivalence.CASES]

@@ -138,7 +138,7 @@ def tables_refuse() -> Any:
 
     service = boto3.resource("dynamodb")
     table = service.Table("tables_refuse")
-    seen = [
+    seen: list[Any] = [
         outcome(lambda: table.put_item(Item={"id": "a", "n": 1.5})),
         outcome(lambda: table.put_item(Item={"id": "a", "n": range(3)})),
         outcome(lambda: table.put_item(Item="text")),

@@ -19,7 +19,8 @@ mod runtime;
 mod services;
 mod stock;
 
-use services::{Services, Step};
+pub(super) use services::Services;
+use services::Step;
 use stock::{Guest, Orders};
 
 /// The cases.

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 const PROGRAM: &str = include_str!("scenarios.py");
 
 /// The program, running. Dropping it ends it.
-pub(super) struct Services {
+pub(crate) struct Services {
     process: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     /// Where the server listens, without TLS.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     /// Whom to trust who speaks TLS to it, as PEM.
     pub(super) certificate: String,
 }
@@ -29,7 +29,7 @@ pub(super) struct Step {
 
 impl Services {
     /// Starts it by a Python that has moto.
-    pub(super) fn start(python: &Path) -> Result<Self> {
+    pub(crate) fn start(python: &Path) -> Result<Self> {
         let mut process = Command::new(python)
             .args(["-c", PROGRAM])
             .stdin(Stdio::piped())

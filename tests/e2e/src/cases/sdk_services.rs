@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Services other than S3 by the SDK's shims in unmodified images: what programs see is what they see without the shim.
+//!
+//! The services are moto's server, and a Lambda that answers with what it is given to those who sign. The cases run by their names
+//! only, for they take long in emulation. The calls are `services` in `tests/images/functions/sdk` and `sdk-node`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result};
+use nexus_testbed::{Deployment, Testbed};
+use serde_json::{Value, json};
+
+use super::functions::Services;
+use super::{Case, sdk};
+use crate::bed::Bed;
+
+const LAMBDA: &str = include_str!("../../../../host/daemon/tests/functions/signed_lambda.py");
+
+/// What the functions may use.
+const SERVICES: [&str; 6] = ["dynamodb", "lambda", "secretsmanager", "sns", "sqs", "ssm"];
+
+/// The cases.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "services_python",
+        guest,
+        host: |bed| with_and_without(bed, "sdk", &PYTHON_OWN),
+    },
+    Case {
+        name: "services_node",
+        guest,
+        host: |bed| with_and_without(bed, "sdk-node", &NODE_OWN),
+    },
+];
+
+/// What the shims have to do by themselves.
+const PYTHON_OWN: [&str; 5] = [
+    "items",
+    "tables",
+    "queue",
+    "topic",
+    "secrets_and_parameters",
+];
+const NODE_OWN: [&str; 2] = ["queue", "secretsAndParameters"];
+
+/// The guest's half proper is in the images; the agent has none.
+fn guest(arguments: &Value) -> Result<Value> {
+    anyhow::bail!("this case is not for the agent: {arguments}")
+}
+
+fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
+    let shim = seen(bed, image, true).context("with the shim")?;
+    let bare = seen(bed, image, false).context("without the shim")?;
+    sdk::judge(&shim, &bare, own)
+}
+
+/// What a function sees of services that nobody has used before.
+fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
+    let needs = bed.needs.as_ref().context("run it by its name")?;
+    let moto = Services::start(&needs.python)?;
+    let keys = bed.testbed.keys();
+    let lambda = Lambda::start(&needs.python, &keys.access, &keys.secret)?;
+    let mut options = bed.testbed.options().clone();
+    let endpoint = |service| {
+        let port = if service == "lambda" {
+            lambda.port
+        } else {
+            moto.port
+        };
+        format!("{service} = \"http://127.0.0.1:{port}\"")
+    };
+    let endpoints = SERVICES.map(endpoint).join("\n");
+    options.configuration = format!("[gateway.endpoints]\n{endpoints}\n");
+    let testbed = Testbed::start(options)?;
+    let mut function = Deployment::new("services", &bed.root(image))
+        .with("--memory", "512")
+        .with("--timeout", "900");
+    for service in SERVICES {
+        function = function.with("--service", service);
+    }
+    if !has_shim {
+        function = function.with("--env", "NEXUS_SDK=off");
+    }
+    testbed.deploy(&function)?;
+    testbed
+        .invoke("services", &json!({ "services": null }))?
+        .success()
+}
+
+/// A Lambda that checks signatures. Dropping it ends it.
+struct Lambda {
+    process: Child,
+    port: u16,
+}
+
+impl Lambda {
+    fn start(python: &Path, id: &str, secret: &str) -> Result<Self> {
+        let mut process = Command::new(python)
+            .args(["-c", LAMBDA, id, secret])
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", python.display()))?;
+        let output = process.stdout.take().context("no standard output")?;
+        let mut started = Self { process, port: 0 };
+        let mut line = String::new();
+        BufReader::new(output).read_line(&mut line)?;
+        started.port = line.trim().parse().context("it tells no port")?;
+        Ok(started)
+    }
+}
+
+impl Drop for Lambda {
+    fn drop(&mut self) {
+        // Both fail only if it is gone already, which is what they are for.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
