@@ -15,7 +15,7 @@
 - `shapes`: operations whose arguments are, too.
 - `items`: those of DynamoDB's resources.
 - `errors`: botocore's own exceptions, made of an answer.
-- `transfer`: upload_file and its kin.
+- `transfer`: upload_file and its kin; `parts`: large ones.
 - `runtime_client`: what stands for the extension by which awslambdaric speaks to the runtime API.
 
 Until something looks deeper, `boto3` and `botocore` are facades whose `__path__` is the real packages', so that a module

@@ -263,8 +263,11 @@ class _Request:
             raise HandOver from None
 
 
-def _checksum(name: str, body: "bytes | bytearray") -> str:
-    return f"x-amz-checksum-crc32\0{channel.checksum_text(crc32(body))}\0{name}\0CRC32\0"
+def _checksum(name: str, body: "bytes | bytearray | channel.Pieces") -> str:
+    value = 0
+    for piece in body if isinstance(body, channel.Pieces) else (body,):
+        value = crc32(piece, value)
+    return f"x-amz-checksum-crc32\0{channel.checksum_text(value)}\0{name}\0CRC32\0"
 
 
 def shapes_of(service: "dict[str, Any]") -> "dict[str, Any]":
@@ -276,7 +279,7 @@ def shapes_of(service: "dict[str, Any]") -> "dict[str, Any]":
 
 def _bytes(value: "Any") -> "Any":
     kind = type(value)
-    if kind is bytes or kind is bytearray:
+    if kind is bytes or kind is bytearray or issubclass(kind, channel.Pieces):
         return value
     if kind is str:
         return value.encode()

@@ -35,6 +35,16 @@ class HandOver(Exception):
     """The image's own SDK has to go on: the gateway went away, or the call is not one for the shim."""
 
 
+class Pieces:
+    """A body of more than one piece, which nobody holds as a whole. It is gone through as often as it is needed."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __iter__(self) -> "Iterator[memoryview]":
+        raise NotImplementedError
+
+
 class Answer:
     """An answer, whose body is read as one reads urllib3's response: a `StreamingBody` has it in that one's place."""
 
@@ -374,7 +384,7 @@ def checksum_text(value: int) -> str:
     return b2a_base64(value.to_bytes(4, "big"), newline=False).decode()
 
 
-def call(head: bytes, body: "bytes | bytearray") -> Answer:
+def call(head: bytes, body: "bytes | bytearray | Pieces") -> Answer:
     """Makes a call, whose head is given without its fixed part, and returns the answer.
 
     Raises `HandOver` if there is no gateway, or if it goes away before it answers.
@@ -389,10 +399,11 @@ def call(head: bytes, body: "bytes | bytearray") -> Answer:
             reused = False
         try:
             if len(body) <= _PIECE:
-                connection.sendall(fixed + head + body, _QUIETLY)
+                connection.sendall(fixed + head + body, _QUIETLY)  # type: ignore[operator]
             else:
                 connection.sendall(fixed + head, _QUIETLY)
-                connection.sendall(body, _QUIETLY)
+                for piece in body if isinstance(body, Pieces) else (body,):
+                    connection.sendall(piece, _QUIETLY)
             data = connection.recv(_PIECE)
         except OSError:
             data = b""

@@ -272,6 +272,14 @@ def version(origin: str) -> "str | None":
     return None
 
 
+def release(package: str) -> "str | None":
+    """The version of a package that is installed beside the SDK."""
+    try:
+        return version(f"{_site}/{package}/__init__.py")
+    except OSError:
+        return None
+
+
 def service(name: str) -> "dict[str, Any] | None":
     """The table of a service, or None."""
     if name not in _services:

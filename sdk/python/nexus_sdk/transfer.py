@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""upload_file and its kin, for what s3transfer does in one request each way.
+"""upload_file and its kin: what s3transfer does.
 
-Larger uploads go in parts, which s3transfer does. A download is one stream, whatever its size.
+Larger uploads go in parts (`parts`). A download is one stream, whatever its size.
 """
 
 import io
 import os
+from _stat import S_ISREG
 
 import nexus_sdk
 from nexus_sdk import calls
@@ -60,37 +61,70 @@ def _upload_file(client: "Client", extra: "dict[str, Any]", Filename: "Any", Buc
     if type(Filename) is not str:
         raise HandOver
     try:
-        with open(Filename, "rb") as file:
-            data = _small(file)
-    except OSError:
+        status = os.stat(Filename)
+        if not S_ISREG(status.st_mode):
+            raise HandOver
+        file = open(Filename, "rb")  # noqa: SIM115
+    except (OSError, ValueError):
         raise HandOver from None
-    try:
-        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": data, **extra})
-    except HandOver:
-        raise
-    except Exception as error:
-        from boto3.exceptions import S3UploadFailedError
-        from botocore.exceptions import ClientError
-
-        if not isinstance(error, ClientError):
+    with file:
+        try:
+            _upload(client, file, 0, status.st_size, {"Bucket": Bucket, "Key": Key}, extra)
+        except HandOver:
             raise
-        raise S3UploadFailedError(f"Failed to upload {Filename} to {Bucket}/{Key}: {error}") from error
+        except Exception as error:
+            from boto3.exceptions import S3UploadFailedError
+            from botocore.exceptions import ClientError
+
+            if not isinstance(error, ClientError):
+                raise
+            # boto3 names no cause.
+            raise S3UploadFailedError(f"Failed to upload {Filename} to {Bucket}/{Key}: {error}")  # noqa: B904
 
 
 def _upload_fileobj(client: "Client", extra: "dict[str, Any]", Fileobj: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
     if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
         raise HandOver
-    start = Fileobj.tell()
     try:
-        _call(client, "put_object", {"Bucket": Bucket, "Key": Key, "Body": _small(Fileobj), **extra})
+        start = Fileobj.tell()
+        end = Fileobj.seek(0, os.SEEK_END)
+        Fileobj.seek(start)
+    except (OSError, ValueError):
+        # It is closed, or can only be read from where it is.
+        raise HandOver from None
+    try:
+        _upload(client, Fileobj, start, end - start, {"Bucket": Bucket, "Key": Key}, extra)
     except HandOver:
         Fileobj.seek(start)
         raise
-    except Exception:
-        Fileobj.close()
+    except BaseException:
+        _leave(Fileobj, start, end)
         raise
-    # s3transfer does so, whatever became of the upload.
-    Fileobj.close()
+    _leave(Fileobj, start, end)
+
+
+def _leave(file: "IO[bytes]", start: int, end: int) -> None:
+    """Leaves a file as s3transfer does, whatever became of the upload."""
+    if end - start < _PARTS_FROM:
+        file.close()
+    else:
+        file.seek(end)
+
+
+def _upload(client: "Client", file: "Any", start: int, size: int, target: "dict[str, Any]", extra: "dict[str, Any]") -> None:
+    """Uploads so much of a file, from `start` on, where it is."""
+    if size >= _PARTS_FROM:
+        from nexus_sdk import parts
+
+        parts.upload(client, parts.source(file, start, size), target, extra)
+        return
+    try:
+        data = file.read(size) if size >= 0 else None
+    except OSError:
+        data = None
+    if data is None or len(data) != size:
+        raise HandOver
+    _call(client, "put_object", {**target, "Body": data, **extra})
 
 
 def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
@@ -136,14 +170,6 @@ def _call(client: "Client", name: str, arguments: "dict[str, Any]") -> "dict[str
     if result is None:
         raise HandOver
     return result
-
-
-def _small(file: "IO[bytes]") -> bytes:
-    """What a file has from here on, if it goes up in one request."""
-    data = file.read(_PARTS_FROM)
-    if len(data) == _PARTS_FROM:
-        raise HandOver
-    return data
 
 
 def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]") -> None:

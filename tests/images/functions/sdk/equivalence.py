@@ -19,6 +19,7 @@ import clients  # noqa: F401
 import forms  # noqa: F401
 import objects  # noqa: F401
 import real_clients  # noqa: F401
+import transfers  # noqa: F401
 from record import CASES, outcome
 
 __all__ = ["CASES", "bucket_of", "run"]
