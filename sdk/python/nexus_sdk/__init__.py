@@ -15,6 +15,7 @@
 - `shapes`: operations whose arguments are, too.
 - `items`: those of DynamoDB's resources.
 - `errors`: botocore's own exceptions, made of an answer.
+- `paginate`: what stands for paginators and their pages.
 - `transfer`: upload_file and its kin; `parts`: large ones.
 - `runtime_client`: what stands for the extension by which awslambdaric speaks to the runtime API.
 

@@ -67,6 +67,15 @@ class Client:
         # Not by taking its place: isinstance() would then see no difference between this answer and the type, and say no.
         return type(self) if nexus_sdk.active else type(_real(self))
 
+    def get_paginator(self, operation_name: str) -> "Any":
+        """As botocore's."""
+        from nexus_sdk import paginate
+
+        state = self.__dict__.get("_nexus")
+        return (
+            become_real(self).get_paginator(operation_name) if state is None else paginate.make(self, state[0], operation_name)
+        )
+
     def close(self) -> None:
         """Nothing is open that is this client's own."""
 

@@ -280,6 +280,13 @@ def release(package: str) -> "str | None":
         return None
 
 
+def data(service: str, name: str) -> str:
+    """What the SDK has in one of its own files on a service, in the newest version. Raises OSError if there is none."""
+    folder = f"{_site}/botocore/data/{service}"
+    with open(f"{folder}/{max(os.listdir(folder))}/{name}", encoding="utf-8") as file:
+        return file.read()
+
+
 def service(name: str) -> "dict[str, Any] | None":
     """The table of a service, or None."""
     if name not in _services:

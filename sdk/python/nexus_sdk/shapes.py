@@ -83,7 +83,7 @@ class DocumentOperation:
     def _of_json(self, data: bytes, headers: "dict[str, str]") -> "tuple[dict[str, Any], dict[str, Any]]":
         result: dict[str, Any] = {}
         if self._output:
-            result = _read(self._shapes, self._output, _loads(data.decode()) if data else {})
+            result = _read(self._shapes, self._output, loads(data.decode()) if data else {})
         request_id = headers.get("x-amzn-requestid")
         return result, {} if request_id is None else {"RequestId": request_id}
 
@@ -296,7 +296,8 @@ class _Plain:
 _scan = make_scanner(_Plain())  # type: ignore[arg-type]
 
 
-def _loads(text: str) -> "Any":
+def loads(text: str) -> "Any":
+    """A document of JSON. Raises ValueError if it is something else."""
     text = text.strip(" \t\r\n")
     try:
         value, end = _scan(text, 0)

@@ -18,6 +18,7 @@ from typing import Any
 import clients  # noqa: F401
 import forms  # noqa: F401
 import objects  # noqa: F401
+import paginators  # noqa: F401
 import real_clients  # noqa: F401
 import transfers  # noqa: F401
 from record import CASES, outcome

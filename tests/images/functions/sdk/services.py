@@ -250,6 +250,37 @@ def secrets_and_parameters() -> Any:
 
 
 @case
+def paginators() -> Any:
+    """Results in pages, whose tokens are keys or texts."""
+    import boto3
+
+    dynamodb, table = boto3.client("dynamodb"), boto3.resource("dynamodb").Table("paginators")
+    for number in range(7):
+        table.put_item(Item={"id": "a", "n": number, "even": number % 2 == 0})
+    scan, query = dynamodb.get_paginator("scan"), table.meta.client.get_paginator("query")
+    asked = {
+        "TableName": "paginators",
+        "KeyConditionExpression": "id = :a",
+        "ExpressionAttributeValues": {":a": "a"},
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    seen: list[Any] = [type(query).__name__]
+    for config in ({}, {"PageSize": 3}, {"PageSize": 3, "MaxItems": 4}, {"MaxItems": 3, "PageSize": 3}):
+        # A token that is a number of boto3's cannot be encoded.
+        seen.append(outcome(list, query.paginate(**asked, PaginationConfig=config)))
+        seen += [outcome(query.paginate(**asked, PaginationConfig=config).build_full_result)]
+        pages = scan.paginate(TableName="paginators", PaginationConfig=config)
+        seen += [list(pages.search("Items[].n.N")), pages.resume_token if "MaxItems" in config else None]
+    begun = query.paginate(**asked, PaginationConfig={"PageSize": 2})
+    seen += [next(iter(begun)), begun.non_aggregate_part, list(begun)]
+    ssm = boto3.client("ssm")
+    for number in range(5):
+        ssm.put_parameter(Name=f"/pages/{number}", Value="x", Type="String")
+    parameters = ssm.get_paginator("get_parameters_by_path").paginate(Path="/pages", PaginationConfig={"PageSize": 2})
+    return [*seen, [[item["Name"] for item in page["Parameters"]] for page in parameters]]
+
+
+@case
 def functions() -> Any:
     """Calls of a function."""
     import boto3
