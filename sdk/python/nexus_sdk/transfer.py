@@ -9,7 +9,7 @@ import os
 from _stat import S_ISREG
 
 import nexus_sdk
-from nexus_sdk import calls
+from nexus_sdk import calls, facade
 from nexus_sdk.channel import HandOver
 
 TYPE_CHECKING = False
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 # From this size on s3transfer uploads in parts (`TransferConfig.multipart_threshold`), in bytes.
 _PARTS_FROM = 8 * 1024 * 1024
 _PIECE = 1024 * 1024
+# Files of which what s3transfer does with them is known: those that go up, and those that come down, with their modes.
+_READ = (io.BytesIO, io.BufferedReader, io.BufferedRandom)
+_WRITTEN = (io.BufferedWriter, io.BufferedRandom)
+_MODES = ("wb", "xb", "rb+", "xb+")
+# The first release of boto3 that is known to take `pathlib.Path`.
+_WITH_PATHS = 28
 # What may be said of an object that goes up, of what boto3 allows, as `put_object` takes it.
 _EXTRA = {
     "ACL",
@@ -58,8 +64,7 @@ def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple
 
 
 def _upload_file(client: "Client", extra: "dict[str, Any]", Filename: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
-    if type(Filename) is not str:
-        raise HandOver
+    Filename = _path(Filename)  # noqa: N806
     try:
         status = os.stat(Filename)
         if not S_ISREG(status.st_mode):
@@ -83,7 +88,7 @@ def _upload_file(client: "Client", extra: "dict[str, Any]", Filename: "Any", Buc
 
 
 def _upload_fileobj(client: "Client", extra: "dict[str, Any]", Fileobj: "Any", Bucket: "Any", Key: "Any") -> None:  # noqa: N803
-    if type(Fileobj) not in (io.BytesIO, io.BufferedReader):
+    if type(Fileobj) not in _READ:
         raise HandOver
     try:
         start = Fileobj.tell()
@@ -129,13 +134,14 @@ def _upload(client: "Client", file: "Any", start: int, size: int, target: "dict[
 
 def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
+    Filename = _path(Filename)  # noqa: N806
     # Devices and pipes are written into, and not replaced.
-    if type(Filename) is not str or (os.path.exists(Filename) and not os.path.isfile(Filename)):
+    if os.path.exists(Filename) and not os.path.isfile(Filename):
         raise HandOver
     temporary = f"{Filename}{os.extsep}{os.urandom(4).hex()}"
     try:
         with open(temporary, "wb") as file:
-            _download(client, Bucket, Key, file)
+            _download(client, Bucket, Key, file, _PIECE)
         os.replace(temporary, Filename)
     except BaseException as error:
         if os.path.exists(temporary):
@@ -146,11 +152,19 @@ def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "A
 
 
 def _download_fileobj(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
-    # s3transfer writes from the beginning on, wherever the file is.
-    if type(Fileobj) is not io.BytesIO or Fileobj.tell():
+    is_file = type(Fileobj) in _WRITTEN and type(Fileobj.raw) is io.FileIO and Fileobj.raw.mode in _MODES
+    if type(Fileobj) is not io.BytesIO and not is_file:
         raise HandOver
     try:
-        _download(client, Bucket, Key, Fileobj)
+        # s3transfer writes from the beginning on, wherever the file is.
+        is_there = Fileobj.tell() == 0
+    except (OSError, ValueError):
+        is_there = False
+    if not is_there:
+        raise HandOver
+    try:
+        # What is written at once may be seen in a file that is not closed yet.
+        _download(client, Bucket, Key, Fileobj, _PIECE // 4)
     except (HandOver, OSError):
         Fileobj.seek(0)
         raise HandOver from None
@@ -172,7 +186,23 @@ def _call(client: "Client", name: str, arguments: "dict[str, Any]") -> "dict[str
     return result
 
 
-def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]") -> None:
+def _path(name: "Any") -> str:
+    """The name of a file."""
+    if isinstance(name, os.PathLike) and _takes_paths():
+        name = os.fspath(name)
+    if type(name) is not str:
+        raise HandOver
+    return name
+
+
+def _takes_paths() -> bool:
+    """Whether the release is known to take paths that are no strings."""
+    major, _, rest = (facade.release("boto3") or "").partition(".")
+    minor = rest.partition(".")[0]
+    return major == "1" and minor.isdigit() and int(minor) >= _WITH_PATHS
+
+
+def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]", piece: int) -> None:
     arguments = {"Bucket": bucket, "Key": key}
     try:
         body = _call(client, "get_object", arguments)["Body"]
@@ -183,10 +213,17 @@ def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]") ->
         _call(client, "head_object", arguments)
         raise
     length = body._content_length
-    room = memoryview(bytearray(_PIECE if length is None else min(_PIECE, length + 1)))
+    room = memoryview(bytearray(piece if length is None else min(piece, length + 1)))
     try:
         # The end is where length and checksum are looked at.
         while count := body._readinto(room):
             file.write(room[:count])
-    except Exception:
-        raise HandOver from None
+    except HandOver:
+        raise
+    except Exception as error:
+        from botocore.exceptions import BotoCoreError
+
+        if isinstance(error, (BotoCoreError, OSError)):
+            raise HandOver from None
+        # Of a signal's handler.
+        raise

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pathlib
 import tempfile
 from typing import Any
 
@@ -79,11 +80,20 @@ def parts_of_file_objects(s3: Any, bucket: str) -> Any:
                 seen += [file.seek(3), file.seek(start), s3.upload_fileobj(file, bucket, "file"), file.closed]
                 seen += [*_stored(s3, bucket, "file"), None if file.closed else [file.tell(), file.seek(1), file.read(9)]]
         with open(path, "r+b") as both:
-            seen += [s3.upload_fileobj(both, bucket, "both"), both.closed]
+            both.write(b"not there yet")
+            seen += [both.seek(2), s3.upload_fileobj(both, bucket, "both"), both.closed, both.tell()]
+        with open(path, "w+b") as both:
+            seen += [both.write(b"small"), both.seek(1), s3.upload_fileobj(both, bucket, "small"), both.closed]
         wrapped = io.BufferedReader(io.BytesIO(_data(_PART + 1)))
         seen += [s3.upload_fileobj(wrapped, bucket, "wrapped"), wrapped.closed]
         seen += [s3.upload_fileobj(Fileobj=open(path, "rb", buffering=0), Bucket=bucket, Key="raw")]  # noqa: SIM115
-    return [*seen, *_stored(s3, bucket, "both"), *_stored(s3, bucket, "wrapped"), *_stored(s3, bucket, "raw")]
+    return [
+        *seen,
+        *_stored(s3, bucket, "both"),
+        *_stored(s3, bucket, "small"),
+        *_stored(s3, bucket, "wrapped"),
+        *_stored(s3, bucket, "raw"),
+    ]
 
 
 @case
@@ -146,3 +156,47 @@ def passing_files(s3: Any, bucket: str) -> Any:
     closed.close()
     seen += [outcome(s3.upload_fileobj, closed, bucket, "x"), outcome(s3.upload_file, "/tmp", bucket, "x")]
     return [*seen, outcome(s3.upload_file, "a\0b", bucket, "x")]
+
+
+@case
+def paths(s3: Any, bucket: str) -> Any:
+    """Names of files that are no strings."""
+    with tempfile.TemporaryDirectory() as folder:
+        up, down = pathlib.Path(folder, "up"), pathlib.Path(folder, "down")
+        up.write_bytes(b"content")
+        large = pathlib.Path(_write(folder, _PART))
+        seen = [s3.upload_file(up, bucket, "x"), s3.download_file(bucket, "x", down), down.read_bytes()]
+        seen += [s3.upload_file(Filename=large, Bucket=bucket, Key="large"), *_stored(s3, bucket, "large")]
+        seen += [_refused(str(up), lambda: s3.upload_file(up, "elsewhere", "x"), folder)]
+        for wrong in (b"up", 5, pathlib.Path(folder, "none"), pathlib.Path(folder)):
+            seen.append(_refused("", lambda wrong=wrong: s3.upload_file(wrong, bucket, "x"), folder))
+        return seen
+
+
+@case
+def downloads_into_files(s3: Any, bucket: str) -> Any:
+    """Files that are open, and what is in them before they are closed."""
+    seen: list[Any] = []
+    for size in (0, 5, 300_000, 3 * _MIB + 5):
+        s3.put_object(Bucket=bucket, Key="x", Body=_data(size))
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "down")
+            for mode in ("wb", "r+b", "w+b", "ab", "a+b"):
+                for start in (0, 3):
+                    with open(path, mode) as file:
+                        file.seek(start)
+                        seen += [s3.download_fileobj(bucket, "x", file), file.closed, file.tell(), os.path.getsize(path)]
+                    seen += [mode, os.path.getsize(path), hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()]
+            with open(path, "r+b") as file:
+                seen += [outcome(s3.download_fileobj, bucket, "none", file)["error"]["types"], file.tell(), file.closed]
+            with open(path, "rb") as file:
+                seen += [outcome(s3.download_fileobj, bucket, "x", file)["error"]["types"]]
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb") as end:
+        s3.put_object(Bucket=bucket, Key="x", Body=_data(9))
+        seen.append(s3.download_fileobj(bucket, "x", end))
+        end.close()
+        seen.append(pipe.read())
+    closed = io.BytesIO()
+    closed.close()
+    return [*seen, outcome(s3.download_fileobj, bucket, "x", closed)["error"]["types"]]
