@@ -70,9 +70,9 @@ fn images() -> Result<()> {
     )
 }
 
-/// What stands for the extension of awslambdaric, against that one.
+/// What stands for the extension of awslambdaric, against that one, and of the SDK shim what takes no SDK to be tested.
 fn runtime_client() -> Result<()> {
-    step::note("tests of the runtime client for Python");
+    step::note("tests of the runtime client and the SDK shim for Python");
     let packages = ["awslambdaric==4.2.2"];
     let programs = setup::python::programs("python-runtime-client", "awslambdaric", &packages)?;
     let mut test = Command::new(programs.join("python3"));

@@ -44,7 +44,7 @@ def sizes_of_parts(s3: Any, bucket: str) -> Any:
     """Files around the sizes at which there is another part."""
     seen = []
     with tempfile.TemporaryDirectory() as folder:
-        for size in (_PART - 1, _PART, _PART + 1, 2 * _PART, 20 * _MIB):
+        for size in (_PART - 1, _PART, _PART + 1, 20 * _MIB):
             path = _write(folder, size)
             seen += [s3.upload_file(path, bucket, f"ü {size}"), *_stored(s3, bucket, f"ü {size}")]
             os.remove(path)
@@ -71,7 +71,7 @@ def parts_of_file_objects(s3: Any, bucket: str) -> Any:
     seen: list[Any] = []
     with tempfile.TemporaryDirectory() as folder:
         path = _write(folder, _PART + 1000)
-        for start in (0, 5, 999, 1001, _PART + 1000):
+        for start in (5, 1001, _PART + 1000):
             memory = io.BytesIO(_data(_PART + 1000))
             memory.seek(start)
             seen += [s3.upload_fileobj(memory, bucket, "memory"), memory.closed, *_stored(s3, bucket, "memory")]
