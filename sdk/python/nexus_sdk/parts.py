@@ -28,6 +28,8 @@ _LARGEST = 5 * 1024 * _MIB
 _AT_ONCE = 4
 # What is read of a file at once.
 _PIECE = _MIB // 4
+# What is said in all calls of an upload but the one that ends it unmade; all else is said at the beginning.
+_EACH_TIME = ("ExpectedBucketOwner", "RequestPayer")
 # The first release of s3transfer that has checksums made without being told to.
 _WITH_CHECKSUMS = 11
 
@@ -138,6 +140,7 @@ class _Upload:
         self._source = source
         self._target = target
         self._extra = extra
+        self._each_time = {name: extra[name] for name in _EACH_TIME if name in extra}
         self._has_checksums = _has_checksums(self._operation("upload_part"))
         self._size = size_of_parts(source.size)
         # Numbers of parts that nobody has begun, the least at the end.
@@ -152,7 +155,7 @@ class _Upload:
         try:
             self._send(min(count, _AT_ONCE))
             parts = [self._made[number] for number in range(1, count + 1)]
-            self._call("complete_multipart_upload", {"MultipartUpload": {"Parts": parts}})
+            self._call("complete_multipart_upload", {"MultipartUpload": {"Parts": parts}, **self._each_time})
         except BaseException:
             self._abort()
             raise
@@ -219,7 +222,7 @@ class _Upload:
 
     def _part(self, number: int) -> "dict[str, Any]":
         body = self._source.part((number - 1) * self._size, self._size)
-        answer = self._call("upload_part", {"PartNumber": number, "Body": body})
+        answer = self._call("upload_part", {"PartNumber": number, "Body": body, **self._each_time})
         made = {"ETag": answer["ETag"], "PartNumber": number}
         if self._has_checksums and "ChecksumCRC32" in answer:
             made["ChecksumCRC32"] = answer["ChecksumCRC32"]

@@ -36,12 +36,17 @@ _EXTRA = {
     "ContentEncoding",
     "ContentLanguage",
     "ContentType",
+    "ExpectedBucketOwner",
     "Metadata",
+    "RequestPayer",
+    "SSEKMSKeyId",
     "ServerSideEncryption",
     "StorageClass",
     "Tagging",
     "WebsiteRedirectLocation",
 }
+# The same of one that comes down, as `head_object` and `get_object` take it.
+_EXTRA_DOWN = {"ExpectedBucketOwner", "RequestPayer", "VersionId"}
 
 
 def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple[Any, ...]", kwargs: "dict[str, Any]") -> "Any":
@@ -52,7 +57,8 @@ def run(client: "Client", name: str, parameters: "tuple[str, ...]", args: "tuple
     plain = plain and all(key in arguments for key in parameters[:3])
     extra = arguments.get("ExtraArgs") or {}
     plain = plain and not any(arguments.get(key) for key in ("Callback", "Config"))
-    plain = plain and (not extra or (name.startswith("upload") and type(extra) is dict and _EXTRA.issuperset(extra)))
+    known = _EXTRA if name.startswith("upload") else _EXTRA_DOWN
+    plain = plain and (not extra or (type(extra) is dict and known.issuperset(extra)))
     if plain and nexus_sdk.active and "_nexus" in client.__dict__:
         try:
             return _WAYS[name](client, extra, **{key: arguments[key] for key in parameters[:3]})
@@ -132,7 +138,7 @@ def _upload(client: "Client", file: "Any", start: int, size: int, target: "dict[
     _call(client, "put_object", {**target, "Body": data, **extra})
 
 
-def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
+def _download_file(client: "Client", extra: "dict[str, Any]", Bucket: "Any", Key: "Any", Filename: "Any") -> None:  # noqa: N803
     """The file appears with its whole content, or not at all."""
     Filename = _path(Filename)  # noqa: N806
     # Devices and pipes are written into, and not replaced.
@@ -141,7 +147,7 @@ def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "A
     temporary = f"{Filename}{os.extsep}{os.urandom(4).hex()}"
     try:
         with open(temporary, "wb") as file:
-            _download(client, Bucket, Key, file, _PIECE)
+            _download(client, {"Bucket": Bucket, "Key": Key, **extra}, file, _PIECE)
         os.replace(temporary, Filename)
     except BaseException as error:
         if os.path.exists(temporary):
@@ -151,7 +157,7 @@ def _download_file(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "A
         raise
 
 
-def _download_fileobj(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
+def _download_fileobj(client: "Client", extra: "dict[str, Any]", Bucket: "Any", Key: "Any", Fileobj: "Any") -> None:  # noqa: N803
     is_file = type(Fileobj) in _WRITTEN and type(Fileobj.raw) is io.FileIO and Fileobj.raw.mode in _MODES
     if type(Fileobj) is not io.BytesIO and not is_file:
         raise HandOver
@@ -164,7 +170,7 @@ def _download_fileobj(client: "Client", _: "dict[str, Any]", Bucket: "Any", Key:
         raise HandOver
     try:
         # What is written at once may be seen in a file that is not closed yet.
-        _download(client, Bucket, Key, Fileobj, _PIECE // 4)
+        _download(client, {"Bucket": Bucket, "Key": Key, **extra}, Fileobj, _PIECE // 4)
     except (HandOver, OSError):
         Fileobj.seek(0)
         raise HandOver from None
@@ -202,8 +208,7 @@ def _takes_paths() -> bool:
     return major == "1" and minor.isdigit() and int(minor) >= _WITH_PATHS
 
 
-def _download(client: "Client", bucket: "Any", key: "Any", file: "IO[bytes]", piece: int) -> None:
-    arguments = {"Bucket": bucket, "Key": key}
+def _download(client: "Client", arguments: "dict[str, Any]", file: "IO[bytes]", piece: int) -> None:
     try:
         body = _call(client, "get_object", arguments)["Body"]
     except HandOver:

@@ -27,6 +27,7 @@ Answer = Callable[[Call], "int | None"]
 
 def _operation(name: str, method: str, uri: str, **more: Any) -> bytes:
     """The table of an operation."""
+    owner = {"ExpectedBucketOwner": ("header", "x-amz-expected-bucket-owner", "string")}
     places = {
         "Bucket": ("uri", "Bucket", "string"),
         "Key": ("uri", "Key", "string"),
@@ -39,7 +40,7 @@ def _operation(name: str, method: str, uri: str, **more: Any) -> bytes:
         "protocol": "rest-xml",
         "query": (),
         "required": ("Bucket", "Key"),
-        "parameters": {**places, **more.pop("parameters", {})},
+        "parameters": {**places, **owner, **more.pop("parameters", {})},
         "payload_in": False,
         "checksum": None,
         "md5": False,

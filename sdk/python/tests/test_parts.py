@@ -134,6 +134,19 @@ class PartsTest(unittest.TestCase):
                 self.upload(parts.source(given, 5, len(data) - 5))
                 self.assertEqual(self.sent(), {1: data[5 : PART + 5], 2: b"nd"})
 
+    def test_owner(self) -> None:
+        """Whose the bucket has to be is said each time, but not when the upload goes."""
+        self.real.fails = True
+        self.refuse(500, "CompleteMultipartUpload")
+        with self.assertRaises(RealError):
+            self.upload_bytes(bytes(PART), extra={"ExpectedBucketOwner": "me", "ContentType": "x"})
+        said = [(call.operation, "x-amz-expected-bucket-owner" in call.headers) for call in self.gateway.calls]
+        told = [("CreateMultipartUpload", True), ("UploadPart", True), ("CompleteMultipartUpload", True)]
+        self.assertEqual(said, [*told, ("AbortMultipartUpload", False)])
+        self.assertEqual([call.headers.get("Content-Type") for call in self.gateway.calls], ["x", None, None, None])
+        (complete,) = self.real.calls
+        self.assertEqual(complete[1]["ExpectedBucketOwner"], "me")
+
     def test_older_releases(self) -> None:
         """They make no checksums."""
         self._replace(facade, "release", lambda _: "0.10.4")

@@ -66,6 +66,22 @@ def described_parts(s3: Any, bucket: str) -> Any:
 
 
 @case
+def extra_arguments(s3: Any, bucket: str) -> Any:
+    """What else may be said of what goes up or comes down."""
+    owner = {"ExpectedBucketOwner": "123456789012", "RequestPayer": "requester"}
+    seen: list[Any] = []
+    for size in (5, _PART):
+        data, key = _data(size), f"x {size}"
+        said = {**owner, "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"}
+        seen += [s3.upload_fileobj(io.BytesIO(data), bucket, key, ExtraArgs=said), *_stored(s3, bucket, key)]
+        for extra in (owner, {"VersionId": "null"}, {"VersionId": "no"}, {"VersionId": 5}, {"ContentType": "x"}):
+            down = io.BytesIO()
+            seen.append(outcome(s3.download_fileobj, bucket, key, down, extra))
+            seen.append([down.getvalue() == data, len(down.getvalue())])
+    return seen
+
+
+@case
 def parts_of_file_objects(s3: Any, bucket: str) -> Any:
     """Where files are before and after they go up in parts."""
     seen: list[Any] = []
