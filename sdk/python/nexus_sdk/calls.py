@@ -264,9 +264,12 @@ class _Request:
 
 
 def _checksum(name: str, body: "bytes | bytearray | channel.Pieces") -> str:
-    value = 0
-    for piece in body if isinstance(body, channel.Pieces) else (body,):
-        value = crc32(piece, value)
+    if isinstance(body, channel.Pieces):
+        value = 0
+        for piece in body:
+            value = crc32(piece, value)
+    else:
+        value = crc32(body)
     return f"x-amz-checksum-crc32\0{channel.checksum_text(value)}\0{name}\0CRC32\0"
 
 
