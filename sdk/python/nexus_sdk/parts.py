@@ -167,7 +167,7 @@ class _Upload:
         operation = self._operation("create_multipart_upload")
         arguments = {**self._target, **self._extra}
         if self._has_checksums:
-            # Not one of the parameters that programs may give, for threads than this algorithm are the SDK's.
+            # Not one of the parameters that programs may give, for algorithms other than this one are the SDK's.
             algorithm = ("header", "x-amz-checksum-algorithm", "string")
             table = {**operation.table, "parameters": {**operation.table["parameters"], "ChecksumAlgorithm": algorithm}}
             operation = calls.Operation(self._service, self._region, table)
