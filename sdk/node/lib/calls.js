@@ -9,7 +9,8 @@
  */
 
 const channel = require('./channel.js');
-const { HAND_OVER } = require('./hand-over.js');
+const { copy } = require('./copies.js');
+const { HAND_OVER, handOver } = require('./hand-over.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').Operation} Operation */
@@ -18,21 +19,8 @@ const { HAND_OVER } = require('./hand-over.js');
 /** Statuses of answers to a call that a real client makes again, or somewhere else. */
 const AGAIN = new Set([301, 307, 400, 429]);
 
-/**
- * What was made of inputs that can be used only once, until their call is done: programs give the same object to many calls.
- * @type {WeakMap<object, any>}
- */
-const substitutes = new WeakMap();
-
-/**
- * Takes the input that a real client is to have in the place of one that was used up, or undefined.
- * @param {object} input
- */
-function takeSubstitute(input) {
-  const substitute = substitutes.get(input);
-  substitutes.delete(input);
-  return substitute;
-}
+/** Programs that have timers of their own, as tests do, take this over. */
+const { nextTick } = process;
 
 /**
  * Makes a call.
@@ -43,18 +31,19 @@ function takeSubstitute(input) {
  * @returns {Promise<unknown>}
  */
 async function run(owner, region, operation, input) {
-  const { service } = owner;
-  const protocol = /** @type {import('./types').Protocol<any>} */ (service.protocol);
-  substitutes.delete(input);
-  let ready = input;
+  const { service, protocol } = owner;
+  let ready = operation.isCopied ? { ...input } : input;
   let isOnce = false;
+  let sent;
+  await settled();
   try {
-    const reading = protocol.prepare?.(operation, input);
+    const reading = protocol.prepare?.(operation, ready);
     if (reading !== undefined) {
       ready = await reading;
       isOnce = true;
     }
     const { target, fields, body } = protocol.request(owner, operation, ready);
+    sent = copy(ready);
     const head = `${service.signing}\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}`;
     const answer = await channel.request(head, body);
     if (answer.status < 300) {
@@ -70,11 +59,19 @@ async function run(owner, region, operation, input) {
     if (error !== HAND_OVER && !(error instanceof channel.Broken)) {
       throw error;
     }
-    if (isOnce) {
-      substitutes.set(input, ready);
-    }
-    throw HAND_OVER;
+    throw handOver(sent ?? ready, isOnce);
   }
+}
+
+/**
+ * Waits until a program has done all that it does at once. Only then do real clients read an input: what the program has changed in
+ * it meanwhile is sent.
+ */
+async function settled() {
+  await undefined;
+  await new Promise((resolve) => {
+    nextTick(resolve);
+  });
 }
 
 /**
@@ -125,4 +122,4 @@ function metadata(status, headers) {
   };
 }
 
-module.exports = { certain, metadata, once, run, takeSubstitute };
+module.exports = { certain, metadata, once, run };

@@ -8,8 +8,9 @@
  * of it, which it remains.
  */
 
+const { watch } = require('./changes.js');
 const environment = require('./environment.js');
-const { HAND_OVER } = require('./hand-over.js');
+const { insteadOf } = require('./hand-over.js');
 const layer = require('./layer.js');
 
 /** @typedef {import('./facade').Package} Package */
@@ -26,8 +27,8 @@ const layer = require('./layer.js');
 const clients = new WeakMap();
 
 /**
- * Those that were made by the shim and are real meanwhile.
- * @type {WeakMap<object, Client>}
+ * Those that were made by the shim and are real meanwhile, and whether a program has not changed what they do.
+ * @type {WeakMap<object, Client & { isAsMade: () => Promise<boolean> }>}
  */
 const former = new WeakMap();
 
@@ -37,16 +38,13 @@ const former = new WeakMap();
  */
 const operations = new WeakMap();
 
-/** @type {typeof import('./calls')['run'] | undefined} */
-let runCall;
+/** @type {typeof import('./calls') | undefined} */
+let calls;
 
-/**
- * Makes a call: what that takes is loaded with the first one.
- * @type {typeof import('./calls')['run']}
- */
-function run(...args) {
-  runCall ??= /** @type {typeof import('./calls')} */ (require('./calls.js')).run;
-  return runCall(...args);
+/** What it takes to make a call, loaded with the first one and kept: a program may clear `require.cache`. */
+function forCalls() {
+  calls ??= /** @type {typeof import('./calls')} */ (require('./calls.js'));
+  return calls;
 }
 
 /**
@@ -58,10 +56,10 @@ function run(...args) {
 function cover(owner, name) {
   const { service } = owner;
   if (name === service.client) {
-    return makeClient(owner, name, {});
+    return makeClient(owner, name);
   }
   if (name === service.aggregate) {
-    return makeClient(owner, name, methods(owner), /** @type {Class} */ (owner.exports[String(service.client)]).prototype);
+    return makeAggregate(owner, name);
   }
   if (Object.hasOwn(service.commands, name)) {
     return makeCommand(owner, name);
@@ -72,39 +70,67 @@ function cover(owner, name) {
 /**
  * @param {Package} owner
  * @param {string} name
- * @param {Record<string, unknown>} more members besides those of each client
- * @param {object} [base] the prototype of clients of a kind that these are as well
  */
-function makeClient(owner, name, more, base) {
-  const beneath = owner.beneath(name, becomeReal);
-  const made = layer.make(name, construct, { send: makeSend(beneath), destroy, ...more }, beneath, base);
+function makeClient(owner, name) {
+  const beneath = owner.beneathClient(name, becomeReal);
+  const { destroy = makeDestroy(beneath) } = owner.service;
+  return makeClass(owner, name, { send: makeSend(beneath), destroy }, beneath);
+}
+
+/**
+ * The class of clients with a method for each command. They have `send` of the class that they extend, which a program may replace.
+ * @param {Package} owner
+ * @param {string} name
+ */
+function makeAggregate(owner, name) {
+  const { prototype } = /** @type {Class} */ (owner.exports[String(owner.service.client)]);
+  return makeClass(owner, name, methods(owner), owner.beneathClient(name, becomeReal), prototype);
+}
+
+/**
+ * @param {Package} owner
+ * @param {string} name
+ * @param {Record<string, unknown>} members
+ * @param {import('./layer').Beneath} beneath
+ * @param {object} [base]
+ */
+function makeClass(owner, name, members, beneath, base) {
   const begin = owner.service.begin ?? plain;
+  const made = layer.make(name, construct, members, beneath, base);
   /** @type {(this: object, ...args: any[]) => unknown} */
   function construct(...args) {
-    const begun = begin(owner, args, clients);
-    if (begun === undefined) {
-      return Reflect.construct(beneath.real(), args, made);
+    const state = begin(owner, args, clients);
+    if (state === undefined) {
+      return layer.construct(beneath, args, made);
     }
-    clients.set(this, { ...begun, owner, beneath });
+    clients.set(this, { ...state, owner, beneath });
     return undefined;
-  }
-  /** @this {object} */
-  function destroy() {
-    // A client that is not real has nothing open of its own.
-    return clients.has(this) ? undefined : beneath.real().prototype.destroy.call(this);
   }
   owner.service.complete?.(made);
   return made;
 }
 
 /**
+ * `destroy` as most clients have it.
+ * @param {import('./layer').Beneath} beneath
+ */
+function makeDestroy(beneath) {
+  return destroy;
+  /** @this {object} */
+  function destroy() {
+    // A client that is not real has nothing open of its own.
+    return clients.has(this) ? undefined : beneath.real().prototype.destroy.call(this);
+  }
+}
+
+/**
  * The beginning of a client that has a plain configuration.
- * @param {Package} owner
+ * @param {Package} _
  * @param {any[]} args
  * @returns {Begun | undefined}
  */
-function plain({ service }, [config]) {
-  return environment.isPlain(config) ? { config: { ...config }, args: [{ ...service.defaults, ...config }] } : undefined;
+function plain(_, [config]) {
+  return environment.isPlain(config) ? { config: { ...config }, args: [{ ...config }] } : undefined;
 }
 
 /**
@@ -160,13 +186,14 @@ function makeSend(beneath) {
       becomeReal(this);
       return beneath.real().prototype.send.call(this, command, optionsOrCallback, callback);
     }
-    const make = client?.make ?? run;
+    const make = client?.make ?? forCalls().run;
     const output = make(call.owner, call.region, call.operation, command.input).catch((/** @type {unknown} */ error) => {
-      if (error !== HAND_OVER) {
+      const instead = insteadOf(error);
+      if (instead === undefined) {
         throw error;
       }
       becomeReal(this);
-      return sendReal(this, beneath, command);
+      return sendReal(this, beneath, command, instead);
     });
     const done = typeof optionsOrCallback === 'function' ? optionsOrCallback : callback;
     if (!done) {
@@ -178,20 +205,20 @@ function makeSend(beneath) {
 }
 
 /**
- * Has a real client send a command whose input the shim may have used up.
+ * Has a real client make a call that the shim has begun.
  * @param {object} client
  * @param {import('./layer').Beneath} beneath
  * @param {any} command
+ * @param {import('./hand-over').Instead} instead
  */
-function sendReal(client, beneath, command) {
-  const { once, takeSubstitute } = /** @type {typeof import('./calls')} */ (require('./calls.js'));
+function sendReal(client, beneath, command, { input, isOnce }) {
   const { send } = beneath.real().prototype;
-  const input = takeSubstitute(command.input);
-  if (input === undefined) {
-    return send.call(client, command);
+  const sent = send.call(client, input === command.input ? command : new command.constructor(input));
+  if (!isOnce) {
+    return sent;
   }
-  return send.call(client, new command.constructor(input)).catch((/** @type {unknown} */ error) => {
-    throw once(error);
+  return sent.catch((/** @type {unknown} */ error) => {
+    throw forCalls().once(error);
   });
 }
 
@@ -212,7 +239,8 @@ function find(client, command, options) {
   }
   const base = client.inner === undefined ? client : clients.get(client.inner);
   const found = operations.get(Object.getPrototypeOf(command));
-  if (base === undefined || found?.owner !== client.owner || !isBare(command)) {
+  const isGiven = command.input !== null && typeof command.input === 'object';
+  if (base === undefined || found?.owner !== client.owner || !isBare(command) || !isGiven) {
     return undefined;
   }
   base.region ??= environment.region(base.config);
@@ -231,14 +259,22 @@ function callOf(client, command) {
 }
 
 /**
+ * Whether a client that was made by the shim does what it did then.
+ * @param {object} client
+ */
+async function isAsMade(client) {
+  return clients.has(client) || (await former.get(client)?.isAsMade()) === true;
+}
+
+/**
  * @param {object} client
  */
 function becomeReal(client) {
   const state = clients.get(client);
   if (state !== undefined) {
-    layer.adopt(client, Reflect.construct(state.beneath.real(), state.args));
+    layer.adopt(client, layer.construct(state.beneath, state.args));
     clients.delete(client);
-    former.set(client, state);
+    former.set(client, { ...state, isAsMade: watch(client) });
   }
 }
 
@@ -278,4 +314,4 @@ function methods(owner) {
   return Object.fromEntries(names);
 }
 
-module.exports = { callOf, clients, cover, former };
+module.exports = { callOf, clients, cover, former, isAsMade };

@@ -10,7 +10,8 @@
 const { createRequire } = require('node:module');
 
 const calls = require('./calls.js');
-const { HAND_OVER } = require('./hand-over.js');
+const { copy } = require('./copies.js');
+const { handOver, insteadOf } = require('./hand-over.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').Class} Class */
@@ -83,6 +84,12 @@ const commands = {
   },
 };
 
+/**
+ * The installed packages' converters. They are kept: a program may clear `require.cache`, and their classes must stay the same.
+ * @type {WeakMap<Package, any>}
+ */
+const converters = new WeakMap();
+
 /** The methods that clients have for commands. */
 const METHODS = ['get', 'put', 'update', 'delete', 'query', 'scan', 'batchGet', 'batchWrite'];
 
@@ -91,7 +98,12 @@ const METHODS = ['get', 'put', 'update', 'delete', 'query', 'scan', 'batchGet', 
  * @param {Package} owner
  */
 function converter(owner) {
-  return createRequire(owner.filename)('@aws-sdk/util-dynamodb');
+  let found = converters.get(owner);
+  if (found === undefined) {
+    found = createRequire(owner.filename)('@aws-sdk/util-dynamodb');
+    converters.set(owner, found);
+  }
+  return found;
 }
 
 /**
@@ -127,20 +139,28 @@ async function make(owner, translation, dynamo, operation, input) {
   marshallOptions.convertTopLevelContainer = marshallOptions.convertTopLevelContainer ?? true;
   unmarshallOptions.convertWithoutMapWrapper = unmarshallOptions.convertWithoutMapWrapper ?? true;
   const { marshall, unmarshall } = converter(owner);
+  // Values are converted at once, also by a real client: what the program changes later is not sent.
+  let given = input;
   let marshalled;
   try {
+    given = copy(input);
     marshalled = members(input, operation.input, (value) => marshall(value, marshallOptions));
   } catch {
     // A real client says what is wrong with it.
-    throw HAND_OVER;
+    throw handOver(given, false);
   }
   const inner = /** @type {import('./types').JsonOperation} */ (dynamo.owner.service.commands[operation.command]);
-  const output = await calls.run(dynamo.owner, dynamo.region, inner, marshalled);
+  let output;
+  try {
+    output = await calls.run(dynamo.owner, dynamo.region, inner, marshalled);
+  } catch (error) {
+    throw insteadOf(error) ? handOver(given, false) : error;
+  }
   try {
     return members(output, operation.output, (value) => unmarshall(value, unmarshallOptions));
   } catch (error) {
     if (operation.isRead) {
-      throw HAND_OVER;
+      throw handOver(given, false);
     }
     /** @type {any} */ (error).$metadata ??= { attempts: 1, totalRetryDelay: 0 };
     throw error;
@@ -271,9 +291,10 @@ function complete(made) {
     writable: true,
     configurable: true,
   });
-  // The client beneath belongs to somebody else.
-  Object.defineProperty(made.prototype, 'destroy', { value() {}, writable: true, configurable: true });
 }
+
+/** The client beneath belongs to somebody else. */
+function destroy() {}
 
 /** @type {import('./types').Service} */
 module.exports = {
@@ -283,6 +304,7 @@ module.exports = {
   commands,
   begin,
   complete,
+  destroy,
   methods,
   others: (owner, name) => (name === 'NumberValue' ? converter(owner).NumberValueImpl : undefined),
 };

@@ -82,4 +82,4 @@ function region(config) {
   return isConfigured ? undefined : found;
 }
 
-module.exports = { isPlain, region };
+module.exports = { ENDPOINT, isPlain, region };

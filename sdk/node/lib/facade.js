@@ -58,6 +58,8 @@ class Package {
   /** @type {(() => void)[]} */
   #waiting = [];
   #isLoading = false;
+  /** @type {Service['protocol']} */
+  #protocol;
 
   /**
    * @param {string} filename its main file
@@ -69,6 +71,12 @@ class Package {
     this.release = release;
     this.service = service;
     this.exports = makeExports(this);
+  }
+
+  /** How its calls are made, loaded with the first one and kept: a program may clear `require.cache`. */
+  get protocol() {
+    this.#protocol ??= this.service.protocol;
+    return /** @type {import('./types').Protocol<any>} */ (this.#protocol);
   }
 
   /** The real package's exports, if something has needed them. */
@@ -117,6 +125,17 @@ class Package {
    */
   beneath(name, become) {
     return { real: () => this.real()[name], loaded: () => this.#real?.[name], become };
+  }
+
+  /**
+   * What lies under a class of clients: real ones are told what a guest needs besides what the program tells them.
+   * @param {string} name
+   * @param {(object: object) => void} become
+   * @returns {import('./layer').Beneath}
+   */
+  beneathClient(name, become) {
+    const { defaults } = this.service;
+    return { ...this.beneath(name, become), args: defaults && ((given) => withDefaults(defaults, given)) };
   }
 
   /** The text of the package: its main file, and what some releases have beside it. */
@@ -211,6 +230,25 @@ function open(filename) {
   }
   const service = /** @type {() => Service} */ (SERVICES[name]);
   return new Package(filename, release, service());
+}
+
+/**
+ * What a client is made of, with what it is told unless the program says something else.
+ * @param {Record<string, unknown>} defaults
+ * @param {any[]} given
+ */
+function withDefaults(defaults, [given, ...others]) {
+  const config = given || {};
+  if (typeof config !== 'object') {
+    return [given, ...others];
+  }
+  const told = Object.create(Object.getPrototypeOf(config), Object.getOwnPropertyDescriptors(config));
+  for (const [name, value] of Object.entries(defaults)) {
+    if (config[name] === undefined || config[name] === null) {
+      Object.defineProperty(told, name, { value, writable: true, enumerable: true, configurable: true });
+    }
+  }
+  return [told, ...others];
 }
 
 /**

@@ -7,4 +7,29 @@
  */
 const HAND_OVER = Symbol.for('nexus.hand-over');
 
-module.exports = { HAND_OVER };
+/**
+ * @typedef {object} Instead what a real client is to do
+ * @property {any} input what it sends: a command may hold something else by then
+ * @property {boolean} isOnce whether it can do that only once
+ */
+
+/**
+ * What is thrown in its place once the input of a command was read.
+ * @param {any} input as it was then
+ * @param {boolean} isOnce
+ * @returns {{ [HAND_OVER]: Instead }}
+ */
+function handOver(input, isOnce) {
+  return { [HAND_OVER]: { input, isOnce } };
+}
+
+/**
+ * What a real client is to do if this was thrown; undefined if it is an error.
+ * @param {any} thrown
+ * @returns {Instead | undefined}
+ */
+function insteadOf(thrown) {
+  return thrown?.[HAND_OVER];
+}
+
+module.exports = { HAND_OVER, handOver, insteadOf };

@@ -14,6 +14,7 @@
  * @typedef {object} Beneath what lies under a layer
  * @property {() => Class} real the real class, which is loaded if it is not there
  * @property {() => Class | undefined} loaded the real class, if it is there
+ * @property {((given: any[]) => any[]) | undefined} [args] what objects of the real class are made of, if that is not just what was given
  * @property {((object: object) => void) | undefined} become makes an object of the layer a real one, unless it is one; undefined
  *   if objects find nothing in the real class that the shim's lacks
  */
@@ -21,16 +22,19 @@
 /** What languages and libraries ask every object for. None of the SDK's classes has these. */
 const COMMON = new Set(['then', 'toJSON', 'inspect', 'asymmetricMatch', 'nodeType', '$$typeof', '@@__IMMUTABLE_ITERABLE__@@']);
 
+/** The prototypes of layers. */
+const prototypes = new WeakSet();
+
 /**
  * A class of this name over a real one.
  * @param {string} name
- * @param {(this: any, ...args: any[]) => unknown} construct fills in `this`, or returns a real object to take its place
+ * @param {(this: any, ...args: any[]) => unknown} begin fills in `this`, or returns a real object to take its place
  * @param {Record<string, unknown>} members those of the shim
  * @param {Beneath} beneath
  * @param {object} base the prototype of what is beneath as long as it is not there
  * @returns {Class}
  */
-function make(name, construct, members, beneath, base = Object.prototype) {
+function make(name, begin, members, beneath, base = Object.prototype) {
   /** @type {any} */
   const layer = layered;
   /** @type {(this: any, ...args: any[]) => any} */
@@ -40,7 +44,7 @@ function make(name, construct, members, beneath, base = Object.prototype) {
       return Reflect.apply(beneath.real(), undefined, args);
     }
     // A program's own subclass is one of the real class.
-    return new.target === layer ? construct.apply(this, args) : Reflect.construct(beneath.real(), args, new.target);
+    return new.target === layer ? begin.apply(this, args) : construct(beneath, args, /** @type {any} */ (new.target));
   }
   Object.defineProperty(layer, 'name', { value: name });
   Object.defineProperty(layer, Symbol.hasInstance, {
@@ -60,6 +64,7 @@ function make(name, construct, members, beneath, base = Object.prototype) {
     look(beneath.real, beneath.loaded, () => {}, Function.prototype),
   );
   const { prototype } = layer;
+  prototypes.add(prototype);
   for (const [key, value] of Object.entries(members)) {
     Object.defineProperty(prototype, key, { value, writable: true, enumerable: false, configurable: true });
   }
@@ -85,18 +90,25 @@ function make(name, construct, members, beneath, base = Object.prototype) {
 function look(real, loaded, become, base) {
   const isCommon = (/** @type {string | symbol} */ key) =>
     become === undefined || typeof key === 'symbol' || COMMON.has(key) || key in base;
+  /** Where to look for what the shim has: a layer that this one extends is as a program may have changed it. */
+  const nearest = (/** @type {string | symbol} */ key) => {
+    const there = loaded();
+    const isExtended = prototypes.has(base) && Object.hasOwn(base, key);
+    return there === undefined || (isExtended && !Object.hasOwn(there, key)) ? base : there;
+  };
   return new Proxy(Object.create(base), {
     get(_, key, receiver) {
-      const there = loaded();
       if (isCommon(key)) {
-        return Reflect.get(there ?? base, key, receiver);
+        return Reflect.get(nearest(key), key, receiver);
       }
       become?.(receiver);
       return Object.hasOwn(receiver, key) ? receiver[key] : Reflect.get(real(), key, receiver);
     },
     has: (_, key) => Reflect.has(isCommon(key) ? (loaded() ?? base) : real(), key),
     set(_, key, value, receiver) {
-      become?.(receiver);
+      if (!isCommon(key)) {
+        become?.(receiver);
+      }
       if (Object.hasOwn(receiver, key)) {
         return Reflect.set(receiver, key, value);
       }
@@ -104,6 +116,16 @@ function look(real, loaded, become, base) {
     },
     getPrototypeOf: () => loaded() ?? base,
   });
+}
+
+/**
+ * Makes a real object.
+ * @param {Beneath} beneath
+ * @param {any[]} args
+ * @param {Class} [made] the class that it is to be of
+ */
+function construct({ real, args: told }, args, made = real()) {
+  return Reflect.construct(real(), told ? told(args) : args, made);
 }
 
 /**
@@ -119,4 +141,4 @@ function adopt(object, real) {
   }
 }
 
-module.exports = { adopt, make };
+module.exports = { adopt, construct, make };

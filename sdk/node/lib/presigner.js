@@ -6,6 +6,7 @@
  * since a guest has no key that a store knows.
  */
 
+const { callOf, isAsMade } = require('./client.js');
 const { HAND_OVER } = require('./hand-over.js');
 
 /** @typedef {import('./facade').Package} Package */
@@ -15,6 +16,15 @@ const USUAL = 900;
 const LONGEST = 7 * 24 * 60 * 60;
 /** The headers that the gateway signs a URL with as the SDK does. Others of S3's would be in the query, and the rest is not signed. */
 const SIGNED = 'x-amz-server-side-encryption';
+
+/** @type {{ channel: typeof import('./channel'), request: typeof import('./request'), rest: typeof import('./rest') } | undefined} */
+let parts;
+
+/** What it takes to sign, loaded with the first URL and kept: a program may clear `require.cache`. */
+function forSigning() {
+  parts ??= { channel: require('./channel.js'), request: require('./request.js'), rest: require('./rest.js') };
+  return parts;
+}
 
 /**
  * The function that makes URLs.
@@ -40,7 +50,7 @@ function makeGetSignedUrl(owner) {
  * @param {any} options
  */
 async function sign(client, command, options) {
-  const call = require('./client.js').callOf(client, command);
+  const call = callOf(client, command);
   const { expiresIn = USUAL, ...others } = options ?? { unknown: options };
   const isPlain = Object.keys(others).length === 0 && Number.isSafeInteger(expiresIn) && expiresIn > 0 && expiresIn <= LONGEST;
   if (call?.owner.service.signing !== 's3' || !isPlain) {
@@ -49,24 +59,29 @@ async function sign(client, command, options) {
   const { owner, region, operation } = call;
   // The type that a body has is not part of what is signed.
   const { ContentType, ...input } = command.input;
-  const { target, fields } = require('./request.js').withoutBody(owner, /** @type {any} */ (operation), input);
+  const { target, fields } = forSigning().request.withoutBody(owner, /** @type {any} */ (operation), input);
   const names = fields.split('\0').filter((_, at) => at % 2 === 0);
   if (!names.every((name) => name === '' || name.startsWith(SIGNED))) {
     throw HAND_OVER;
   }
-  const channel = require('./channel.js');
+  const { channel, rest } = forSigning();
   const head = `s3\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}x-nexus-presign\0${expiresIn}\0`;
-  let answer;
+  // What a program has put into a client changes its URLs.
+  if (!(await isAsMade(client))) {
+    throw HAND_OVER;
+  }
+  let answer, content;
   try {
     answer = await channel.request(head, undefined);
+    content = await answer.whole();
   } catch {
     throw HAND_OVER;
   }
   if (answer.status !== 200) {
     // The policy of the function: a URL that it does not allow would not be good for anybody.
-    throw await require('./rest.js').error(owner, /** @type {any} */ (operation), answer);
+    throw await rest.error(owner, /** @type {any} */ (operation), answer);
   }
-  return (await answer.whole()).toString();
+  return content.toString();
 }
 
 /** @type {import('./types').Service} */

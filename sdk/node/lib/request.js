@@ -36,7 +36,11 @@ function request(owner, operation, input) {
   if (operation.type) {
     finishBody(owner, operation.type, fields);
   }
-  return { target: target(operation, input, fields), fields: fields.headers, body: fields.body };
+  const message = { target: target(operation, input, fields), fields: fields.headers, body: fields.body };
+  if (operation.type) {
+    noteChecksum(owner, operation, input);
+  }
+  return message;
 }
 
 /**
@@ -157,6 +161,21 @@ function finishBody(owner, type, fields) {
     const checksum = new Crc32();
     checksum.update(body);
     fields.headers += `x-amz-sdk-checksum-algorithm\0CRC32\0x-amz-checksum-crc32\0${checksum.text()}\0`;
+  }
+}
+
+/**
+ * Tells a program which checksum was made, as real clients do of an input that they have not copied.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {any} input
+ */
+function noteChecksum(owner, operation, input) {
+  if (operation.isCopied || owner.release < release.CHECKS || input.ChecksumAlgorithm !== undefined) {
+    return;
+  }
+  if (!Reflect.set(input, 'ChecksumAlgorithm', 'CRC32')) {
+    throw HAND_OVER;
   }
 }
 

@@ -118,6 +118,7 @@ const OBJECT = [
 const commands = {
   GetObjectCommand: {
     name: 'GetObject',
+    isCopied: true,
     method: 'GET',
     query: 'x-id=GetObject',
     hasKey: true,
@@ -144,6 +145,7 @@ const commands = {
   },
   HeadObjectCommand: {
     name: 'HeadObject',
+    isCopied: true,
     method: 'HEAD',
     hasKey: true,
     input: READING,
@@ -151,6 +153,7 @@ const commands = {
   },
   PutObjectCommand: {
     name: 'PutObject',
+    isCopied: true,
     method: 'PUT',
     query: 'x-id=PutObject',
     hasKey: true,
@@ -186,6 +189,7 @@ const commands = {
   },
   CopyObjectCommand: {
     name: 'CopyObject',
+    isCopied: true,
     method: 'PUT',
     query: 'x-id=CopyObject',
     hasKey: true,

@@ -69,6 +69,8 @@ export interface Operation {
   method: string;
   /** Whether it changes nothing, so that it may be made again. */
   isRead?: boolean;
+  /** Whether real clients take the members of an input at once. Those of others they read when they send it. */
+  isCopied?: boolean;
 }
 
 /** What a value in a document in JSON is. */
@@ -169,9 +171,11 @@ export interface Service {
   /** What messages in JSON say of it: the first part of `x-amz-target`, and the version of their form. */
   json?: { target: string; version: string };
   /** What a client that becomes real is told besides its configuration. */
-  defaults?: object;
+  defaults?: Record<string, unknown>;
   /** What is done when a client is made; without it, clients take a plain configuration. */
   begin?(owner: Package, args: any[], clients: WeakMap<object, any>): Begun | undefined;
+  /** What ends a client, if it is not as with most services. */
+  destroy?(): void;
   /** Gives a class of clients what else it has. */
   complete?(made: Class): void;
   /** The methods of clients that have one for each command, if they are not as those of most services. */

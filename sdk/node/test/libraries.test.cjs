@@ -11,7 +11,7 @@ const { after, before, test } = require('node:test');
 
 const { Package } = require('../lib/facade.js');
 
-/** @typedef {{ status: number, headers?: Record<string, string>, body: string }} Reply */
+/** @typedef {{ status: number, headers?: Record<string, string>, body: string, isCut?: boolean }} Reply */
 
 const { connect } = net;
 /** @type {string[][]} */
@@ -25,14 +25,17 @@ const gateway = net.createServer((socket) => {
   socket.on('data', (data) => {
     const end = 16 + data.readUInt32LE(0);
     asked.push([...data.toString('latin1', 16, end).split('\0').slice(0, -1), data.toString('utf8', end)]);
-    const { status, headers = {}, body } = reply;
+    const { status, headers = {}, body, isCut } = reply;
     const strings = [...Object.keys(headers), '', ...Object.values(headers)];
     const head = strings.map((text) => `${text}\0`).join('');
     const message = Buffer.alloc(16);
     message.writeUInt32LE(head.length, 0);
     message.writeUInt16LE(status, 4);
-    message.writeUInt32LE(Buffer.byteLength(body), 8);
+    message.writeUInt32LE(Buffer.byteLength(body) + (isCut ? 1 : 0), 8);
     socket.write(Buffer.concat([message, Buffer.from(head + body)]));
+    if (isCut) {
+      socket.end();
+    }
   });
 });
 
@@ -141,4 +144,114 @@ test('a call that was made is not made again because its answer cannot be read',
   const sent = new DynamoDBClient({ region: 'r' }).send(new UpdateItemCommand({ TableName: 't' }));
   await assert.rejects(sent, SyntaxError);
   assert.equal(asked.length, 1);
+});
+
+/** A package with a real client that tells what it is made of and what it is given. */
+const REAL = `
+class Client {
+    constructor(config) { this.config = config; this.middlewareStack = { applyToStack() {} }; }
+    send(command) { return Promise.resolve([this.config, command.input]); }
+}
+class Command {
+    constructor(input) { this.input = input; }
+}
+exports.S3Client = class S3Client extends Client {};
+exports.SQSClient = class SQSClient extends Client {};
+exports.PutObjectCommand = class PutObjectCommand extends Command {};
+exports.ListBucketsCommand = class ListBucketsCommand extends Command {};
+exports.PurgeQueueCommand = class PurgeQueueCommand extends Command {};
+`;
+
+test('a real client sends an input as it was when the shim sent it', async () => {
+  const { S3Client, PutObjectCommand } = install('changed', require('../lib/s3.js'), REAL).exports;
+  const input = { Bucket: 'bucket', Key: 'first', Body: 'x', Metadata: { said: 'first' } };
+  asked = [];
+  reply = { status: 500, body: '' };
+  const sent = new S3Client({ region: 'r' }).send(new PutObjectCommand(input));
+  // What a real client has taken by now, and what it takes a little later.
+  input.Key = input.Metadata.said = 'second';
+  while (asked.length === 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  input.Body = input.Metadata.said = 'third';
+  const [, given] = await sent;
+  assert.deepEqual(given, { Bucket: 'bucket', Key: 'first', Body: 'x', Metadata: { said: 'second' } });
+  assert.deepEqual([asked[0]?.[4], asked[0]?.includes('second')], ['/bucket/first?x-id=PutObject', true]);
+});
+
+test('clients of queues go to the gateway, whatever else they are told', async () => {
+  const { SQSClient, PurgeQueueCommand } = install('queues', require('../lib/sqs.js'), REAL).exports;
+  const told = async (/** @type {any} */ client) => (await client.send(new PurgeQueueCommand({})))[0];
+  class Mine extends SQSClient {}
+  const useQueueUrlAsEndpoint = false;
+  assert.deepEqual(await told(new SQSClient({ region: 'r' })), { region: 'r', useQueueUrlAsEndpoint });
+  assert.deepEqual(await told(new SQSClient({ maxAttempts: 2 })), { maxAttempts: 2, useQueueUrlAsEndpoint });
+  assert.deepEqual(await told(new Mine()), { useQueueUrlAsEndpoint });
+  const given = { useQueueUrlAsEndpoint: undefined, maxAttempts: 2 };
+  assert.deepEqual(await told(new SQSClient(given)), { maxAttempts: 2, useQueueUrlAsEndpoint });
+  assert.equal(given.useQueueUrlAsEndpoint, undefined);
+  assert.deepEqual(await told(new SQSClient({ useQueueUrlAsEndpoint: true })), { useQueueUrlAsEndpoint: true });
+});
+
+test('the gateway signs for a client that is real, unless a program has changed it', async () => {
+  const { S3Client, PutObjectCommand, ListBucketsCommand } = install('real', require('../lib/s3.js'), REAL).exports;
+  const text = "exports.getSignedUrl = async () => 'real';";
+  const { getSignedUrl } = install('presigner-of-real', require('../lib/presigner.js'), text).exports;
+  reply = { status: 200, body: 'signed' };
+  const sign = (/** @type {unknown} */ client) => getSignedUrl(client, new PutObjectCommand({ Bucket: 'bucket', Key: 'k' }));
+  const make = async () => {
+    const client = new S3Client({ region: 'r' });
+    await client.send(new ListBucketsCommand({}));
+    return client;
+  };
+  const address = { protocol: 'http:', hostname: '169.254.170.2', port: undefined, path: '/' };
+  const same = await make();
+  assert.equal(await sign(same), 'signed');
+  // Which it finds in the environment itself.
+  same.config.endpoint = () => Promise.resolve(address);
+  assert.equal(await sign(same), 'signed');
+  for (const change of [
+    (/** @type {any} */ client) => (client.config.endpoint = () => Promise.resolve({ ...address, hostname: 'other' })),
+    (/** @type {any} */ client) => (client.config.region = 'other'),
+    (/** @type {any} */ client) => (client.config = { ...client.config }),
+    (/** @type {any} */ client) => (client.middlewareStack.applyToStack = (/** @type {any} */ stack) => stack.add(() => {})),
+    (/** @type {any} */ client) => (client.middlewareStack = { ...client.middlewareStack }),
+  ]) {
+    const client = await make();
+    change(client);
+    assert.equal(await sign(client), 'real', String(change));
+  }
+});
+
+test('a URL that does not come whole is left to the SDK', async () => {
+  const { S3Client, PutObjectCommand } = install('cut', require('../lib/s3.js')).exports;
+  const text = "exports.getSignedUrl = async () => 'real';";
+  const { getSignedUrl } = install('presigner-cut', require('../lib/presigner.js'), text).exports;
+  reply = { status: 200, body: 'https://store/', isCut: true };
+  const put = new PutObjectCommand({ Bucket: 'bucket', Key: 'k' });
+  assert.equal(await getSignedUrl(new S3Client({ region: 'r' }), put), 'real');
+});
+
+test('a program may clear what Node has loaded', async () => {
+  const kept = { ...require.cache };
+  const { S3Client, PutObjectCommand } = install('cleared', require('../lib/s3.js'), REAL).exports;
+  const text = "exports.getSignedUrl = async () => 'real';";
+  const { getSignedUrl } = install('presigner-cleared', require('../lib/presigner.js'), text).exports;
+  const file = path.join(folder, 'content');
+  fs.writeFileSync(file, 'of a file');
+  reply = { status: 200, body: 'signed' };
+  const client = new S3Client({ region: 'r' });
+  const clear = () => Object.keys(require.cache).forEach((name) => delete require.cache[name]);
+  try {
+    clear();
+    assert.equal(await getSignedUrl(client, new PutObjectCommand({ Bucket: 'bucket', Key: 'k' })), 'signed');
+    clear();
+    reply = { status: 500, body: '' };
+    const sent = client.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'k', Body: fs.createReadStream(file) }));
+    clear();
+    const [, { Body }] = await sent;
+    assert.equal(Body.toString(), 'of a file');
+  } finally {
+    Object.assign(require.cache, kept);
+  }
 });

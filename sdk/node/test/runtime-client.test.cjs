@@ -17,8 +17,14 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** @typedef {(string | number | { length: number })[]} Call a function's name and its arguments; 'pause' takes milliseconds */
-/** @typedef {(Buffer | number | null)[]} Reply bytes to send, milliseconds to wait; null ends the connection */
+/**
+ * A function's name and its arguments; 'pause' takes milliseconds, 'interrupted' has a signal come before each call of the system.
+ * @typedef {(string | number | { length: number })[]} Call
+ */
+/**
+ * Bytes to send, milliseconds to wait; null ends the connection, and 'early' at the beginning means not to wait for the body.
+ * @typedef {(Buffer | number | null | 'early')[]} Reply
+ */
 /** @typedef {{ connection: number, lines: string[], body: string }} Asked */
 /** @typedef {{ gave: any[], log: string, ours: boolean, addon: boolean, asked: Asked[] }} Seen */
 
@@ -102,6 +108,12 @@ class RuntimeApi {
       const end = data.indexOf('\r\n\r\n');
       const head = data.toString('utf8', 0, Math.max(end, 0));
       const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
+      if (end >= 0 && this.#script[0]?.[0] === 'early') {
+        socket.pause();
+        this.asked.push({ connection, lines: [], body: 'early' });
+        this.#reply(socket);
+        return;
+      }
       if (end < 0 || data.length < end + 4 + length) {
         return;
       }
@@ -122,7 +134,7 @@ class RuntimeApi {
         socket.destroy();
       } else if (typeof part === 'number') {
         await sleep(part);
-      } else {
+      } else if (part !== 'early') {
         socket.write(part);
       }
     }
@@ -195,11 +207,32 @@ function gave(body, headers = {}) {
   return { bodyJson: shown(body), headers: { ...SAID, ...headers } };
 }
 
+/** Has every other call of the system for a socket be one that a signal interrupts. */
+function interrupt() {
+  for (const name of /** @type {const} */ (['readSync', 'writevSync'])) {
+    const call = /** @type {(...args: unknown[]) => any} */ (fs[name]);
+    let isInterrupted = false;
+    fs[name] = (/** @type {[fd: number, ...unknown[]]} */ ...args) => {
+      isInterrupted = !isInterrupted && fs.fstatSync(args[0]).isSocket();
+      if (isInterrupted) {
+        throw Object.assign(new Error('EINTR: interrupted system call'), { code: 'EINTR' });
+      }
+      return call(...args);
+    };
+  }
+}
+
 /** Makes the calls that the environment names. */
 async function makeCalls() {
+  /** @type {[string, ...any[]][]} */
+  let calls = JSON.parse(process.env['NEXUS_TEST_CALLS'] ?? '');
+  if (calls.some(([name]) => name === 'interrupted')) {
+    interrupt();
+    calls = calls.filter(([name]) => name !== 'interrupted');
+  }
   const client = require(standsFor);
   const results = [];
-  for (const [name, ...args] of JSON.parse(process.env['NEXUS_TEST_CALLS'] ?? '')) {
+  for (const [name, ...args] of calls) {
     if (name === 'pause') {
       await sleep(args[0]);
       continue;
@@ -359,6 +392,23 @@ function declareTests() {
       'lambda-runtime-function-xray-error-cause: {"ä": "b c"}',
     ]);
     assert.equal(seen.log, '');
+  });
+
+  test('signals that come while a result is sent', async () => {
+    /** @type {Call[]} */
+    const calls = [['interrupted'], NEXT, ['done', ID, '1'], ['error', ID, '{}', ''], ['done', ID, { length: 6 * MIB }], NEXT];
+    const seen = await both(calls, [[event()], [OK], [OK.subarray(0, 9), 20, OK.subarray(9)], [OK], [event('2')]]);
+    assert.deepEqual(seen.gave, [gave('{}'), null, null, null, gave('2')]);
+    assert.equal(seen.log, '');
+    assert.ok(seen.asked.every(({ connection }) => connection === 0));
+  });
+
+  test('an answer that comes before a result was read', async () => {
+    /** @type {Call[]} */
+    const calls = [NEXT, ['done', ID, { length: 64 * MIB }], NEXT];
+    const seen = await both(calls, [[event()], ['early', answer(413, 'too large\n'), null], [event('2')]]);
+    assert.deepEqual(seen.gave, [gave('{}'), null, gave('2')]);
+    assert.match(seen.log, /Http response code: 413\. too large\n/);
   });
 
   test('a result that is refused', async () => {

@@ -22,7 +22,8 @@ const CASES = {
   ...require('./cases/calls.cjs'),
   ...require('./cases/streams.cjs'),
   ...require('./cases/surface.cjs'),
-  ...require('./cases/libraries.cjs'),
+  ...require('./cases/libraries.cjs').CASES,
+  ...require('./cases/changes.cjs'),
 };
 
 /**

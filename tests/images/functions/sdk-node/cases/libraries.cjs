@@ -31,7 +31,7 @@ function told(text) {
 }
 
 /** @type {Record<string, Case>} */
-module.exports = {
+const CASES = {
   async uploads(s3, Bucket) {
     const storage = optional('@aws-sdk/lib-storage');
     if (storage === undefined) {
@@ -156,3 +156,5 @@ module.exports = {
     return seen;
   },
 };
+
+module.exports = { CASES, optional, told };

@@ -193,6 +193,21 @@ module.exports = {
     return seen;
   },
 
+  async documentsChanged() {
+    const sdk = lib();
+    const TableName = 'documentsChanged';
+    const client = documents();
+    const [Key, tags] = [{ id: 'a', n: 1 }, ['first']];
+    const input = { TableName, Item: { ...Key, text: 'first', tags } };
+    const sent = client.send(new sdk.PutCommand(input));
+    tags[0] = input.Item.text = input.TableName = 'second';
+    const seen = [await sent, await client.send(new sdk.GetCommand({ TableName, Key }))];
+    const wrong = { TableName, Item: { ...Key, text: /** @type {any} */ (() => {}), more: /** @type {any} */ (undefined) } };
+    const refused = outcome(() => client.send(new sdk.PutCommand(wrong)));
+    Object.assign(wrong.Item, { text: 'good', more: 'good' });
+    return [...seen, await refused, await client.send(new sdk.GetCommand({ TableName, Key }))];
+  },
+
   async documentCommands() {
     const sdk = lib();
     const TableName = 'documentCommands';

@@ -25,6 +25,24 @@ function send(command, input) {
 
 /** @type {Record<string, () => unknown>} */
 module.exports = {
+  async itemsChanged() {
+    const sdk = client();
+    const dynamo = new sdk.DynamoDBClient({});
+    const Key = { ...key, n: { N: '1' } };
+    const input = { TableName: 'none', Item: { ...Key, text: { S: 'first' } } };
+    const sent = dynamo.send(new sdk.PutItemCommand(input));
+    input.TableName = 'itemsChanged';
+    input.Item.text.S = 'second';
+    const seen = [await sent];
+    // One input for many calls.
+    const texts = ['a', 'b', 'c'].map((text) => {
+      input.Item.text = { S: text };
+      return dynamo.send(new sdk.PutItemCommand({ ...input, ReturnValues: 'ALL_OLD' }));
+    });
+    seen.push(await outcome(() => Promise.all(texts)));
+    return [...seen, await send(sdk.GetItemCommand, { TableName: 'itemsChanged', Key })];
+  },
+
   async items() {
     const sdk = client();
     const TableName = 'items';

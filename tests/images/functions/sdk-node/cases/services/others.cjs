@@ -37,6 +37,19 @@ module.exports = {
     return seen;
   },
 
+  async queueChanged() {
+    /** @type {any} */
+    const sdk = require('@aws-sdk/client-sqs');
+    const sqs = new sdk.SQS({});
+    const QueueUrl = `${process.env['AWS_ENDPOINT_URL']}/123456789012/queue`;
+    const input = { QueueUrl, MessageBody: 'first' };
+    const sent = sqs.sendMessage(input);
+    input.MessageBody = 'second';
+    const seen = [await sent];
+    const { Messages } = await sqs.receiveMessage({ QueueUrl, MaxNumberOfMessages: 10 });
+    return [...seen, Messages.map((/** @type {any} */ { Body }) => Body)];
+  },
+
   async queueRefused() {
     /** @type {any} */
     const sdk = require('@aws-sdk/client-sqs');
