@@ -12,6 +12,9 @@
  * This file is for every Node that a function may come with: its syntax is that of 2015.
  */
 
+const fs = require('node:fs');
+const vm = require('node:vm');
+
 const Module = /** @type {import('./lib/types').ModuleClass} */ (/** @type {unknown} */ (require('node:module')));
 
 /** The oldest Node for which there is a shim. */
@@ -24,10 +27,42 @@ const ownRequire = Module.prototype.require;
 /** @type {import('./lib/types').Shim | undefined} */
 let facade;
 
+/**
+ * The shim's files, by their names. They are not among the modules that a program sees, and may clear: some hold what there must
+ * be only one of. And Node would look up much for each of them that is known here.
+ * @type {Map<string, { exports: any }>}
+ */
+const files = new Map();
+
+/**
+ * What one of the shim's files exports.
+ * @param {string} name
+ * @returns {any}
+ */
+function load(name) {
+  const loaded = files.get(name);
+  if (loaded !== undefined) {
+    return loaded.exports;
+  }
+  const filename = `${__dirname}/lib/${name}`;
+  const module = { exports: {} };
+  files.set(name, module);
+  vm.compileFunction(fs.readFileSync(filename, 'utf8'), ['module', 'require'], { filename })(module, requireFor);
+  return module.exports;
+}
+
+/**
+ * `require` for the shim's files.
+ * @param {string} name
+ */
+function requireFor(name) {
+  return name.startsWith('./') ? load(name.slice(2)) : require(name);
+}
+
 /** What the shim is made of, loaded when it is first needed. */
 function shim() {
   if (facade === undefined) {
-    facade = /** @type {import('./lib/types').Shim} */ (require('./lib/facade.js'));
+    facade = /** @type {import('./lib/types').Shim} */ (load('facade.js'));
   }
   return facade;
 }
@@ -47,9 +82,7 @@ function resolveFilename(...args) {
   if (isOurs(filename)) {
     shim().provide(filename, args[1]);
   } else if (filename.endsWith(RUNTIME_CLIENT)) {
-    const runtimeClient = /** @type {{ provide: import('./lib/types').Shim['provide'] }} */ (
-      require('./lib/runtime-client.js')
-    );
+    const runtimeClient = /** @type {{ provide: import('./lib/types').Shim['provide'] }} */ (load('runtime-client.js'));
     runtimeClient.provide(filename, args[1]);
   }
   return filename;
@@ -60,7 +93,7 @@ function resolveFilename(...args) {
  * a text that has just the names; what it then reads are the facade's exports.
  * @type {import('./lib/types').LoadHook}
  */
-function load(url, context, next) {
+function loadNames(url, context, next) {
   const names = isOurs(url) ? shim().namesOf(url) : undefined;
   return names === undefined ? next(url, context) : { format: 'commonjs', source: names, shortCircuit: true };
 }
@@ -70,6 +103,6 @@ if (process.env['NEXUS_SDK'] !== 'off' && Number.parseInt(process.versions.node,
   Object.defineProperty(resolveFilename, 'name', { value: find.name });
   Module._resolveFilename = resolveFilename;
   if (Module.registerHooks !== undefined) {
-    Module.registerHooks({ load });
+    Module.registerHooks({ load: loadNames });
   }
 }

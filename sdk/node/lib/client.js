@@ -8,7 +8,6 @@
  * of it, which it remains.
  */
 
-const { watch } = require('./changes.js');
 const environment = require('./environment.js');
 const { insteadOf } = require('./hand-over.js');
 const layer = require('./layer.js');
@@ -274,7 +273,7 @@ function becomeReal(client) {
   if (state !== undefined) {
     layer.adopt(client, layer.construct(state.beneath, state.args));
     clients.delete(client);
-    former.set(client, { ...state, isAsMade: watch(client) });
+    former.set(client, { ...state, isAsMade: require('./changes.js').watch(client) });
   }
 }
 

@@ -4,9 +4,9 @@
 /** In which of its ways a release of the SDK builds outputs and errors. It is found in the text of what is installed. */
 
 const fs = require('node:fs');
-const { createRequire } = require('node:module');
 
 const { HAND_OVER } = require('./hand-over.js');
+const installed = require('./installed.js');
 const release = require('./release.js');
 
 /** @typedef {import('./facade').Package} Package */
@@ -106,9 +106,10 @@ class Dialect {
   get hasCrc64() {
     if (this.#hasCrc64 === undefined) {
       const { filename } = this.#owner;
-      const middleware = found(filename, '@aws-sdk/middleware-flexible-checksums');
+      const middleware = installed.find(filename, '@aws-sdk/middleware-flexible-checksums');
       this.#hasCrc64 = Boolean(
-        found(filename, '@aws-sdk/checksums/flexible-checksums') ?? (middleware && found(middleware, '@aws-sdk/crc64-nvme')),
+        installed.find(filename, '@aws-sdk/checksums/flexible-checksums') ??
+        (middleware && installed.find(fs.realpathSync(middleware), '@aws-sdk/crc64-nvme')),
       );
     }
     return this.#hasCrc64;
@@ -119,24 +120,11 @@ class Dialect {
    * @param {...string} names
    */
   #textOf(...names) {
-    const files = names.map((name) => found(this.#owner.filename, name)).filter((file) => file !== undefined);
+    const files = names.map((name) => installed.find(this.#owner.filename, name)).filter((file) => file !== undefined);
     if (files.length === 0) {
       throw HAND_OVER;
     }
     return files.map((file) => fs.readFileSync(file, 'latin1')).join('\n');
-  }
-}
-
-/**
- * The main file of a package as another finds it.
- * @param {string} filename of the other
- * @param {string} name
- */
-function found(filename, name) {
-  try {
-    return createRequire(filename).resolve(name);
-  } catch {
-    return undefined;
   }
 }
 

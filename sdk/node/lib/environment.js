@@ -4,7 +4,6 @@
 /** Whether a client of some configuration, in this environment, does what the gateway does. */
 
 const fs = require('node:fs');
-const os = require('node:os');
 
 /** Where the gateway answers the SDK's own requests. */
 const ENDPOINT = 'http://169.254.170.2';
@@ -76,8 +75,9 @@ function region(config) {
   if (!NEEDED.every((name) => env[name]) || Object.keys(env).some((name) => name.startsWith('AWS_ENDPOINT_URL_'))) {
     return undefined;
   }
+  const home = env['HOME'] ?? require('node:os').homedir();
   const isConfigured = FILES.some(([variable, file]) =>
-    fs.existsSync(env[/** @type {string} */ (variable)] || `${os.homedir()}/.aws/${file}`),
+    fs.existsSync(env[/** @type {string} */ (variable)] || `${home}/.aws/${file}`),
   );
   return isConfigured ? undefined : found;
 }

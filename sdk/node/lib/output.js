@@ -7,10 +7,8 @@ const { join } = require('./answer.js');
 const bodies = require('./body.js');
 const calls = require('./calls.js');
 const { Crc32 } = require('./crc32.js');
-const { Crc64 } = require('./crc64.js');
 const dates = require('./dates.js');
 const dialect = require('./dialect.js');
-const documents = require('./documents.js');
 const { HAND_OVER } = require('./hand-over.js');
 const release = require('./release.js');
 
@@ -116,7 +114,11 @@ function stream(owner, plan, answer) {
   if (header === CRC32) {
     return bodies.make(answer, { checksum: new Crc32(), expected, header });
   }
-  return bodies.make(answer, dialect.of(owner).hasCrc64 ? { checksum: new Crc64(), expected, header } : undefined);
+  if (!dialect.of(owner).hasCrc64) {
+    return bodies.make(answer, undefined);
+  }
+  const { Crc64 } = /** @type {typeof import('./crc64')} */ (require('./crc64.js'));
+  return bodies.make(answer, { checksum: new Crc64(), expected, header });
 }
 
 /**
@@ -132,6 +134,7 @@ async function documentOf(owner, operation, answer) {
     return undefined;
   }
   const { order, isPadded } = dialect.of(owner);
+  const documents = /** @type {typeof import('./documents')} */ (require('./documents.js'));
   const content = documents.read(shape, data, order === 'listed' && !payload);
   return isPadded && !payload ? Object.fromEntries(shape.map(([name]) => [name, content[name]])) : content;
 }

@@ -3,11 +3,9 @@
 
 /** S3's protocol: parameters in paths, queries and headers, documents in XML. */
 
-const errors = require('./errors.js');
 const { HAND_OVER } = require('./hand-over.js');
 const { output } = require('./output.js');
 const { request } = require('./request.js');
-const xml = require('./xml.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').RestOperation} Operation */
@@ -37,7 +35,8 @@ async function error(owner, operation, answer) {
   /** @type {Record<string, string>} */
   const fields = {};
   if (data.length > 0) {
-    const [name, content] = xml.parse(data.toString());
+    const { parse } = /** @type {typeof import('./xml')} */ (require('./xml.js'));
+    const [name, content] = parse(data.toString());
     if (name !== 'Error' || typeof content === 'string') {
       throw HAND_OVER;
     }
@@ -48,7 +47,8 @@ async function error(owner, operation, answer) {
       fields[field] = value;
     }
   }
-  return errors.make(owner, operation, answer, fields['Code'] ?? (answer.status === 404 ? 'NotFound' : undefined), fields);
+  const { make } = /** @type {typeof import('./errors')} */ (require('./errors.js'));
+  return make(owner, operation, answer, fields['Code'] ?? (answer.status === 404 ? 'NotFound' : undefined), fields);
 }
 
 module.exports = { error, output, prepare, request };

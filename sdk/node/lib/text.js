@@ -17,17 +17,18 @@ const DEFINITION =
   /^(?:(?:class|function|async function\*?) ([\w$]+)[ (]|var ([\w$]+);$|(?:exports\.|const |var |let )([\w$]+) = (\[|\{|class |_\w+;$))/gm;
 
 /**
- * What an expression finds at each place where a string is.
+ * The names that an expression finds at each place where a string is.
  * @param {string} text
  * @param {string} string
  * @param {RegExp} expression
+ * @param {Set<string>} found
  */
-function* at(text, string, expression) {
+function collect(text, string, expression, found) {
   for (let place = text.indexOf(string); place >= 0; place = text.indexOf(string, place + string.length)) {
     expression.lastIndex = place;
-    const found = expression.exec(text);
-    if (found) {
-      yield found;
+    const name = expression.exec(text)?.[1];
+    if (name !== undefined) {
+      found.add(name);
     }
   }
 }
@@ -41,26 +42,23 @@ function names(text) {
   const found = new Set();
   const begin = text.indexOf('\n__export(');
   const getters = begin < 0 ? '' : text.slice(begin, text.indexOf('\n});', begin));
-  for (const each of [
-    at(text, 'Object.defineProperty(exports, "', DEFINED),
-    getters.matchAll(GETTER),
-    at(text, 'exports.', ASSIGNED),
-  ]) {
-    for (const [, name] of each) {
-      found.add(/** @type {string} */ (name));
-    }
+  collect(text, 'Object.defineProperty(exports, "', DEFINED, found);
+  for (const [, name] of getters.matchAll(GETTER)) {
+    found.add(/** @type {string} */ (name));
   }
+  collect(text, 'exports.', ASSIGNED, found);
   return [...found];
 }
 
 /**
  * The names that `import` finds.
  * @param {string} text
+ * @param {string[]} exported all names
  */
-function importable(text) {
+function importable(text, exported) {
   const begin = text.lastIndexOf(LISTED);
   if (begin < 0) {
-    return text.includes(PROTO) ? [...names(text), '__proto__'] : names(text);
+    return text.includes(PROTO) ? [...exported, '__proto__'] : exported;
   }
   const list = text.slice(begin + LISTED.length, text.indexOf('}', begin));
   return list
@@ -92,7 +90,10 @@ function definitions(text) {
  */
 function extending(text, base) {
   const expression = new RegExp(`(?<=^(?:var \\w+ = )?class _?([^\\W_]\\w*) extends (?:\\w+\\.)?)${base} `, 'my');
-  return new Set([...at(text, `${base} `, expression)].map(([, name]) => name));
+  /** @type {Set<string>} */
+  const found = new Set();
+  collect(text, `${base} `, expression, found);
+  return found;
 }
 
 module.exports = { definitions, extending, importable, names };

@@ -140,6 +140,16 @@ test('modules are found as they are without the shim', () => {
   same("import('@aws-sdk/client-nothing').catch((error) => console.log(error.code, error.message));", 'program.mjs');
 });
 
+test('a program sees none of the files of the shim, and may clear what Node has loaded', () => {
+  const program = `
+    const { S3Client } = require('@aws-sdk/client-s3');
+    const shown = Object.keys(require.cache).filter((file) => file.includes('/sdk/node/lib/'));
+    Object.keys(require.cache).forEach((file) => delete require.cache[file]);
+    console.log(shown, require('@aws-sdk/client-s3').S3Client === S3Client, globalThis.loaded);
+  `;
+  assert.equal(run(program), '[] true undefined\n');
+});
+
 test('who takes `require` over sees the real package', () => {
   const program = `
     const Module = require('node:module');
