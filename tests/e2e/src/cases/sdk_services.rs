@@ -72,7 +72,9 @@ fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
         format!("{service} = \"http://127.0.0.1:{port}\"")
     };
     let endpoints = SERVICES.map(endpoint).join("\n");
-    options.configuration = format!("[gateway.endpoints]\n{endpoints}\n");
+    // In emulation moto may take minutes to load a service.
+    options.configuration =
+        format!("[gateway]\nread_timeout_s = 600\n[gateway.endpoints]\n{endpoints}\n");
     let testbed = Testbed::start(options)?;
     let mut function = Deployment::new("services", &bed.root(image))
         .with("--memory", "512")

@@ -33,8 +33,12 @@ def case(function: Callable[[], Any]) -> Callable[[], Any]:
 def prepare() -> None:
     """Makes what the cases need."""
     import boto3
+    from botocore.config import Config
 
-    dynamodb = boto3.client("dynamodb")
+    # In emulation a service may take minutes to start, and what is made twice is an error.
+    patient = Config(read_timeout=600, retries={"max_attempts": 0})
+    client = partial(boto3.client, config=patient)
+    dynamodb = client("dynamodb")
     for name in CASES:
         dynamodb.create_table(
             TableName=name,
@@ -42,12 +46,12 @@ def prepare() -> None:
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}, {"AttributeName": "n", "AttributeType": "N"}],
             BillingMode="PAY_PER_REQUEST",
         )
-    boto3.client("sqs").create_queue(QueueName="queue")
-    boto3.client("sns").create_topic(Name="topic")
-    secrets = boto3.client("secretsmanager")
+    client("sqs").create_queue(QueueName="queue")
+    client("sns").create_topic(Name="topic")
+    secrets = client("secretsmanager")
     secrets.create_secret(Name="text", SecretString="hidden")
     secrets.create_secret(Name="bytes", SecretBinary=b"\0hidden")
-    boto3.client("ssm").put_parameter(Name="/app/one", Value="first", Type="String")
+    client("ssm").put_parameter(Name="/app/one", Value="first", Type="String")
 
 
 @case
@@ -300,7 +304,9 @@ def functions() -> Any:
 
 def run() -> dict[str, Any]:
     """Runs all cases, each in a process of its own."""
-    equivalence.in_a_child(prepare)
+    if equivalence.in_a_child(prepare) is not None:
+        message = "what the cases need could not be made: see standard error"
+        raise RuntimeError(message)
     return {name: equivalence.in_a_child(partial(_run_one, name)) for name in CASES}
 
 
