@@ -64,10 +64,20 @@ impl Site {
     }
 
     async fn call(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.call_with(method, path, &[], body).await
+    }
+
+    async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let (guest, host) = tokio::io::duplex(64 * 1024);
         tokio::spawn(Arc::clone(&self.gateway).serve(Box::pin(host)));
         let authorization = "AWS4-HMAC-SHA256 Credential=p/20261123/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let headers = [("authorization", authorization)];
+        let headers = [&[("authorization", authorization)], headers].concat();
         request(guest, method, path, &headers, body.as_bytes()).await
     }
 
@@ -101,4 +111,29 @@ async fn an_absolute_key_is_refused() {
         .await;
     assert_eq!(answer.status, 400, "{answer:?}");
     assert_eq!(site.call("GET", "/photos/x", "").await.body, b"kept");
+}
+
+#[tokio::test]
+async fn parts_in_place_of_an_object_do_not_keep_its_checksum() {
+    let site = Site::start().await;
+    let path = "/photos/a/b%20c";
+    let checksum = [("x-amz-checksum-crc32", "NhCmhg==")];
+    let put = site.call_with("PUT", path, &checksum, "hello").await;
+    assert_eq!(put.status, 200, "{put:?}");
+    let mode = [("x-amz-checksum-mode", "ENABLED")];
+    let got = site.call_with("GET", path, &mode, "").await;
+    assert_eq!(got.header("x-amz-checksum-crc32"), "NhCmhg==");
+
+    let begun = site.call("POST", &format!("{path}?uploads"), "").await;
+    let text = String::from_utf8(begun.body).expect("text");
+    let (_, id) = text.split_once("<UploadId>").expect("an id");
+    let (id, _) = id.split_once('<').expect("its end");
+    let part = format!("{path}?partNumber=1&uploadId={id}");
+    assert_eq!(site.call("PUT", &part, "other").await.status, 200);
+    let parts = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>";
+    let whole = format!("{path}?uploadId={id}");
+    assert_eq!(site.call("POST", &whole, parts).await.status, 200);
+    let got = site.call_with("GET", path, &mode, "").await;
+    assert_eq!((got.status, got.header("x-amz-checksum-crc32")), (200, ""));
+    assert_eq!(got.body, b"other");
 }

@@ -63,7 +63,8 @@ impl Testbed {
     pub fn invoke_bytes(&self, function: &str, event: &[u8]) -> Result<Reply> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(600)))
+            // A little more than the longest invocation, so that it is nexusd who ends one.
+            .timeout_global(Some(Duration::from_secs(16 * 60)))
             .build()
             .into();
         let url = format!(

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Keeps keys inside their bucket's folder.
+//! Keeps keys inside their bucket's folder, and what is kept of an object that object's.
 //!
-//! `s3s-fs` joins bucket and key to a path. An absolute key replaces the bucket, and `..` leaves it.
+//! `s3s-fs` joins bucket and key to a path. An absolute key replaces the bucket, and `..` leaves it. And an upload in parts that takes an
+//! object's place keeps that one's checksum, which every client then finds wrong.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::dto::{CopyObjectInput, CopySource, DeleteObjectsInput, UploadPartCopyInput};
+use s3s::dto::{
+    CompleteMultipartUploadInput, CopyObjectInput, CopySource, DeleteObjectsInput,
+    UploadPartCopyInput,
+};
 use s3s::path::S3Path;
 use s3s::{S3Request, S3Result, s3_error};
 
 /// Refuses keys that are paths to somewhere else, in whichever part of a request they are.
 #[derive(Debug)]
-pub(super) struct Border;
+pub(super) struct Border {
+    /// The store's folder.
+    pub(super) root: PathBuf,
+}
 
 #[async_trait::async_trait]
 impl S3Access for Border {
@@ -23,6 +33,26 @@ impl S3Access for Border {
         match request.s3_path() {
             S3Path::Object { key, .. } => check_key(key),
             S3Path::Root | S3Path::Bucket { .. } => Ok(()),
+        }
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        request: &mut S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<()> {
+        let CompleteMultipartUploadInput { bucket, key, .. } = &request.input;
+        let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+        // As `s3s-fs` calls it. Without one it computes what it has to say of an object.
+        let file = format!(
+            ".bucket-{}.object-{}.internal.json",
+            encode(bucket),
+            encode(key)
+        );
+        match tokio::fs::remove_file(self.root.join(file)).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(s3_error!(error, InternalError))
+            }
+            _ => Ok(()),
         }
     }
 

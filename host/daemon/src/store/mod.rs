@@ -70,7 +70,9 @@ impl Store {
             key.access_key_id(),
             key.secret_access_key(),
         ));
-        builder.set_access(Border);
+        builder.set_access(Border {
+            root: config.root.clone(),
+        });
         let listener =
             TcpListener::bind(config.listen)
                 .await
