@@ -92,8 +92,8 @@ impl Complaint {
     /// Whether it may be that another key would do.
     pub(super) fn is_about_key(&self) -> bool {
         let code = self.code();
-        let codes = [&EXPIRED[..], &UNKNOWN, &WRONG].concat();
-        codes.contains(&code.as_str())
+        let mut lists = [&EXPIRED[..], &UNKNOWN, &WRONG].into_iter();
+        lists.any(|codes| codes.contains(&code.as_str()))
     }
 
     /// Passes on what a service forbids, but not what it says of a signature or a key that it does not take: such an answer repeats

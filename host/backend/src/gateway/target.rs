@@ -34,12 +34,12 @@ pub(super) struct Target {
 impl Target {
     /// Takes apart a request to `host`, in path style or, for Amazon's own host names, with the bucket in the name.
     pub(super) fn parse(uri: &Uri, host: &str) -> Result<Self, Refusal> {
-        let in_host = bucket_in_host(host)?;
-        let target = Self::parse_in(uri, in_host)?;
-        let is_access_point = in_host.is_some() && access_point_in_host(host).is_some();
+        let Some(alias) = access_point_in_host(host) else {
+            return Self::parse_in(uri, bucket_in_host(host)?);
+        };
         Ok(Self {
-            is_access_point,
-            ..target
+            is_access_point: true,
+            ..Self::parse_in(uri, Some(alias))?
         })
     }
 
@@ -81,15 +81,17 @@ impl Target {
     /// Path and query for the store, in path style.
     pub(super) fn path_and_query(&self) -> String {
         let bucket = self.bucket.as_deref().unwrap_or_default();
-        match self.key {
-            Some(_) => format!("/{bucket}{}", self.within_bucket()),
-            None => format!("/{bucket}{}", self.within_bucket().trim_start_matches('/')),
-        }
+        let slash = if self.key.is_some() { "/" } else { "" };
+        format!("/{bucket}{slash}{}", self.key_and_query())
     }
 
     /// Path and query where the host's name says which bucket.
     pub(super) fn within_bucket(&self) -> String {
-        let mut text = "/".to_owned();
+        format!("/{}", self.key_and_query())
+    }
+
+    fn key_and_query(&self) -> String {
+        let mut text = String::new();
         if let Some(key) = &self.key {
             text.extend(utf8_percent_encode(key, PATH));
         }
@@ -172,9 +174,6 @@ fn access_point_in_host(host: &str) -> Option<&str> {
 
 /// The bucket in one of Amazon's host names: `[bucket.]s3[.dualstack][.region].amazonaws.com`, also `s3-region`.
 fn bucket_in_host(host: &str) -> Result<Option<&str>, Refusal> {
-    if let Some(alias) = access_point_in_host(host) {
-        return Ok(Some(alias));
-    }
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let Some(name) = name
         .strip_suffix(".amazonaws.com")
