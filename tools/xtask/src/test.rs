@@ -15,8 +15,8 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The same with a kernel that looks for faults; they take ten.
 const LIMIT_CHECKED: Duration = Duration::from_secs(90 * 60);
 
-/// The same for functions that speak to services, each in some guests.
-const LIMIT_FUNCTIONS: Duration = Duration::from_secs(90 * 60);
+/// The same for the cases that run by their names only, each in some guests.
+const LIMIT_BY_NAME: Duration = Duration::from_secs(90 * 60);
 
 /// The cases that run by their names only, by the beginnings of these, and the images that they need.
 const BY_NAME: [(&str, &[&str]); 3] = [
@@ -125,8 +125,7 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     ] {
         program.extend([flag.to_owned(), value.display().to_string()]);
     }
-    let by_services = asked("functions") || asked("services");
-    if by_services {
+    if asked("functions") || asked("services") {
         let moto = setup::python::programs("moto", "moto", &[MOTO])?.join("python");
         let stock = Kernel::ensure(Flavour::Stock)?.image();
         program.extend(["--stock-kernel".to_owned(), stock.display().to_string()]);
@@ -144,7 +143,7 @@ fn end_to_end(only: Option<&str>, flavour: Flavour) -> Result<()> {
     }
     let limit = match flavour {
         Flavour::Checked => LIMIT_CHECKED,
-        _ if by_services => LIMIT_FUNCTIONS,
+        _ if BY_NAME.iter().any(|(name, _)| asked(name)) => LIMIT_BY_NAME,
         _ => LIMIT,
     };
     place.run(&lab::Job {
