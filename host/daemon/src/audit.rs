@@ -129,6 +129,7 @@ mod tests {
         for how in [How::Done, How::Deferred] {
             log.record(Entry {
                 store: None,
+                role: None,
                 function: "f".into(),
                 service: "s3".into(),
                 method: "PUT".into(),

@@ -22,7 +22,7 @@ use crate::admin::Admin;
 use crate::admin::socket::{self, SocketError, SocketFile};
 use crate::audit::AuditLog;
 use crate::config::{Config, Credentials};
-use crate::functions::{Registry, RegistryError};
+use crate::functions::{Registry, RegistryError, Stores};
 use crate::ingress::Ingress;
 use crate::ingress::events::EventQueue;
 use crate::inputs::Inputs;
@@ -206,13 +206,7 @@ impl Daemon {
             ingress: Arc::clone(&ingress),
             invoke_address,
             store_address,
-            stores: self
-                .config
-                .gateway
-                .stores
-                .iter()
-                .map(|store| store.name.clone())
-                .collect(),
+            stores: known_stores(&self.config),
             region,
             local: self.local,
             started: Instant::now(),
@@ -312,6 +306,15 @@ async fn stores(config: &Config) -> Result<Vec<StoreConfig>, GatewayError> {
         });
     }
     Ok(stores)
+}
+
+/// What policies may speak of.
+fn known_stores(config: &Config) -> Stores {
+    let named = config.gateway.stores.iter();
+    Stores {
+        named: named.map(|store| store.name.clone()).collect(),
+        is_embedded: config.store.is_some() && !config.gateway.endpoints.contains_key("s3"),
+    }
 }
 
 fn open_audit(config: &Config) -> Result<Option<Arc<dyn Audit>>, DaemonError> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use nexus_backend::gateway::{Gateway, GatewayConfig, Policy, ServiceRule, Upstream};
+use nexus_backend::gateway::{Gateway, GatewayConfig, Policy, RoleArn, ServiceRule, Upstream};
 use nexus_backend::service::Service as _;
 use serde_json::Value;
 use support::{eventually, venv};
@@ -100,26 +100,31 @@ async fn run(python: &Path, name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// A gateway on a TCP port, and the port.
-async fn gateway(moto: u16, lambda: u16, key: Credentials) -> u16 {
+/// The way to the services with the host's key.
+async fn upstream(moto: u16, lambda: u16, key: Credentials) -> Arc<Upstream> {
     let endpoint = |service: &str| {
         let port = if service == "lambda" { lambda } else { moto };
         (service.to_owned(), format!("http://127.0.0.1:{port}"))
     };
     let services = ALLOWED.iter().map(|(service, _)| endpoint(service));
     let config = GatewayConfig::new("us-east-1", services.collect());
-    let upstream = Upstream::new(config, SharedCredentialsProvider::new(key))
+    Upstream::new(config, SharedCredentialsProvider::new(key))
         .await
-        .expect("valid");
-    let rule = |(service, actions): &(&str, &[&str])| ServiceRule {
+        .expect("valid")
+}
+
+/// A gateway on a TCP port, of a function with a role or none, and the port.
+async fn gateway(upstream: &Arc<Upstream>, role: Option<RoleArn>) -> u16 {
+    let allowed = |(service, actions): &(&str, &[&str])| ServiceRule {
         service: (*service).into(),
         actions: actions.iter().map(|action| (*action).into()).collect(),
     };
     let policy = Policy {
-        services: ALLOWED.iter().map(rule).collect(),
+        services: ALLOWED.iter().map(allowed).collect(),
+        role,
         ..Policy::default()
     };
-    let gateway = Gateway::new(upstream, Arc::new(policy), "f".into());
+    let gateway = Gateway::new(Arc::clone(upstream), Arc::new(policy), "f".into());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -156,13 +161,13 @@ async fn services_by_the_generic_path() {
     );
     let (id, secret) = (text("AccessKeyId"), text("SecretAccessKey"));
     let lambda = Server::lambda(&python, &id, &secret);
-    let port = gateway(moto.port, lambda.port, key).await;
-    let seen = run(
-        &python,
-        "services_client.py",
-        &[&format!("http://127.0.0.1:{port}"), &moto_url],
-    )
-    .await;
-    assert!(seen.ends_with("all of it\n"), "{seen}");
-    assert!(!seen.contains(&secret));
+    let upstream = upstream(moto.port, lambda.port, key).await;
+    let role: RoleArn = text("Role").parse().expect("a role");
+    for (role, program) in [(None, "services_client.py"), (Some(role), "role_client.py")] {
+        let port = gateway(&upstream, role).await;
+        let url = format!("http://127.0.0.1:{port}");
+        let seen = run(&python, program, &[&url, &moto_url]).await;
+        assert!(seen.ends_with("all of it\n"), "{program}: {seen}");
+        assert!(!seen.contains(&secret));
+    }
 }

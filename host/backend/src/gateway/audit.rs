@@ -32,6 +32,9 @@ pub struct Entry {
     /// The store's name, of one that the function named by its URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<String>,
+    /// The role in which it was made, if not by the host's own key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
     /// The service's signing name; empty if the call does not say.
     pub service: String,
     /// HTTP's method.
@@ -92,6 +95,7 @@ impl Gateway {
         audit.record(Entry {
             function: self.name.clone(),
             store: self.upstream.site.as_ref().map(|site| site.name.clone()),
+            role: self.upstream.role.as_ref().map(ToString::to_string),
             service: asked.service,
             method: asked.method,
             resource: asked.resource,

@@ -143,10 +143,7 @@ impl Complaint {
 
     /// The text of the first XML element of this name.
     pub(super) fn element(&self, name: &str) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.text);
-        let (_, rest) = text.split_once(&format!("<{name}>"))?;
-        let (value, _) = rest.split_once('<')?;
-        Some(value.trim().to_owned())
+        element(&String::from_utf8_lossy(&self.text), name)
     }
 
     fn member(&self) -> Option<String> {
@@ -160,6 +157,13 @@ impl Complaint {
         let text = text.as_bytes();
         !text.is_empty() && self.text.windows(text.len()).any(|part| part == text)
     }
+}
+
+/// The text of the first XML element of this name.
+pub(super) fn element(document: &str, name: &str) -> Option<String> {
+    let (_, rest) = document.split_once(&format!("<{name}>"))?;
+    let (value, _) = rest.split_once('<')?;
+    Some(value.trim().to_owned())
 }
 
 /// The refusal in place of an answer that is not for the guest.

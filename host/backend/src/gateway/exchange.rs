@@ -207,7 +207,10 @@ impl Upstream {
     pub(super) async fn key(&self) -> Result<Credentials, Refusal> {
         self.credentials.get().await.map_err(|reason| {
             tracing::error!(%reason, "no credentials to sign with");
-            let message = "The host has no credentials for the store: see the log of nexusd.";
+            let message = match &self.role {
+                None => "The host has no credentials for the store: see the log of nexusd.".into(),
+                Some(role) => format!("The host cannot assume {role}: see the log of nexusd."),
+            };
             Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "ServiceUnavailable",

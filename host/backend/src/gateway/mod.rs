@@ -34,6 +34,7 @@ mod prefetched;
 mod presign;
 mod refusal;
 mod regions;
+mod roles;
 mod s3;
 mod services;
 mod sign;
@@ -71,6 +72,7 @@ use self::payload::Payload;
 pub use self::policy::{Access, BucketPolicy, BucketRule, Policy, Presign, ServiceRule};
 pub use self::prefetched::Prefetcher;
 use self::refusal::{Refusal, Wording};
+pub use self::roles::{RoleArn, RoleArnError};
 use self::s3::{COPY_SOURCE, S3};
 use self::sign::SignedFor;
 pub use self::stores::{Store, StoreConfig};
@@ -117,6 +119,10 @@ impl Gateway {
         writeback: Arc<Writeback>,
         inputs: Arc<Inputs>,
     ) -> Arc<Self> {
+        let upstream = match &policy.role {
+            Some(role) => upstream.acting_as(role, &name),
+            None => upstream,
+        };
         Arc::new(Self {
             upstream,
             policy,

@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::Deserialize;
 
-/// What a function may do by way of the gateway. What no rule allows is denied.
+use super::roles::RoleArn;
+
+/// What a function may do by way of the gateway, and as whom. What no rule allows is denied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Objects.
@@ -15,6 +17,8 @@ pub struct Policy {
     /// What URLs may be signed for, of what is allowed anyhow. For a write, whoever has the URL decides what is written, and at a store
     /// that takes headers that were not signed, even where from and for whom.
     pub presign: Presign,
+    /// The role in which all of it is done; none for the host's own key.
+    pub role: Option<RoleArn>,
 }
 
 /// What URLs may be signed for.

@@ -26,6 +26,7 @@ use super::network::Network;
 use super::patience::{self, Sending};
 use super::predict::Manners;
 use super::regions::{self, Amazon, Regions};
+use super::roles::{Acting, RoleArn};
 use super::s3::S3;
 use super::stores::{self, Site, Store, StoreConfig};
 use crate::service::hosts::is_region;
@@ -164,8 +165,8 @@ pub struct Upstream {
     pub(super) region: String,
     /// How S3's endpoints in other regions are called, if S3 is Amazon's.
     pub(super) amazon: Option<Amazon>,
-    pub(super) regions: Regions,
-    pub(super) clocks: Clocks,
+    pub(super) regions: Arc<Regions>,
+    pub(super) clocks: Arc<Clocks>,
     read_timeout: Duration,
     pub(super) credentials: KeptCredentials,
     /// How the services answer writes.
@@ -177,6 +178,10 @@ pub struct Upstream {
     stores: Vec<Arc<Store>>,
     /// Which of these this one is, if it is one.
     pub(super) site: Option<Site>,
+    /// The role whose key signs, if it is not the host's own.
+    pub(super) role: Option<RoleArn>,
+    /// The same services in roles.
+    pub(super) acting: Acting,
 }
 
 impl Upstream {
@@ -255,8 +260,8 @@ impl Upstream {
             amazon: endpoints.get(S3).and_then(Amazon::of),
             endpoints,
             region,
-            regions: Regions::default(),
-            clocks: Clocks::default(),
+            regions: Arc::default(),
+            clocks: Arc::default(),
             read_timeout,
             credentials: KeptCredentials::new(credentials),
             manners: Manners::default(),
@@ -264,6 +269,29 @@ impl Upstream {
             audit,
             stores: Vec::new(),
             site: None,
+            role: None,
+            acting: Acting::default(),
+        }
+    }
+
+    /// The same services with the key of `role`, over the same connections. Other stores have keys of their own, and are not among them.
+    pub(super) fn signing_with(&self, credentials: KeptCredentials, role: Option<RoleArn>) -> Self {
+        Self {
+            carrier: Arc::clone(&self.carrier),
+            endpoints: self.endpoints.clone(),
+            region: self.region.clone(),
+            amazon: self.amazon.clone(),
+            regions: Arc::clone(&self.regions),
+            clocks: Arc::clone(&self.clocks),
+            read_timeout: self.read_timeout,
+            credentials,
+            manners: Manners::default(),
+            deferred: Arc::clone(&self.deferred),
+            audit: self.audit.clone(),
+            stores: Vec::new(),
+            site: None,
+            role,
+            acting: Acting::default(),
         }
     }
 

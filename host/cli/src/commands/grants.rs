@@ -19,6 +19,9 @@ pub(super) struct Grants {
     /// A service other than S3 that may be called, by its signing name (dynamodb, sqs, …); all its actions unless some are named.
     #[arg(long = "service", value_name = "SERVICE[:ACTION,...]")]
     services: Vec<Service>,
+    /// The IAM role in which services are called, `arn:aws:iam::ACCOUNT:role/NAME`; without one it is the host's own key.
+    #[arg(long, value_name = "ARN")]
+    role: Option<String>,
     /// A host that may be connected to.
     #[arg(long = "endpoint", value_name = "HOST:PORT")]
     endpoints: Vec<String>,
@@ -33,6 +36,7 @@ impl Grants {
             "buckets": buckets,
             "services": services,
             "presign_writes": self.presign_writes,
+            "role": self.role,
             "endpoints": self.endpoints,
         })
     }

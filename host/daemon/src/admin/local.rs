@@ -26,7 +26,7 @@ const UNDEPLOYED: &str = "local";
 /// What the program runs as.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Role {
+struct Asked {
     /// A deployed function.
     function: Option<FunctionName>,
     /// What it may reach, if it is no deployed function.
@@ -44,8 +44,8 @@ impl Admin {
             return Err(AdminError::Invalid(reason.into()));
         }
         let upgrade = hyper::upgrade::on(&mut request);
-        let role = read_json(request.into_body()).await?;
-        let program = self.program(role)?;
+        let asked = read_json(request.into_body()).await?;
+        let program = self.program(asked)?;
         tokio::spawn(run(upgrade, program, self.stop.clone()));
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -55,17 +55,17 @@ impl Admin {
         Ok(response)
     }
 
-    fn program(&self, role: Role) -> Result<Program, AdminError> {
+    fn program(&self, asked: Asked) -> Result<Program, AdminError> {
         let local = self.local.as_ref().ok_or_else(|| {
             AdminError::NotFound("this daemon has no gateway, and so no local mode".into())
         })?;
-        let Some(name) = role.function else {
+        let Some(name) = asked.function else {
             let name: FunctionName = UNDEPLOYED.parse()?;
-            let function = Function::undeployed(role.policy);
+            let function = Function::undeployed(asked.policy);
             function.check_stores(&self.stores)?;
             return Ok(local.program(&name, &function));
         };
-        if role.policy != Policy::default() {
+        if asked.policy != Policy::default() {
             let reason = format!("{name} has a policy of its own; give one or the other");
             return Err(AdminError::Invalid(reason));
         }

@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::functions::Registry;
+use crate::functions::{Registry, Stores};
 use crate::ingress::Ingress;
 use crate::local::Local;
 use crate::logs::Logs;
@@ -66,8 +66,8 @@ pub struct Admin {
     pub store_address: Option<SocketAddr>,
     /// Where functions are told to be.
     pub region: String,
-    /// Stores that policies may name.
-    pub stores: Vec<String>,
+    /// Stores that policies may speak of.
+    pub stores: Stores,
     /// What programs outside VMs are given.
     pub local: Option<Local>,
     /// When the daemon started.

@@ -9,4 +9,6 @@ pub mod spec;
 
 pub use name::{FunctionName, NameError, Reference};
 pub use registry::{Registry, RegistryError};
-pub use spec::{Access, BucketGrant, Function, Policy, ServiceGrant, SpecError, WritebackMode};
+pub use spec::{
+    Access, BucketGrant, Function, Policy, ServiceGrant, SpecError, Stores, WritebackMode,
+};

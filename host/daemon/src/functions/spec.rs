@@ -75,6 +75,9 @@ pub struct Policy {
     /// Whether URLs may be signed for writes as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub presign_writes: bool,
+    /// The role in which services are called, in place of the host's own key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<gateway::RoleArn>,
     /// Hosts, as `host:port`.
     #[serde(default)]
     pub endpoints: Vec<EndpointRule>,
@@ -121,6 +124,15 @@ pub enum Access {
     ReadWrite,
 }
 
+/// The stores of a node.
+#[derive(Debug, Clone, Default)]
+pub struct Stores {
+    /// Those that policies may name.
+    pub named: Vec<String>,
+    /// Whether the one that functions find without naming any is inside the daemon.
+    pub is_embedded: bool,
+}
+
 /// Why a function cannot be deployed.
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
@@ -161,6 +173,11 @@ pub enum SpecError {
     /// A bucket of a store that is not configured.
     #[error("there is no store {0}: name it in gateway.stores of nexusd's configuration")]
     Store(String),
+    /// A role where a role's key is good for nothing.
+    #[error(
+        "the object store inside nexusd knows the host's own key, and not that of {0}: name S3 in gateway.endpoint, or grant no bucket of it"
+    )]
+    Role(gateway::RoleArn),
     /// A command with no words.
     #[error("command is empty: leave it out to run the image's own")]
     Command,
@@ -229,13 +246,20 @@ impl Function {
         Ok(())
     }
 
-    /// Checks that the stores that the policy names are among those `known`.
-    pub fn check_stores(&self, known: &[String]) -> Result<(), SpecError> {
-        let mut named = self.policy.stores();
-        match named.find(|store| !known.iter().any(|name| name == store)) {
-            Some(store) => Err(SpecError::Store(store.to_owned())),
-            None => Ok(()),
+    /// Checks that the stores that the policy speaks of are among those of the node, and take the function's key.
+    pub fn check_stores(&self, node: &Stores) -> Result<(), SpecError> {
+        for grant in &self.policy.buckets {
+            match (&grant.store, &self.policy.role) {
+                (Some(store), _) if !node.named.contains(store) => {
+                    return Err(SpecError::Store(store.clone()));
+                }
+                (None, Some(role)) if node.is_embedded => {
+                    return Err(SpecError::Role(role.clone()));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     fn check_root(&self) -> Result<(), SpecError> {
@@ -269,6 +293,8 @@ impl Policy {
             buckets: self.bucket_policy(Some(store)),
             services: Vec::new(),
             presign: self.presign(),
+            // A store has a key of its own.
+            role: None,
         }
     }
 
@@ -310,6 +336,7 @@ impl Policy {
             buckets: self.bucket_policy(None),
             services: services.collect(),
             presign: self.presign(),
+            role: self.role.clone(),
         }
     }
 }
@@ -355,5 +382,56 @@ fn has_erofs_magic(path: &std::path::Path) -> io::Result<()> {
     match file.read_exact_at(&mut found, OFFSET) {
         Ok(()) if found == MAGIC => Ok(()),
         Ok(()) | Err(_) => Err(io::Error::other("not an EROFS image")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(role: Option<&str>, store: Option<&str>) -> Function {
+        Function::undeployed(Policy {
+            buckets: vec![BucketGrant {
+                store: store.map(ToOwned::to_owned),
+                bucket: "b".into(),
+                prefix: String::new(),
+                access: Access::Read,
+            }],
+            role: role.map(|role| role.parse().expect("a role")),
+            ..Policy::default()
+        })
+    }
+
+    #[test]
+    fn stores_and_roles() {
+        let role = Some("arn:aws:iam::123456789012:role/r");
+        let node = |is_embedded| Stores {
+            named: vec!["minio".into()],
+            is_embedded,
+        };
+        for (role, store, is_embedded, is_good) in [
+            (None, None, true, true),
+            (role, None, false, true),
+            (role, Some("minio"), true, true),
+            (role, None, true, false),
+            (None, Some("other"), false, false),
+        ] {
+            let checked = function(role, store).check_stores(&node(is_embedded));
+            assert_eq!(checked.is_ok(), is_good, "{role:?} {store:?}: {checked:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_for_services_and_not_for_named_stores() {
+        let policy = function(Some("arn:aws:iam::123456789012:role/r"), Some("minio")).policy;
+        assert!(policy.gateway_policy().role.is_some());
+        assert!(policy.store_policy("minio").role.is_none());
+    }
+
+    #[test]
+    fn what_is_no_role_is_refused() {
+        let policy = serde_json::json!({ "role": "thumbnailer" });
+        let error = serde_json::from_value::<Policy>(policy).expect_err("no role");
+        assert!(error.to_string().contains("arn:aws:iam::"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ mod objects;
 mod prefetched;
 mod regions;
 mod repeats;
+mod roles;
 mod services;
 mod silence;
 mod skew;
