@@ -311,9 +311,13 @@ async fn stores(config: &Config) -> Result<Vec<StoreConfig>, GatewayError> {
 /// What policies may speak of.
 fn known_stores(config: &Config) -> Stores {
     let named = config.gateway.stores.iter();
+    let endpoint = config.gateway.endpoints.get("s3");
+    let is_embedded = config.store.as_ref().is_some_and(|store| {
+        endpoint.is_none_or(|endpoint| *endpoint == format!("http://{}", store.listen))
+    });
     Stores {
         named: named.map(|store| store.name.clone()).collect(),
-        is_embedded: config.store.is_some() && !config.gateway.endpoints.contains_key("s3"),
+        is_embedded,
     }
 }
 

@@ -6,13 +6,15 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::child::KilledOnDrop;
 
 /// How long nexusd may take until it answers. Generous, since it may run in an emulated machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -108,7 +110,7 @@ pub struct Testbed {
     keys: Keys,
     invoke: SocketAddr,
     store: SocketAddr,
-    daemon: Child,
+    daemon: KilledOnDrop,
 }
 
 impl Testbed {
@@ -265,14 +267,6 @@ impl Testbed {
     }
 }
 
-impl Drop for Testbed {
-    fn drop(&mut self) {
-        // Both fail only if the daemon is gone already, which is what they are for.
-        drop(self.daemon.kill());
-        drop(self.daemon.wait());
-    }
-}
-
 /// A file that VMs are made of, in the testbed's own folder. In the lab the checkout is a network file system, and its
 /// latency would be what a cold start consists of.
 fn local(folder: &Path, file: &Path) -> Result<PathBuf> {
@@ -304,7 +298,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn spawn(options: &Options, folder: &Path) -> Result<Child> {
+fn spawn(options: &Options, folder: &Path) -> Result<KilledOnDrop> {
     let program = options.programs.join("nexusd");
     let log = File::options()
         .create(true)
@@ -325,9 +319,7 @@ fn spawn(options: &Options, folder: &Path) -> Result<Child> {
         // As OpenSSL's programs take it, and rustls' for the system's certificates.
         command.env("SSL_CERT_FILE", trusted);
     }
-    command
-        .spawn()
-        .with_context(|| format!("cannot start {}", program.display()))
+    KilledOnDrop::spawn(&mut command).with_context(|| format!("cannot start {}", program.display()))
 }
 
 /// The lines that say where the gateway's object store is, and that nexusd has one, unless there is `another`.

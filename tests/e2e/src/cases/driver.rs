@@ -2,11 +2,12 @@
 //! The driver's own checks (`guest-kmod/tests`): static C programs against peers in Python, so that neither end is ours.
 
 use std::fs::{self, File};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nexus_testbed::KilledOnDrop;
 use serde_json::{Value, json};
 
 use super::Case;
@@ -52,26 +53,15 @@ fn guest(arguments: &Value) -> Result<Value> {
     Ok(json!({ "status": status, "output": fs::read_to_string(&path)? }))
 }
 
-/// Ends the peers, whatever becomes of the case.
-struct Peers(Child);
-
-impl Drop for Peers {
-    fn drop(&mut self) {
-        // They may have ended by themselves.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 fn host(bed: &Bed) -> Result<()> {
-    let peers = Command::new("python3")
+    let mut program = Command::new("python3");
+    program
         .args(["-c", PEERS, &SERVER.to_string()])
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start python3")?;
-    let mut peers = Peers(peers);
+        .stdout(Stdio::piped());
+    // It ends the peers, whatever becomes of the case.
+    let mut peers = KilledOnDrop::spawn(&mut program).context("cannot start python3")?;
     let mut ready = String::new();
-    let out = peers.0.stdout.take().context("no output")?;
+    let out = peers.stdout.take().context("no output")?;
     std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut ready)?;
     ensure!(ready.trim() == "ready", "the peers say {ready:?}");
 

@@ -6,10 +6,10 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use nexus_testbed::{Deployment, Testbed};
+use nexus_testbed::{Deployment, KilledOnDrop, Testbed};
 use serde_json::{Value, json};
 
 use super::functions::Services;
@@ -93,30 +93,24 @@ fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
 
 /// A Lambda that checks signatures. Dropping it ends it.
 struct Lambda {
-    process: Child,
+    _process: KilledOnDrop,
     port: u16,
 }
 
 impl Lambda {
     fn start(python: &Path, id: &str, secret: &str) -> Result<Self> {
-        let mut process = Command::new(python)
+        let mut program = Command::new(python);
+        program
             .args(["-c", LAMBDA, id, secret])
-            .stdout(Stdio::piped())
-            .spawn()
+            .stdout(Stdio::piped());
+        let mut process = KilledOnDrop::spawn(&mut program)
             .with_context(|| format!("cannot start {}", python.display()))?;
         let output = process.stdout.take().context("no standard output")?;
-        let mut started = Self { process, port: 0 };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        started.port = line.trim().parse().context("it tells no port")?;
-        Ok(started)
-    }
-}
-
-impl Drop for Lambda {
-    fn drop(&mut self) {
-        // Both fail only if it is gone already, which is what they are for.
-        drop(self.process.kill());
-        drop(self.process.wait());
+        Ok(Self {
+            _process: process,
+            port: line.trim().parse().context("it tells no port")?,
+        })
     }
 }

@@ -3,16 +3,17 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use nexus_testbed::KilledOnDrop;
 use serde_json::{Value, json};
 
 const PROGRAM: &str = include_str!("scenarios.py");
 
 /// The program, running. Dropping it ends it.
 pub(crate) struct Services {
-    process: Child,
+    _process: KilledOnDrop,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     /// Where the server listens, without TLS.
@@ -30,16 +31,17 @@ pub(super) struct Step {
 impl Services {
     /// Starts it by a Python that has moto.
     pub(crate) fn start(python: &Path) -> Result<Self> {
-        let mut process = Command::new(python)
+        let mut program = Command::new(python);
+        program
             .args(["-c", PROGRAM])
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
+            .stdout(Stdio::piped());
+        let mut process = KilledOnDrop::spawn(&mut program)
             .with_context(|| format!("cannot start {}", python.display()))?;
         let orders = process.stdin.take().context("no standard input")?;
         let answers = BufReader::new(process.stdout.take().context("no standard output")?);
         let mut services = Self {
-            process,
+            _process: process,
             orders,
             answers,
             port: 0,
@@ -81,13 +83,5 @@ impl Services {
         self.answers.read_line(&mut line)?;
         ensure!(!line.is_empty(), "the services have ended");
         Ok(serde_json::from_str(&line)?)
-    }
-}
-
-impl Drop for Services {
-    fn drop(&mut self) {
-        // Both fail only if it is gone already, which is what they are for.
-        drop(self.process.kill());
-        drop(self.process.wait());
     }
 }

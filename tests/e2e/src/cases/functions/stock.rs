@@ -4,10 +4,10 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use nexus_testbed::{KilledOnDrop, StockGuest};
 use serde_json::{Value, json};
 
 use super::Outcome;
@@ -30,7 +30,7 @@ exec(u.urlopen('http://'+os.environ['AWS_LAMBDA_RUNTIME_API']+'/setup').read())"
 
 /// A function in such a guest. Dropping it ends the machine.
 pub(super) struct Guest {
-    machine: Child,
+    machine: KilledOnDrop,
     runtime: Runtime,
     console: PathBuf,
 }
@@ -48,16 +48,24 @@ impl Guest {
         network()?;
         let runtime = Runtime::serve(HOST, &orders.json(services))?;
         let console = folder.join(format!("stock-{handler}.log"));
-        // A clock cannot be set to a time before the machine's start.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let job = json!({
-            "stock": true,
-            "clock_ns": u64::try_from(now.as_nanos())?,
+        let device = format!("tap,id=net,ifname={TAP},script=no,downscript=no");
+        let guest = StockGuest {
+            kernel,
+            root,
+            memory: 512,
+            devices: &[
+                "-netdev",
+                &device,
+                "-device",
+                "virtio-net-device,netdev=net",
+            ],
+            console: console.clone(),
+        };
+        let machine = guest.boot(json!({
             "entrypoint": ["/usr/bin/python3"],
             "command": ["-c", NETWORK.replace("GUEST", &GUEST.to_string()), handler],
             "env": { "AWS_LAMBDA_RUNTIME_API": format!("{HOST}:{}", runtime.port) },
-        });
-        let machine = qemu(kernel, root, &job, &console)?;
+        }))?;
         Ok(Self {
             machine,
             runtime,
@@ -73,14 +81,6 @@ impl Guest {
             let said = fs::read_to_string(&self.console).unwrap_or_default();
             format!("the guest said: {said}")
         })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already, which is what they are for.
-        drop(self.machine.kill());
-        drop(self.machine.wait());
     }
 }
 
@@ -144,44 +144,4 @@ fn run(program: &str, arguments: &str) -> Result<()> {
     let status = status.with_context(|| format!("cannot start {program}"))?;
     ensure!(status.success(), "{program} {arguments}: {status}");
     Ok(())
-}
-
-fn qemu(kernel: &Path, root: &Path, job: &Value, console: &Path) -> Result<Child> {
-    let digits: String = job
-        .to_string()
-        .bytes()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let line = format!(
-        "console=ttyS0 quiet panic=-1 reboot=t root=/dev/vda rootfstype=erofs ro init=/.nexus/init nexus_job={digits}"
-    );
-    let drive = format!(
-        "id=root,file={},format=raw,if=none,readonly=on",
-        root.display()
-    );
-    let device = format!("tap,id=net,ifname={TAP},script=no,downscript=no");
-    let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args([
-        "-M",
-        "microvm,acpi=off,rtc=off",
-        "-accel",
-        "kvm",
-        "-cpu",
-        "host",
-    ])
-    .args(["-m", "512", "-nodefaults", "-no-user-config"])
-    .args(["-display", "none", "-no-reboot", "-append", &line])
-    .arg("-kernel")
-    .arg(kernel)
-    .args(["-drive", &drive, "-device", "virtio-blk-device,drive=root"])
-    .args([
-        "-netdev",
-        &device,
-        "-device",
-        "virtio-net-device,netdev=net",
-    ])
-    .arg("-serial")
-    .arg(format!("file:{}", console.display()))
-    .stdin(Stdio::null());
-    qemu.spawn().context("cannot start qemu-system-x86_64")
 }

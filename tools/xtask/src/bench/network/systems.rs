@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use nexus_testbed::{Deployment, Options, Testbed};
+use nexus_testbed::{Deployment, Options, StockGuest, Testbed};
 use serde_json::{Value, json};
 
 use super::server::{Order, Server};
@@ -118,7 +117,17 @@ fn measured(
         orders["own"] = json!(TAP_GUEST.to_string());
     }
     let console = inputs.folder.join(format!("{system}.log"));
-    let mut guest = qemu(inputs, &orders, devices, &console)?;
+    let guest = StockGuest {
+        kernel: &inputs.stock_kernel,
+        root: &inputs.agent,
+        memory: 256,
+        devices,
+        console: console.clone(),
+    };
+    let mut guest = guest.boot(json!({
+        "entrypoint": [],
+        "command": ["/agent", "traffic", orders.to_string()],
+    }))?;
     guest.wait().context("the guest cannot be waited for")?;
     let mut servers = servers.into_iter();
     let mut measure = |order: Order| {
@@ -132,56 +141,6 @@ fn measured(
         server.measured()
     };
     Costs::new(system, &mut measure)
-}
-
-fn qemu(inputs: &Inputs, orders: &Value, devices: &[&str], console: &Path) -> Result<Child> {
-    // A clock cannot be set to a time before the machine's start.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let job = json!({
-        "stock": true,
-        "clock_ns": u64::try_from(now.as_nanos())?,
-        "entrypoint": [],
-        "command": ["/agent", "traffic", orders.to_string()],
-    });
-    let digits: String = job
-        .to_string()
-        .bytes()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let line = format!(
-        "console=ttyS0 quiet panic=-1 reboot=t root=/dev/vda rootfstype=erofs ro init=/.nexus/init nexus_job={digits}"
-    );
-    let root = format!(
-        "id=root,file={},format=raw,if=none,readonly=on",
-        inputs.agent.display()
-    );
-    let mut qemu = Command::new("qemu-system-x86_64");
-    qemu.args([
-        "-M",
-        "microvm,acpi=off,rtc=off",
-        "-accel",
-        "kvm",
-        "-cpu",
-        "host",
-    ])
-    .args([
-        "-m",
-        "256",
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-no-reboot",
-    ])
-    .arg("-kernel")
-    .arg(&inputs.stock_kernel)
-    .args(["-append", &line, "-drive", &root])
-    .args(["-device", "virtio-blk-device,drive=root"])
-    .args(devices)
-    .arg("-serial")
-    .arg(format!("file:{}", console.display()))
-    .stdin(Stdio::null());
-    qemu.spawn().context("cannot start qemu-system-x86_64")
 }
 
 fn ip(arguments: &str) -> Result<()> {

@@ -5,12 +5,12 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nexus_testbed::{Options, Store, Testbed};
+use nexus_testbed::{KilledOnDrop, Options, Store, Testbed};
 
 use super::{BUCKET, Inputs, SIZES};
 use crate::process;
@@ -24,7 +24,7 @@ const HOST: &str = "localhost";
 /// A store with the objects that are got, over TLS.
 pub(super) struct TlsStore {
     store: Testbed,
-    stunnel: Child,
+    stunnel: KilledOnDrop,
     port: u16,
 }
 
@@ -55,13 +55,13 @@ impl TlsStore {
         let path = store.folder().join("stunnel.conf");
         fs::write(&path, configuration)?;
         let log = fs::File::create(store.folder().join("stunnel.log"))?;
-        let stunnel = Command::new("stunnel")
+        let mut stunnel = Command::new("stunnel");
+        stunnel
             .arg(path)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start stunnel")?;
+            .stderr(log);
+        let stunnel = KilledOnDrop::spawn(&mut stunnel).context("cannot start stunnel")?;
         let mut started = Self {
             store,
             stunnel,
@@ -96,14 +96,6 @@ impl TlsStore {
             sleep(Duration::from_millis(50));
         }
         Ok(())
-    }
-}
-
-impl Drop for TlsStore {
-    fn drop(&mut self) {
-        // Both fail only if it is gone already.
-        drop(self.stunnel.kill());
-        drop(self.stunnel.wait());
     }
 }
 
