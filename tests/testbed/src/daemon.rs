@@ -26,7 +26,7 @@ pub struct Options {
     pub programs: PathBuf,
     /// Uncompressed guest kernel.
     pub kernel: PathBuf,
-    /// Lines added to the configuration file, such as a `[pool]` table.
+    /// Lines at the end of the configuration file: more of its `[gateway]`, then other tables, such as `[pool]`.
     pub configuration: String,
     /// The object store; nexusd's own, if it is none.
     pub store: Option<Store>,
@@ -322,24 +322,32 @@ fn spawn(options: &Options, folder: &Path) -> Result<KilledOnDrop> {
     KilledOnDrop::spawn(&mut command).with_context(|| format!("cannot start {}", program.display()))
 }
 
-/// The lines that say where the gateway's object store is, and that nexusd has one, unless there is `another`.
-fn stores(another: Option<&Store>, folder: &Path, listen: SocketAddr) -> String {
+/// The lines that say that nexusd has an object store, unless there is `another`, and where the gateway's is.
+fn stores(another: Option<&Store>, folder: &Path, listen: SocketAddr) -> (String, String) {
     match another {
-        Some(store) => format!("endpoint = \"{}\"\n\n", store.endpoint),
-        None => format!(
-            "endpoint = \"http://{listen}\"\n\n[store]\nlisten = \"{listen}\"\nroot = \"{}/store\"\n\n",
-            folder.display()
+        Some(store) => (String::new(), store.endpoint.clone()),
+        None => (
+            format!(
+                "[store]\nlisten = \"{listen}\"\nroot = \"{}/store\"\n\n",
+                folder.display()
+            ),
+            format!("http://{listen}"),
         ),
     }
 }
 
-fn configuration(vm: &str, folder: &Path, invoke: SocketAddr, stores: &str) -> String {
+fn configuration(
+    vm: &str,
+    folder: &Path,
+    invoke: SocketAddr,
+    (store, endpoint): &(String, String),
+) -> String {
     let folder = folder.display();
     format!(
         "state_dir = \"{folder}/state\"\n\n\
          [listen]\ninvoke = \"{invoke}\"\nadmin = \"{folder}/admin.sock\"\n\n\
-         [vm]\n{vm}\nboot_timeout_s = 120\n\n\
-         [gateway]\nregion = \"us-east-1\"\ncredentials = {{ file = \"{folder}/credentials\" }}\n{stores}",
+         [vm]\n{vm}\nboot_timeout_s = 120\n\n{store}\
+         [gateway]\nregion = \"us-east-1\"\ncredentials = {{ file = \"{folder}/credentials\" }}\nendpoint = \"{endpoint}\"\n",
     )
 }
 

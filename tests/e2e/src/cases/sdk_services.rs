@@ -73,8 +73,7 @@ fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
     };
     let endpoints = SERVICES.map(endpoint).join("\n");
     // In emulation moto may take minutes to load a service.
-    options.configuration =
-        format!("[gateway]\nread_timeout_s = 600\n[gateway.endpoints]\n{endpoints}\n");
+    options.configuration = format!("read_timeout_s = 600\n[gateway.endpoints]\n{endpoints}\n");
     let testbed = Testbed::start(options)?;
     let mut function = Deployment::new("services", &bed.root(image))
         .with("--memory", "512")
