@@ -49,7 +49,7 @@ async function run(owner, region, operation, input) {
     if (answer.status < 300) {
       return await protocol.output(owner, operation, answer, input);
     }
-    if (answer.status >= 500 || AGAIN.has(answer.status)) {
+    if (answer.status >= 500 || (AGAIN.has(answer.status) && !(operation.isFinal && answer.status === 400))) {
       answer.close();
       throw HAND_OVER;
     }

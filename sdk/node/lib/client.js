@@ -242,8 +242,26 @@ function find(client, command, options) {
   if (base === undefined || found?.owner !== client.owner || !isBare(command) || !isGiven) {
     return undefined;
   }
+  const region = regionOf(base);
+  return region === undefined ? undefined : { owner: base.owner, region, operation: found.operation };
+}
+
+/**
+ * The region of a client, or undefined if it has to be real.
+ * @param {Client} base
+ */
+function regionOf(base) {
   base.region ??= environment.region(base.config);
-  return base.region === undefined ? undefined : { owner: base.owner, region: base.region, operation: found.operation };
+  return base.region;
+}
+
+/**
+ * What is known of a client that is not real, and needs not be for what it is told by its configuration and its environment; or undefined.
+ * @param {any} client
+ */
+function plainOf(client) {
+  const state = clients.get(client);
+  return state && regionOf(state) !== undefined ? state : undefined;
 }
 
 /**
@@ -313,4 +331,4 @@ function methods(owner) {
   return Object.fromEntries(names);
 }
 
-module.exports = { callOf, clients, cover, former, isAsMade };
+module.exports = { callOf, clients, cover, former, isAsMade, plainOf };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
 
-/** XML documents, read by the shape that an operation has for them. */
+/** XML documents, read and written by the shape that an operation has for them. */
 
 const { HAND_OVER } = require('./hand-over.js');
 const dates = require('./dates.js');
@@ -10,6 +10,9 @@ const xml = require('./xml.js');
 /** @typedef {import('./types').Shape} Shape */
 /** @typedef {import('./types').Member} Member */
 /** @typedef {import('./types').Content} Content */
+
+/** Text that a document can hold. */
+const TEXT = /^[ -~\u00a0-\ud7ff]+$/;
 
 /**
  * The members that a document has.
@@ -90,4 +93,77 @@ function scalar(kind, content) {
   return kind === 'boolean' ? content === 'true' : Number(content);
 }
 
-module.exports = { read };
+/**
+ * The document that a parameter is.
+ * @param {string} name of its root
+ * @param {Shape} shape
+ * @param {any} given
+ */
+function write(name, shape, given) {
+  const content = elements(shape, given);
+  return `<?xml version="1.0" encoding="UTF-8"?><${name} xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${content}</${name}>`;
+}
+
+/**
+ * @param {Shape} shape
+ * @param {any} given
+ */
+function elements(shape, given) {
+  if (given === null || typeof given !== 'object') {
+    throw HAND_OVER;
+  }
+  const { ...rest } = given;
+  let content = '';
+  for (const member of shape) {
+    const [name] = member;
+    if (rest[name] !== undefined) {
+      content += element(member, rest[name]);
+      delete rest[name];
+    }
+  }
+  // Something that this shape does not have: a later release's, or a mistake.
+  if (Object.values(rest).some((other) => other !== undefined)) {
+    throw HAND_OVER;
+  }
+  return content;
+}
+
+/**
+ * @param {Member} member
+ * @param {any} given
+ * @returns {string}
+ */
+function element(member, given) {
+  const [name, kind] = member;
+  if (kind === 'structure') {
+    return `<${name}>${elements(member[2], given)}</${name}>`;
+  }
+  if (kind !== 'list') {
+    return `<${name}>${written(kind, given)}</${name}>`;
+  }
+  if (!Array.isArray(given)) {
+    throw HAND_OVER;
+  }
+  const [, , wire, inner, isWrapped] = member;
+  const items = Array.from(given, (item) => {
+    const content = typeof inner === 'string' ? written(inner, item) : elements(inner, item);
+    return `<${wire}>${content}</${wire}>`;
+  });
+  return isWrapped ? `<${name}>${items.join('')}</${name}>` : items.join('');
+}
+
+/**
+ * @param {import('./types').Scalar} kind
+ * @param {any} given
+ */
+function written(kind, given) {
+  if (kind === 'string' && typeof given === 'string' && TEXT.test(given)) {
+    return given.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  }
+  if (kind === 'integer' ? Number.isSafeInteger(given) : kind === 'boolean' && typeof given === 'boolean') {
+    return String(given);
+  }
+  throw HAND_OVER;
+}
+
+module.exports = { read, write };

@@ -19,6 +19,7 @@ const { HAND_OVER } = require('./hand-over.js');
  */
 const REASONS = {
   304: 'Not Modified',
+  400: 'Bad Request',
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',

@@ -19,6 +19,8 @@ const release = require('./release.js');
 
 /** Headers that not every release knows. */
 const RECENT = new Set(['x-amz-checksum-crc64nvme', 'x-amz-checksum-type', 'x-amz-object-size', 'x-amz-bucket-arn']);
+/** Members of documents that not every release knows. */
+const RECENT_MEMBERS = new Set(['ChecksumCRC64NVME', 'ChecksumType']);
 /** Headers that no output has, unless an operation's says so. */
 const NOWHERE = new Set([
   'x-amz-request-id',
@@ -46,7 +48,7 @@ async function output(owner, operation, answer) {
     throw HAND_OVER;
   }
   plan.join(answer);
-  const content = operation.stream ? stream(owner, plan, answer) : await documentOf(owner, operation, answer);
+  const content = operation.stream ? stream(owner, plan, answer) : await documentOf(owner, operation, plan, answer);
   const name = operation.stream ?? operation.payload;
   const isListed = dialect.of(owner).order === 'listed';
   /** @type {Record<string, unknown>} */
@@ -125,11 +127,11 @@ function stream(owner, plan, answer) {
  * What an answer's document says; nothing if the operation has none.
  * @param {Package} owner
  * @param {Operation} operation
+ * @param {Plan} plan
  * @param {Answer} answer
  */
-async function documentOf(owner, operation, answer) {
+async function documentOf(owner, { payload }, { document: shape }, answer) {
   const data = await answer.whole();
-  const { document: shape, payload } = operation;
   if (shape === undefined) {
     return undefined;
   }
@@ -156,7 +158,9 @@ class Plan {
    * @param {string[]} names
    */
   constructor(owner, operation, names) {
-    const members = new Map(operation.output.map(([name, wire, kind], rank) => [wire, { name, kind, rank }]));
+    const members = new Map(
+      operation.output.map(([name, wire, kind, structure], rank) => [wire, { name, kind, structure, rank }]),
+    );
     /** @type {[name: string, kind: Kind, at: number | [name: string, at: number][], rank: number][]} */
     const found = [];
     // A call that changed something is not made again for the sake of what it might say besides.
@@ -168,7 +172,7 @@ class Plan {
         return;
       }
       const member = members.get(name);
-      if (member && (!RECENT.has(name) || owner.knows(name))) {
+      if (member && (!RECENT.has(name) || owner.knows(name)) && has(owner, member.structure, member.name)) {
         found.push([member.name, member.kind, at, member.rank]);
       } else if (
         !member &&
@@ -192,6 +196,7 @@ class Plan {
       .map((name, at) => /** @type {[string, number]} */ ([name, at]))
       .filter(([name]) => name.startsWith('x-amz') && /-(?:id|id-2|requestid)$/.test(name));
     this.names = names;
+    this.document = operation.document?.filter(([name]) => !RECENT_MEMBERS.has(name) || owner.knows(name));
     this.checksum = names.findIndex(isChecksum);
     const prefix = members.get(META);
     if (prefix) {
@@ -224,6 +229,20 @@ class Plan {
   metadata(answer) {
     return calls.metadata(answer.status, collect(this.#ids, answer));
   }
+}
+
+/**
+ * Whether a release has a member in its output.
+ * @param {Package} owner
+ * @param {string | undefined} structure the output in the service's model, if it is not the same in all releases
+ * @param {string} name
+ */
+function has(owner, structure, name) {
+  if (structure === undefined) {
+    return true;
+  }
+  const { of } = /** @type {typeof import('./members')} */ (require('./members.js'));
+  return !dialect.of(owner).isListed && of(owner, structure, 'output')?.includes(name) === true;
 }
 
 /**

@@ -12,12 +12,11 @@ const { encoded } = require('./uri.js');
 /** @typedef {import('./types').RestOperation} Operation */
 /** @typedef {import('./types').Fields} Fields */
 /** @typedef {import('./types').Kind} Kind */
+/** @typedef {import('./types').Shape} Shape */
 
 const BUCKET = /^(?!.*(?:--|\.\.|-s3alias$))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** Text that a header can hold, and that comes out as it went in. */
 const HEADER = /^[!-~](?:[ -~]*[!-~])?$/;
-/** Text that a document can hold. */
-const TEXT = /^[ -~\u00a0-\ud7ff]+$/;
 const METADATA = /^[A-Za-z0-9_-]+$/;
 /** What is not encoded in a path. */
 const PLAIN_PATH = /^[A-Za-z0-9_.~/-]+$/;
@@ -34,7 +33,7 @@ function request(owner, operation, input) {
     fields.headers += 'x-amz-checksum-mode\0ENABLED\0';
   }
   if (operation.type) {
-    finishBody(owner, operation.type, fields);
+    finishBody(owner, operation, operation.type, fields);
   }
   const message = { target: target(operation, input, fields), fields: fields.headers, body: fields.body };
   if (operation.type) {
@@ -51,7 +50,7 @@ function request(owner, operation, input) {
  */
 function withoutBody(owner, operation, input) {
   const fields = gather(owner, operation, input);
-  const isWhole = operation.type === undefined || operation.input['Body'] !== undefined;
+  const isWhole = operation.type === undefined || operation.input['Body']?.[0] === 'body';
   if (!isWhole || fields.body !== undefined || fields.length !== undefined || fields.checksum !== undefined) {
     throw HAND_OVER;
   }
@@ -84,7 +83,7 @@ function gather(owner, operation, input) {
       place(owner, operation, fields, name, rest[name]);
     }
   }
-  if (operation.required?.some((name) => typeof rest[name] !== 'string')) {
+  if (operation.required?.some((name) => rest[name] === undefined)) {
     throw HAND_OVER;
   }
   return fields;
@@ -128,14 +127,18 @@ function place(owner, operation, fields, name, value) {
     case 'body':
       fields.body = bytes(value);
       break;
-    case 'deletion':
-      fields.body = Buffer.from(deletion(value));
+    case 'document': {
+      const { write } = /** @type {typeof import('./documents')} */ (require('./documents.js'));
+      fields.body = Buffer.from(write(/** @type {string} */ (wire), /** @type {Shape} */ (operation.content), value));
       break;
+    }
     case 'length':
       fields.length = value;
       break;
     case 'checksum':
       fields.checksum = value;
+      break;
+    case 'nowhere':
       break;
     default:
       throw HAND_OVER;
@@ -144,11 +147,12 @@ function place(owner, operation, fields, name, value) {
 
 /**
  * @param {Package} owner
+ * @param {Operation} operation
  * @param {string} type
  * @param {Fields} fields
  */
-function finishBody(owner, type, fields) {
-  const isChecked = owner.release >= release.CHECKS;
+function finishBody(owner, operation, type, fields) {
+  const isChecked = owner.release >= release.CHECKS && !operation.isUnchecked;
   const { body, length, checksum: algorithm } = fields;
   const isMade = algorithm === undefined || (isChecked && algorithm === 'CRC32');
   if (body === undefined || (length !== undefined && length !== body.length) || !isMade) {
@@ -241,44 +245,21 @@ function bytes(value) {
 }
 
 /**
- * The document that names the objects to delete.
- * @param {any} value
- */
-function deletion(value) {
-  const { Objects, Quiet, ...others } = value ?? {};
-  if (!Array.isArray(Objects) || Object.keys(others).length > 0 || (Quiet !== undefined && typeof Quiet !== 'boolean')) {
-    throw HAND_OVER;
-  }
-  const objects = Objects.map(
-    (object) =>
-      `<Object>${Object.entries(object ?? { none: 0 })
-        .map(named)
-        .join('')}</Object>`,
-  );
-  const quiet = Quiet === undefined ? '' : `<Quiet>${Quiet}</Quiet>`;
-  return `<?xml version="1.0" encoding="UTF-8"?><Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${objects.join('')}${quiet}</Delete>`;
-}
-
-/**
- * What tells an object, as an element.
- * @param {[name: string, value: unknown]} member
- */
-function named([name, value]) {
-  if ((name !== 'Key' && name !== 'VersionId') || typeof value !== 'string' || !TEXT.test(value)) {
-    throw HAND_OVER;
-  }
-  const escaped = value.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
-  return `<${name}>${escaped}</${name}>`;
-}
-
-/**
  * @param {any} name
  */
 function bucket(name) {
-  if (typeof name !== 'string' || !BUCKET.test(name)) {
+  if (!isPlainBucket(name)) {
     throw HAND_OVER;
   }
   return name;
+}
+
+/**
+ * Whether a name is that of a bucket, and of nothing else that may stand in its place.
+ * @param {any} name
+ */
+function isPlainBucket(name) {
+  return typeof name === 'string' && BUCKET.test(name);
 }
 
 /**
@@ -291,4 +272,4 @@ function key(name) {
   return PLAIN_PATH.test(name) ? name : name.split('/').map(encoded).join('/');
 }
 
-module.exports = { request, withoutBody };
+module.exports = { isPlainBucket, request, withoutBody };

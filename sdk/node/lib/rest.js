@@ -11,6 +11,16 @@ const { request } = require('./request.js');
 /** @typedef {import('./types').RestOperation} Operation */
 /** @typedef {import('./types').Answer} Answer */
 
+/** Errors of status 400 after which real clients do not make a call again. */
+const REFUSALS = new Set([
+  'BadDigest',
+  'EntityTooSmall',
+  'InvalidArgument',
+  'InvalidPart',
+  'InvalidPartOrder',
+  'InvalidRequest',
+  'MalformedXML',
+]);
 /** Members that errors have of themselves. */
 const OWN = new Set(['name', 'stack', 'cause', '$fault', '$metadata', '$response', '$retryable']);
 
@@ -20,7 +30,7 @@ const OWN = new Set(['name', 'stack', 'cause', '$fault', '$metadata', '$response
  * @param {any} input
  */
 function prepare(operation, input) {
-  const isStream = operation.input['Body'] !== undefined && typeof input.Body?.pipe === 'function';
+  const isStream = operation.input['Body']?.[0] === 'body' && typeof input.Body?.pipe === 'function';
   return isStream ? require('./file-body.js').read(input) : undefined;
 }
 
@@ -46,6 +56,9 @@ async function error(owner, operation, answer) {
       }
       fields[field] = value;
     }
+  }
+  if (answer.status === 400 && !REFUSALS.has(fields['Code'] ?? '')) {
+    throw HAND_OVER;
   }
   const { make } = /** @type {typeof import('./errors')} */ (require('./errors.js'));
   return make(owner, operation, answer, fields['Code'] ?? (answer.status === 404 ? 'NotFound' : undefined), fields);

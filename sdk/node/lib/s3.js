@@ -95,6 +95,27 @@ const WRITING = {
   ...OWNER,
 };
 
+/**
+ * Parameters of which an operation makes nothing: who uploads in parts gives each call all that is said of the object.
+ * @param {...string} names
+ * @returns {Operation['input']}
+ */
+function ignored(...names) {
+  return Object.fromEntries(names.map((name) => [name, /** @type {const} */ (['nowhere', '', 'string'])]));
+}
+
+/** What is said of an object when it is written. */
+const SAID = Object.keys(WRITING).filter((name) => !Object.hasOwn(OWNER, name));
+
+/** @type {import('./types').Shape} */
+const CHECKSUMS_OF_PARTS = [
+  ['ChecksumCRC32', 'string'],
+  ['ChecksumCRC32C', 'string'],
+  ['ChecksumCRC64NVME', 'string'],
+  ['ChecksumSHA1', 'string'],
+  ['ChecksumSHA256', 'string'],
+];
+
 /** @type {import('./types').Shape} */
 const OBJECT = [
   ['Key', 'string'],
@@ -230,7 +251,19 @@ const commands = {
     query: 'delete=',
     type: 'application/xml',
     // Before that the checksum was another.
-    input: { Delete: ['deletion', '', 'string', 729], ChecksumAlgorithm: ['checksum', '', 'string'], ...OWNER },
+    input: { Delete: ['document', 'Delete', 'string', 729], ChecksumAlgorithm: ['checksum', '', 'string'], ...OWNER },
+    content: [
+      [
+        'Objects',
+        'list',
+        'Object',
+        [
+          ['Key', 'string'],
+          ['VersionId', 'string'],
+        ],
+      ],
+      ['Quiet', 'boolean'],
+    ],
     output: [CHARGED],
     document: [
       [
@@ -256,6 +289,127 @@ const commands = {
         ],
       ],
     ],
+  },
+  PutObjectTaggingCommand: {
+    name: 'PutObjectTagging',
+    method: 'PUT',
+    query: 'tagging=',
+    hasKey: true,
+    type: 'application/xml',
+    // Before that the checksum was another.
+    input: {
+      ...ignored(...SAID, 'IfMatch', 'IfNoneMatch', 'Body', 'ContentLength'),
+      Tagging: ['document', 'Tagging', 'string', 729],
+      VersionId: ['query', 'versionId', 'string'],
+      ChecksumAlgorithm: ['checksum', '', 'string'],
+      ...OWNER,
+    },
+    content: [
+      [
+        'TagSet',
+        'list',
+        'Tag',
+        [
+          ['Key', 'string'],
+          ['Value', 'string'],
+        ],
+        true,
+      ],
+    ],
+    output: [VERSION],
+  },
+  CreateMultipartUploadCommand: {
+    name: 'CreateMultipartUpload',
+    isCopied: true,
+    method: 'POST',
+    query: 'uploads=',
+    hasKey: true,
+    input: {
+      ...WRITING,
+      ...ignored('IfMatch', 'IfNoneMatch', 'ContentLength'),
+      ChecksumAlgorithm: ['header', 'x-amz-checksum-algorithm', 'string'],
+    },
+    output: [
+      ['AbortDate', 'x-amz-abort-date', 'date'],
+      ['AbortRuleId', 'x-amz-abort-rule-id', 'string'],
+      ENCRYPTION,
+      ...CUSTOMER_KEY,
+      CONTEXT,
+      BUCKET_KEY,
+      CHARGED,
+      ['ChecksumAlgorithm', 'x-amz-checksum-algorithm', 'string'],
+      ['ChecksumType', 'x-amz-checksum-type', 'string'],
+      [...VERSION, 'CreateMultipartUploadOutput'],
+    ],
+    document: [
+      ['Bucket', 'string'],
+      ['Key', 'string'],
+      ['UploadId', 'string'],
+    ],
+  },
+  UploadPartCommand: {
+    name: 'UploadPart',
+    isCopied: true,
+    method: 'PUT',
+    query: 'x-id=UploadPart',
+    hasKey: true,
+    input: {
+      ...ignored(...SAID, 'IfMatch', 'IfNoneMatch'),
+      PartNumber: ['query', 'partNumber', 'integer'],
+      UploadId: ['query', 'uploadId', 'string'],
+      Body: ['body', '', 'string'],
+      ContentLength: ['length', '', 'integer'],
+      ChecksumAlgorithm: ['checksum', '', 'string'],
+      ...OWNER,
+    },
+    required: ['PartNumber', 'UploadId'],
+    type: 'application/octet-stream',
+    output: [
+      ENCRYPTION,
+      ETAG,
+      ...CHECKSUMS.filter(([name]) => name !== 'ChecksumType'),
+      ...CUSTOMER_KEY,
+      BUCKET_KEY,
+      CHARGED,
+      [...VERSION, 'UploadPartOutput'],
+    ],
+  },
+  CompleteMultipartUploadCommand: {
+    name: 'CompleteMultipartUpload',
+    isCopied: true,
+    method: 'POST',
+    hasKey: true,
+    type: 'application/xml',
+    isUnchecked: true,
+    isFinal: true,
+    input: {
+      ...ignored(...SAID, 'ContentLength', 'ChecksumAlgorithm'),
+      UploadId: ['query', 'uploadId', 'string'],
+      MultipartUpload: ['document', 'CompleteMultipartUpload', 'string'],
+      IfMatch: ['header', 'if-match', 'string', 729],
+      IfNoneMatch: ['header', 'if-none-match', 'string', 729],
+      ...OWNER,
+    },
+    required: ['UploadId'],
+    content: [['Parts', 'list', 'Part', [['ETag', 'string'], ...CHECKSUMS_OF_PARTS, ['PartNumber', 'integer']]]],
+    output: [EXPIRATION, ENCRYPTION, VERSION, CUSTOMER_KEY[2], BUCKET_KEY, CHARGED],
+    document: [
+      ['Location', 'string'],
+      ['Bucket', 'string'],
+      ['Key', 'string'],
+      ['ETag', 'string'],
+      ...CHECKSUMS_OF_PARTS,
+      ['ChecksumType', 'string'],
+    ],
+  },
+  AbortMultipartUploadCommand: {
+    name: 'AbortMultipartUpload',
+    method: 'DELETE',
+    query: 'x-id=AbortMultipartUpload',
+    hasKey: true,
+    input: { UploadId: ['query', 'uploadId', 'string'], ...OWNER },
+    required: ['UploadId'],
+    output: [CHARGED, [...VERSION, 'AbortMultipartUploadOutput']],
   },
   HeadBucketCommand: {
     name: 'HeadBucket',

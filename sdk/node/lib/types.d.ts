@@ -16,6 +16,7 @@ export interface ModuleClass {
   _nodeModulePaths(folder: string): string[];
   _resolveFilename(request: string, parent?: NodeJS.Module | null, isMain?: boolean, options?: object): string;
   createRequire(filename: string): NodeJS.Require;
+  isBuiltin(name: string): boolean;
   /** From Node 22.15 on. */
   registerHooks?(hooks: { load: LoadHook }): void;
 }
@@ -53,7 +54,7 @@ export type Scalar = 'string' | 'integer' | 'boolean' | 'time';
 export type Member =
   | readonly [name: string, kind: Scalar]
   | readonly [name: string, kind: 'structure', members: Shape]
-  | readonly [name: string, kind: 'list', wire: string, of: Scalar | Shape];
+  | readonly [name: string, kind: 'list', wire: string, of: Scalar | Shape, isWrapped?: boolean];
 
 /** A structure in a document, in the order that the service's model has. */
 export type Shape = readonly Member[];
@@ -69,6 +70,8 @@ export interface Operation {
   method: string;
   /** Whether it changes nothing, so that it may be made again. */
   isRead?: boolean;
+  /** Whether a call that was refused is not made again to learn why: it may have ended what it is about. */
+  isFinal?: boolean;
   /** Whether real clients take the members of an input at once. Those of others they read when they send it. */
   isCopied?: boolean;
 }
@@ -108,20 +111,24 @@ export interface RestOperation extends Operation {
   hasKey?: boolean;
   /** The type of its body, unless the input names one; without one it has none. */
   type?: string;
+  /** Whether no checksum is made of its body. */
+  isUnchecked?: boolean;
   /** Parameters: where they go to, under which name, what they are, and since which release, if it is not all. */
   input: Record<
     string,
     readonly [
-      where: 'header' | 'headers' | 'query' | 'body' | 'length' | 'checksum' | 'deletion',
+      where: 'header' | 'headers' | 'query' | 'body' | 'length' | 'checksum' | 'document' | 'nowhere',
       wire: string,
       kind: Kind,
       since?: number,
     ]
   >;
+  /** What the document is that a parameter goes into. */
+  content?: Shape;
   /** Parameters that there must be, besides bucket and key. */
   required?: string[];
-  /** Members of the output that come as headers. */
-  output: readonly (readonly [name: string, header: string, kind: Kind])[];
+  /** Members of the output that come as headers, and the structure of the model that has them, if not all releases know them. */
+  output: readonly (readonly [name: string, header: string, kind: Kind, structure?: string])[];
   /** The member of the output that is the content of an object. */
   stream?: string;
   /** The member of the output that the document is; without one, the document's members are the output's. */

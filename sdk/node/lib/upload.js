@@ -1,163 +1,158 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
 
-/** What the shim knows of `@aws-sdk/lib-storage`: uploads of one part, which are a single call. */
+/**
+ * What the shim knows of `@aws-sdk/lib-storage`: itself.
+ *
+ * The package cuts bodies into parts, sends some of them at once and tells how far it is; it is small, and what it uses is large. So
+ * its own text is run, with the facade for its client, and with the few functions that it needs in place of the packages that they
+ * are of. All that it does is then done as this release does it.
+ */
 
-const { EventEmitter } = require('node:events');
+const fs = require('node:fs');
+const path = require('node:path');
+const vm = require('node:vm');
 
 const client = require('./client.js');
-const layer = require('./layer.js');
-const { encoded } = require('./uri.js');
+const environment = require('./environment.js');
+const release = require('./release.js');
+const { escaped } = require('./uri.js');
+
+const Module = /** @type {import('./types').ModuleClass} */ (/** @type {unknown} */ (require('node:module')));
 
 /** @typedef {import('./facade').Package} Package */
-/** @typedef {import('./types').Class} Class */
+/** @typedef {import('./types').Exports} Exports */
+
+const CLIENT = '@aws-sdk/client-s3';
+/** Packages that are small, and used as they are. */
+const SMALL = new Set(['@smithy/abort-controller']);
+/** Packages of which some functions are used, which say where an object is to be found. */
+const LARGE = new Set([
+  '@smithy/core/endpoints',
+  '@smithy/core/protocols',
+  '@smithy/middleware-endpoint',
+  '@smithy/smithy-client',
+]);
+/** Functions that are called only where a configuration does not name an endpoint. */
+const LATE = ['getEndpointFromInstructions', 'toEndpointV1'];
+
+/** Where an upload asks for its client's configuration, which only real clients have: a member of it, a call of one, or all of it. */
+const ASKS = /this\.client\.config((?:\.\w+(?:\(\))?)?)/g;
+/** What stands there instead. Where the client is asked all the same, an error says so in the same words. */
+const INSTEAD = '(configOf(this) ? configOf(this)$1 : this.client.config$1)';
+
+/** @type {WeakMap<Package, Exports>} */
+const loaded = new WeakMap();
+
+/** @type {typeof import('./request') | undefined} */
+let requests;
 
 /**
- * @typedef {object} State an upload that is not real
- * @property {any} options
- * @property {Uint8Array} data
- * @property {boolean} isSent
- * @property {object | undefined} result
- * @property {(aborted: Promise<unknown>) => void} join takes in what ends the upload if it is aborted
- */
-
-/** The smallest size of parts, which is the usual one, in bytes. */
-const PART = 5 * 1024 * 1024;
-const OPTIONS = new Set(['client', 'params', 'partSize', 'queueSize', 'leavePartsOnError', 'tags']);
-
-/** @type {WeakMap<object, State>} */
-const uploads = new WeakMap();
-
-/**
- * The class of uploads.
+ * What the package exports.
  * @param {Package} owner
+ * @returns {Exports}
  */
-function makeUpload(owner) {
-  const beneath = owner.beneath('Upload', (upload) => becomeReal(owner, upload));
-  // What emitters have is on the prototype so that giving it to an upload does not reach for what is beneath.
-  const emitter = { _events: undefined, _eventsCount: 0, _maxListeners: undefined };
-  const made = layer.make('Upload', construct, { ...emitter, on, done }, beneath, EventEmitter.prototype);
-  /** @type {(this: any, ...args: any[]) => unknown} */
-  function construct(options) {
-    const data = only(options);
-    if (data === undefined) {
-      return Reflect.construct(beneath.real(), [options], made);
-    }
-    Reflect.apply(EventEmitter, this, []);
-    uploads.set(this, { options: { ...options }, data, isSent: false, result: undefined, join() {} });
-    return undefined;
+function exportsOf(owner) {
+  let found = loaded.get(owner);
+  if (found === undefined) {
+    found = run(owner) ?? owner.real();
+    loaded.set(owner, found);
   }
-  /**
-   * @this {any}
-   * @param {string} event
-   * @param {(...args: any[]) => void} listener
-   */
-  function on(event, listener) {
-    // Progress is told of by the name that was last asked for.
-    define(this, 'uploadEvent', event);
-    return EventEmitter.prototype.on.call(this, event, listener);
-  }
-  /** @this {any} */
-  async function done() {
-    const state = uploads.get(this);
-    if (state === undefined || state.isSent) {
-      becomeReal(owner, this);
-      return beneath.real().prototype.done.call(this);
-    }
-    state.isSent = true;
-    /** @type {Promise<unknown>} */
-    const aborted = new Promise((resolve) => {
-      state.join = resolve;
-    });
-    // What is aborted at once is not sent.
-    await undefined;
-    const isAborted = !uploads.has(this) && this.abortController.signal.aborted;
-    return await (isAborted ? aborted : Promise.race([put(this, state), aborted]));
-  }
-  return made;
+  return found;
 }
 
 /**
- * The whole body of an upload that is a single call, or undefined.
- * @param {any} options
- * @returns {Uint8Array | undefined}
+ * Runs the text of the package; undefined if that does not do.
+ * @param {Package} owner
+ * @returns {Exports | undefined}
  */
-function only(options) {
-  const names = Object.keys(options ?? { none: undefined }).filter((name) => options?.[name] !== undefined);
-  const { client: s3, params, partSize = PART, queueSize = 4, tags = [] } = options ?? {};
+function run(owner) {
+  const { filename } = owner;
+  const module = { exports: {} };
+  const given = {
+    exports: module.exports,
+    require: requireFor(owner),
+    module,
+    __filename: filename,
+    __dirname: path.dirname(filename),
+    configOf: (/** @type {any} */ upload) => configOf(owner, upload),
+  };
+  try {
+    const text = fs.readFileSync(filename, 'utf8').replace(ASKS, INSTEAD);
+    vm.compileFunction(text, Object.keys(given), { filename }).apply(module.exports, Object.values(given));
+  } catch {
+    return undefined;
+  }
+  return module.exports;
+}
+
+/**
+ * `require` for the package.
+ * @param {Package} owner
+ * @returns {(name: string) => any}
+ */
+function requireFor(owner) {
+  const find = Module.createRequire(owner.filename);
+  return (name) => {
+    if (name === CLIENT) {
+      const sdk = find(CLIENT);
+      // The list of all algorithms is found in a text that is long.
+      return before({ ChecksumAlgorithm: before({ CRC32: 'CRC32' }, () => sdk.ChecksumAlgorithm) }, () => sdk);
+    }
+    if (LARGE.has(name)) {
+      const late = LATE.map((each) => [each, (/** @type {any[]} */ ...args) => find(name)[each](...args)]);
+      return before({ ...Object.fromEntries(late), extendedEncodeURIComponent: escaped }, () => find(name));
+    }
+    if (name.startsWith('./') || SMALL.has(name) || Module.isBuiltin(name)) {
+      return find(name);
+    }
+    throw new Error(`Nothing is known of ${name}.`);
+  };
+}
+
+/**
+ * What the client of an upload is configured to do; undefined if it has to say so itself.
+ * @param {Package} owner
+ * @param {any} upload
+ */
+function configOf(owner, { client: s3, params }) {
+  const known = client.plainOf(s3);
+  requests ??= /** @type {typeof import('./request')} */ (require('./request.js'));
   if (
-    !names.every((name) => OPTIONS.has(name)) ||
-    s3 === null ||
-    typeof s3 !== 'object' ||
-    client.clients.get(s3)?.owner.service.signing !== 's3' ||
-    !Number.isSafeInteger(partSize) ||
-    partSize < PART ||
-    !Number.isSafeInteger(queueSize) ||
-    queueSize < 1 ||
-    !Array.isArray(tags) ||
-    tags.length > 0
+    known?.owner.service.signing !== 's3' ||
+    !requests.isPlainBucket(params.Bucket) ||
+    known.owner.release >= release.CHECKS !== owner.release >= release.CHECKS
   ) {
     return undefined;
   }
-  const { Bucket, Key, Body, ContentLength } = params ?? {};
-  if (typeof Bucket !== 'string' || typeof Key !== 'string' || ContentLength !== undefined) {
-    return undefined;
-  }
-  const data = typeof Body === 'string' ? Buffer.from(Body) : Body;
-  return data instanceof Uint8Array && data.byteLength <= partSize ? data : undefined;
+  const { protocol, hostname } = new URL(environment.ENDPOINT);
+  const members = {
+    // Which is no emitter of events, and tells of no progress.
+    requestHandler: undefined,
+    requestChecksumCalculation: () => Promise.resolve('WHEN_SUPPORTED'),
+    endpoint: () => Promise.resolve({ protocol, hostname, path: '/' }),
+    forcePathStyle: known.config.forcePathStyle,
+  };
+  return before(members, () => s3.config);
 }
 
 /**
- * @param {any} upload
- * @param {State} state
+ * An object with some members at hand. Others are looked up in what it stands for.
+ * @param {Exports} members
+ * @param {() => any} whole
  */
-async function put(upload, state) {
-  const { client: s3, params } = state.options;
-  const known = /** @type {import('./client').Client} */ (client.clients.get(s3) ?? client.former.get(s3));
-  const { PutObjectCommand } = known.owner.exports;
-  const stored = await s3.send(new /** @type {Class} */ (PutObjectCommand)({ ...params, Body: state.data }));
-  const { protocol, hostname } = new URL(/** @type {string} */ (process.env['AWS_ENDPOINT_URL']));
-  const [bucket, key] = [encoded(params.Bucket), params.Key.split('/').map(encoded).join('/')];
-  const place = known.config?.forcePathStyle ? `${hostname}/${bucket}` : `${bucket}.${hostname}`;
-  state.result = { ...stored, Bucket: params.Bucket, Key: params.Key, Location: `${protocol}//${place}/${key}` };
-  if (Object.hasOwn(upload, 'uploadEvent')) {
-    const size = state.data.byteLength;
-    upload.emit(upload.uploadEvent, { loaded: size, total: size, part: 1, Key: params.Key, Bucket: params.Bucket });
-  }
-  return state.result;
-}
-
-/**
- * @param {Package} owner
- * @param {any} upload
- */
-function becomeReal(owner, upload) {
-  const state = uploads.get(upload);
-  if (state === undefined) {
-    return;
-  }
-  uploads.delete(upload);
-  layer.adopt(upload, Reflect.construct(owner.real()['Upload'], [state.options]));
-  if (state.isSent) {
-    define(upload, 'sent', true);
-    define(upload, 'isMultiPart', false);
-    define(upload, 'singleUploadResult', state.result);
-    state.join(upload.__abortTimeout(upload.abortController.signal));
-  }
-}
-
-/**
- * @param {object} upload
- * @param {string} name
- * @param {unknown} value
- */
-function define(upload, name, value) {
-  Object.defineProperty(upload, name, { value, writable: true, enumerable: true, configurable: true });
+function before(members, whole) {
+  return new Proxy(members, {
+    get: (_, name) => (Object.hasOwn(members, name) ? Reflect.get(members, name) : Reflect.get(whole(), name)),
+  });
 }
 
 /** @type {import('./types').Service} */
 module.exports = {
   errors: [],
   commands: {},
-  others: (owner, name) => (name === 'Upload' ? makeUpload(owner) : undefined),
+  others(owner, name) {
+    const found = exportsOf(owner);
+    return Object.hasOwn(found, name) ? found[name] : undefined;
+  },
 };

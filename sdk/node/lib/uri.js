@@ -4,6 +4,13 @@
 const { HAND_OVER } = require('./hand-over.js');
 
 /**
+ * @param {string} text
+ */
+function escaped(text) {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+/**
  * A part of a path or a query, encoded as signatures have it.
  * @param {any} value
  */
@@ -12,11 +19,11 @@ function encoded(value) {
     throw HAND_OVER;
   }
   try {
-    return encodeURIComponent(value).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+    return escaped(value);
   } catch {
     // Half of a character.
     throw HAND_OVER;
   }
 }
 
-module.exports = { encoded };
+module.exports = { encoded, escaped };

@@ -117,25 +117,6 @@ test('what the SDK would put into a URL otherwise is left to it', async () => {
   assert.deepEqual(asked, []);
 });
 
-test('an upload of one part is one call', async () => {
-  const text = '"x-amz-checksum-crc32" de_CommandError';
-  const { S3Client } = install('client-s3', require('../lib/s3.js'), `// ${text}`).exports;
-  const { Upload } = install('storage', require('../lib/upload.js')).exports;
-  asked = [];
-  reply = { status: 200, headers: { etag: '"tag"' }, body: '' };
-  const upload = new Upload({
-    client: new S3Client({ region: 'r' }),
-    params: { Bucket: 'bucket', Key: 'a/b c', Body: 'text' },
-  });
-  /** @type {unknown[]} */
-  const events = [];
-  upload.on('httpUploadProgress', (/** @type {unknown} */ event) => events.push(event));
-  const { ETag, Location, Bucket, Key } = await upload.done();
-  assert.deepEqual([ETag, Location, Bucket, Key], ['"tag"', 'http://bucket.169.254.170.2/a/b%20c', 'bucket', 'a/b c']);
-  assert.deepEqual(events, [{ loaded: 4, total: 4, part: 1, Key: 'a/b c', Bucket: 'bucket' }]);
-  assert.deepEqual([asked.length, asked[0]?.[4], asked[0]?.at(-1)], [1, '/bucket/a/b%20c?x-id=PutObject', 'text']);
-});
-
 test('a call that was made is not made again because its answer cannot be read', async () => {
   const text = `// de_CommandError\nvar se_UpdateItemInput = (input) => {\n  return take(input, {\n    TableName: []\n  });\n}, "";\n`;
   const { DynamoDBClient, UpdateItemCommand } = install('dynamodb', require('../lib/dynamodb.js'), text).exports;

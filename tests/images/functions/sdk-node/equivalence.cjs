@@ -22,6 +22,7 @@ const CASES = {
   ...require('./cases/calls.cjs'),
   ...require('./cases/streams.cjs'),
   ...require('./cases/surface.cjs'),
+  ...require('./cases/uploads.cjs'),
   ...require('./cases/libraries.cjs').CASES,
   ...require('./cases/changes.cjs'),
 };

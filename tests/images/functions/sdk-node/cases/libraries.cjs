@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 'use strict';
 
-/** The packages beside the client: uploads, and signed URLs. */
+/** Signed URLs, and what packages beside the client are looked for by. */
 
 const { outcome } = require('../plain.cjs');
 
@@ -32,81 +32,6 @@ function told(text) {
 
 /** @type {Record<string, Case>} */
 const CASES = {
-  async uploads(s3, Bucket) {
-    const storage = optional('@aws-sdk/lib-storage');
-    if (storage === undefined) {
-      return 'not installed';
-    }
-    const seen = [];
-    for (const [Key, Body] of [
-      ['a/b ü.txt', 'täxt'],
-      ['bytes', new Uint8Array([1, 2])],
-      ['empty', ''],
-      ['whole', Buffer.alloc(5 * 1024 * 1024, 'x')],
-    ]) {
-      const upload = new storage.Upload({ client: s3, params: { Bucket, Key, Body, ContentType: 'text/plain' } });
-      upload.on('httpUploadProgress', (/** @type {unknown} */ progress) => seen.push(progress));
-      seen.push(await outcome(() => upload.done()), upload instanceof storage.Upload, upload.constructor.name);
-    }
-    const { EventEmitter } = require('node:events');
-    const upload = new storage.Upload({ client: s3, params: { Bucket, Key: 'x', Body: 'x' }, queueSize: 2, tags: [] });
-    seen.push(
-      upload.listenerCount('httpUploadProgress'),
-      upload instanceof EventEmitter,
-      upload.on('other', () => {}) === upload,
-    );
-    return [...seen, await upload.done(), upload.listenerCount('other')];
-  },
-
-  async uploadsOfParts(s3, Bucket) {
-    const storage = optional('@aws-sdk/lib-storage');
-    if (storage === undefined) {
-      return 'not installed';
-    }
-    const { Readable } = require('node:stream');
-    const large = new storage.Upload({ client: s3, params: { Bucket, Key: 'large', Body: Buffer.alloc(6_000_000, 'x') } });
-    /** @type {unknown[]} */
-    const seen = [Object.keys(await large.done()).sort()];
-    for (const options of [
-      { client: s3, params: { Bucket, Key: 'stream', Body: Readable.from(['a', 'b']) } },
-      { client: s3, params: { Bucket, Key: 'length', Body: 'text', ContentLength: 4 } },
-      { client: s3, params: { Bucket, Key: 'tags', Body: 'text' }, tags: [{ Key: 'a', Value: 'b' }] },
-      { client: s3, params: { Bucket, Key: 'none' } },
-      { client: s3 },
-      { client: s3, params: { Bucket, Key: 'small', Body: 'x' }, partSize: 5 },
-      { params: { Bucket, Key: 'x', Body: 'x' } },
-      {},
-    ]) {
-      seen.push(await outcome(() => new storage.Upload(options).done()));
-    }
-    return seen;
-  },
-
-  async uploadsLookedAt(s3, Bucket) {
-    const storage = optional('@aws-sdk/lib-storage');
-    if (storage === undefined) {
-      return 'not installed';
-    }
-    const make = (/** @type {object} */ more) =>
-      new storage.Upload({ client: s3, params: { Bucket, Key: 'x', Body: 'x' }, ...more });
-    const looked = make({});
-    const result = await looked.done();
-    const seen = [result, looked.isMultiPart, looked.params.Key, looked.totalBytes, await outcome(() => looked.done())];
-    const before = make({});
-    await before.abort();
-    const during = make({});
-    const done = outcome(() => during.done());
-    during.abort();
-    const controller = new AbortController();
-    controller.abort();
-    return [
-      ...seen,
-      await outcome(() => before.done()),
-      await done,
-      await outcome(() => make({ abortController: controller }).done()),
-    ];
-  },
-
   async presigned(s3, Bucket, sdk) {
     const signer = optional('@aws-sdk/s3-request-presigner');
     if (signer === undefined) {
