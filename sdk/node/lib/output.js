@@ -32,6 +32,7 @@ const NOWHERE = new Set([
 /** Sets of header names that are remembered for each operation. */
 const PLANS = 64;
 const META = 'x-amz-meta-';
+const ERROR_END = '</Error>';
 const CRC32 = 'x-amz-checksum-crc32';
 const CRC64 = 'x-amz-checksum-crc64nvme';
 
@@ -130,14 +131,18 @@ function stream(owner, plan, answer) {
  * @param {Plan} plan
  * @param {Answer} answer
  */
-async function documentOf(owner, { payload }, { document: shape }, answer) {
+async function documentOf(owner, operation, { document: shape }, answer) {
+  const { payload } = operation;
   const data = await answer.whole();
   if (shape === undefined) {
     return undefined;
   }
   const { order, isPadded } = dialect.of(owner);
   const documents = /** @type {typeof import('./documents')} */ (require('./documents.js'));
-  const content = documents.read(shape, data, order === 'listed' && !payload);
+  const parse = () => documents.read(shape, data, order === 'listed' && !payload);
+  // An error that came after the status, or nothing: real clients make such a call again.
+  const isFailure = data.length === 0 || data.subarray(-ERROR_END.length).toString() === ERROR_END;
+  const content = operation.isFinal && !isFailure ? calls.certain(operation, parse) : parse();
   return isPadded && !payload ? Object.fromEntries(shape.map(([name]) => [name, content[name]])) : content;
 }
 

@@ -386,6 +386,12 @@ test('a completion that the SDK would ask for again is for the real client', asy
   }
 });
 
+test('a completion whose answer cannot be read is not asked for again', async () => {
+  answer = storeBut('CompleteMultipartUpload', { body: '<a><b></a>' });
+  await assert.rejects(make('one two').done(), /The answer to CompleteMultipartUpload cannot be read/);
+  assert.deepEqual([operations().slice(-2), shared.sent], [['CompleteMultipartUpload', 'AbortMultipartUpload'], []]);
+});
+
 test('a stream that breaks off ends the upload with its error', async () => {
   const { client, Upload } = packages();
   const Body = Readable.from(

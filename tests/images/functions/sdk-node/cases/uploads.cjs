@@ -25,8 +25,9 @@ function takeSmallParts() {
 }
 
 /**
- * An upload and what it comes to, with what it tells of its progress. Parts that are underway at once end in any order.
- * @param {object} options
+ * An upload and what it comes to, with what it tells of its progress, and what is left of it. Parts that are underway at once end in any
+ * order.
+ * @param {any} options
  */
 async function upload(options) {
   const made = new storage.Upload(options);
@@ -34,22 +35,23 @@ async function upload(options) {
   const events = [];
   made.on('httpUploadProgress', (/** @type {unknown} */ progress) => events.push(progress));
   const result = await outcome(() => made.done());
-  return [
-    result,
-    events.sort((one, other) => one.part - other.part).map((event) => ({ ...event, loaded: typeof event.loaded })),
-  ];
+  const told = events.sort((one, other) => one.part - other.part).map((event) => ({ ...event, loaded: typeof event.loaded }));
+  return [result, told, await left(made)];
 }
 
 /**
- * What is left of uploads that were begun.
- * @param {any} sdk
- * @param {string} Bucket
+ * What is left of an upload that was begun.
+ * @param {any} made
  */
-function begun(sdk, Bucket) {
-  const list = new sdk.ListMultipartUploadsCommand({ Bucket });
-  return outcome(async () =>
-    (await new sdk.S3Client({}).send(list)).Uploads?.map((/** @type {{ Key: string }} */ { Key }) => Key),
-  );
+function left({ uploadId, params }) {
+  const { S3Client, ListPartsCommand } = require('@aws-sdk/client-s3');
+  if (uploadId === undefined) {
+    return undefined;
+  }
+  return outcome(async () => {
+    const { Parts } = await new S3Client({}).send(new ListPartsCommand({ ...params, UploadId: uploadId }));
+    return Parts?.map((/** @type {{ Size: number }} */ { Size }) => Size).sort();
+  });
 }
 
 /**
@@ -176,7 +178,7 @@ const CASES = {
     return seen;
   },
 
-  async uploadsOfLengths(s3, Bucket, sdk) {
+  async uploadsOfLengths(s3, Bucket) {
     const seen = [];
     for (const [Key, size, ContentLength] of /** @type {const} */ ([
       ['right', 10, 10],
@@ -193,7 +195,7 @@ const CASES = {
       const params = { Bucket, Key, Body: streamOf('x'.repeat(25)), ContentLength };
       seen.push(await upload({ client: s3, params, partSize: 10 }));
     }
-    return [...seen, await begun(sdk, Bucket)];
+    return seen;
   },
 
   async uploadsOfManyParts(s3, Bucket, sdk) {
@@ -212,7 +214,7 @@ const CASES = {
         seen.push(got, await got.Body.transformToString());
       }
     }
-    return [...seen, await begun(sdk, Bucket)];
+    return seen;
   },
 
   async uploadsOfLargeParts(s3, Bucket, sdk) {
@@ -267,15 +269,15 @@ const CASES = {
     };
     const client = new sdk.S3Client({});
     seen.push(await upload({ client, params, partSize: PART }), await upload({ client, params, partSize: PART }));
-    return [...seen, await begun(sdk, Bucket)];
+    return seen;
   },
 
-  async uploadsThatFail(s3, Bucket, sdk) {
+  async uploadsThatFail(s3, Bucket) {
     takeSmallParts();
     const seen = [];
     for (const leavePartsOnError of [false, true]) {
       const params = { Bucket, Key: `broken ${leavePartsOnError}`, Body: broken('0123456789'.repeat(3)) };
-      seen.push(await upload({ client: s3, params, partSize: 10, leavePartsOnError }), await begun(sdk, Bucket));
+      seen.push(await upload({ client: s3, params, partSize: 10, leavePartsOnError }));
       const thrown = new storage.Upload({
         client: s3,
         params: { ...params, Body: streamOf('0123456789'.repeat(3)) },
@@ -284,12 +286,12 @@ const CASES = {
       thrown.on('httpUploadProgress', () => {
         throw new TypeError('of a listener');
       });
-      seen.push(await outcome(() => thrown.done()));
+      seen.push(await outcome(() => thrown.done()), await left(thrown));
     }
-    return [...seen, await begun(sdk, Bucket)];
+    return seen;
   },
 
-  async uploadsAborted(s3, Bucket, sdk) {
+  async uploadsAborted(s3, Bucket) {
     takeSmallParts();
     const seen = [];
     const waiting = new storage.Upload({ client: s3, params: { Bucket, Key: 'waiting', Body: new PassThrough() } });
@@ -309,10 +311,10 @@ const CASES = {
       Body.end();
       await Promise.all(made.concurrentUploaders);
       // What it does besides is done a little later.
-      for (let tries = 0; tries < 100 && /** @type {any} */ (await begun(sdk, Bucket)).result?.length > 0; tries += 1) {
+      for (let tries = 0; tries < 100 && /** @type {any} */ (await left(made))?.result; tries += 1) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
-      seen.push(await begun(sdk, Bucket));
+      seen.push(await left(made));
     }
     return seen;
   },
