@@ -54,7 +54,7 @@ pub(crate) const NODE: Case = Case {
 };
 
 /// Cases of Node's suite that the shim has to do by itself.
-const NODE_OWN: [&str; 14] = [
+const NODE_OWN: [&str; 17] = [
     "putGet",
     "sizes",
     "keys",
@@ -69,6 +69,9 @@ const NODE_OWN: [&str; 14] = [
     "conditions",
     "callbacks",
     "reading",
+    "uploads",
+    "uploadsOfStreams",
+    "uploadsOfLargeParts",
 ];
 
 fn host(bed: &Bed) -> Result<()> {

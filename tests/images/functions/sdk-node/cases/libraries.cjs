@@ -25,7 +25,7 @@ function optional(name) {
  */
 function told(text) {
   const { pathname, searchParams } = new URL(text);
-  const fixed = ['X-Amz-Algorithm', 'X-Amz-Expires', 'X-Amz-SignedHeaders', 'x-id', 'versionId', 'partNumber'];
+  const fixed = ['X-Amz-Algorithm', 'X-Amz-Expires', 'X-Amz-SignedHeaders', 'x-id', 'versionId', 'partNumber', 'uploadId'];
   const names = [...searchParams.keys()].filter((name) => fixed.includes(name) || name.startsWith('response-'));
   return [pathname, names.sort().map((name) => [name, searchParams.get(name)])];
 }
@@ -52,6 +52,11 @@ const CASES = {
     ]) {
       const command = new sdk.GetObjectCommand({ Bucket, ...input });
       seen.push(await outcome(async () => told(await signer.getSignedUrl(s3, command, options))));
+    }
+    const part = new sdk.UploadPartCommand({ Bucket, Key: 'x', UploadId: 'a/b', PartNumber: 2, ContentType: 'text/plain' });
+    const create = new sdk.CreateMultipartUploadCommand({ Bucket, Key: 'x', ContentType: 'text/plain' });
+    for (const command of [part, create, new sdk.AbortMultipartUploadCommand({ Bucket, Key: 'x', UploadId: 'a/b' })]) {
+      seen.push(await outcome(async () => told(await signer.getSignedUrl(s3, command))));
     }
     return [...seen, signer.getSignedUrl.name, typeof signer.S3RequestPresigner];
   },

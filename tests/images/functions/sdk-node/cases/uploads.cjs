@@ -25,7 +25,7 @@ function takeSmallParts() {
 }
 
 /**
- * An upload and what it comes to, with what it tells of its progress, and what is left of it. Parts that are underway at once end in any
+ * An upload and what it comes to, with what it tells of its progress, and what is left of it if it fails. Parts that are underway at once end in any
  * order.
  * @param {any} options
  */
@@ -36,7 +36,7 @@ async function upload(options) {
   made.on('httpUploadProgress', (/** @type {unknown} */ progress) => events.push(progress));
   const result = await outcome(() => made.done());
   const told = events.sort((one, other) => one.part - other.part).map((event) => ({ ...event, loaded: typeof event.loaded }));
-  return [result, told, await left(made)];
+  return [result, told, 'error' in result ? await left(made) : undefined];
 }
 
 /**
