@@ -34,6 +34,8 @@ class Dialect {
   #showsResponse;
   /** @type {string | undefined} */
   #unsaid;
+  /** @type {boolean | undefined} */
+  #endsWithMetadata;
   #owner;
 
   /**
@@ -100,6 +102,14 @@ class Dialect {
     const text = () => this.#textOf('@aws-sdk/core/protocols');
     this.#unsaid ??= /const message =[^;]*dataObject\.Message \?\?\s+"(\w+)";/.exec(text())?.[1] ?? 'UnknownError';
     return this.#unsaid;
+  }
+
+  /** Whether outputs of calls by form have their metadata at the end. */
+  get endsWithMetadata() {
+    this.#endsWithMetadata ??=
+      !this.isListed &&
+      /class AwsQueryProtocol [^]{0,6000}dataObject\.\$metadata = /.test(this.#textOf('@aws-sdk/core/protocols'));
+    return this.#endsWithMetadata;
   }
 
   /** Whether content is checked by CRC-64/NVME, which is in a package of its own. */

@@ -29,6 +29,7 @@ const SERVICES = {
   '@aws-sdk/client-s3': () => require('./s3.js'),
   '@aws-sdk/client-dynamodb': () => require('./dynamodb.js'),
   '@aws-sdk/client-sqs': () => require('./sqs.js'),
+  '@aws-sdk/client-sns': () => require('./sns.js'),
   '@aws-sdk/client-secrets-manager': () => require('./secrets-manager.js'),
   '@aws-sdk/client-lambda': () => require('./lambda.js'),
   '@aws-sdk/client-ssm': () => require('./ssm.js'),

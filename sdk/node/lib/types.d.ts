@@ -103,6 +103,12 @@ export interface JsonOperation extends Operation {
   check?(input: any, output: any): void;
 }
 
+/** An operation of a service that takes a form and answers in XML. Members of outputs are in the order of the service's model. */
+export interface QueryOperation extends Operation {
+  input: Structure;
+  output: Structure;
+}
+
 /** An operation of a service that speaks HTTP with XML. */
 export interface RestOperation extends Operation {
   /** What its query begins with. */
@@ -177,6 +183,8 @@ export interface Service {
   protocol?: Protocol<any>;
   /** What messages in JSON say of it: the first part of `x-amz-target`, and the version of their form. */
   json?: { target: string; version: string };
+  /** The version of its interface that forms name. */
+  query?: string;
   /** What a client that becomes real is told besides its configuration. */
   defaults?: Record<string, unknown>;
   /** What is done when a client is made; without it, clients take a plain configuration. */

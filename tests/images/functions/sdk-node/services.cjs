@@ -28,6 +28,7 @@ const CASES = {
 async function prepare() {
   const { DynamoDBClient, CreateTableCommand } = require('@aws-sdk/client-dynamodb');
   const { SQSClient, CreateQueueCommand } = require('@aws-sdk/client-sqs');
+  const { SNSClient, CreateTopicCommand } = require('@aws-sdk/client-sns');
   const { SecretsManagerClient, CreateSecretCommand } = require('@aws-sdk/client-secrets-manager');
   const { SSMClient, PutParameterCommand } = require('@aws-sdk/client-ssm');
   const dynamo = new DynamoDBClient({});
@@ -48,6 +49,7 @@ async function prepare() {
     );
   }
   await new SQSClient({}).send(new CreateQueueCommand({ QueueName: 'queue' }));
+  await new SNSClient({}).send(new CreateTopicCommand({ Name: 'topic' }));
   const secrets = new SecretsManagerClient({});
   await secrets.send(new CreateSecretCommand({ Name: 'text', SecretString: 'hidden' }));
   await secrets.send(new CreateSecretCommand({ Name: 'bytes', SecretBinary: Buffer.from('\0hidden') }));

@@ -70,6 +70,63 @@ module.exports = {
     return [...seen, error instanceof sdk.QueueDoesNotExist, error instanceof sdk.SQSServiceException];
   },
 
+  async topic() {
+    /** @type {any} */
+    const sdk = require('@aws-sdk/client-sns');
+    const sns = new sdk.SNSClient({});
+    const TopicArn = 'arn:aws:sns:us-east-1:123456789012:topic';
+    const MessageAttributes = {
+      'te.xt': { DataType: 'String', StringValue: 'x & y' },
+      bytes: { DataType: 'Binary', BinaryValue: new Uint8Array([0, 1]) },
+    };
+    const Message = 'hé"llo <&>\n+%';
+    const Entries = [
+      { Id: 'a', Message: 'one' },
+      { Id: 'b', Message, Subject: 's', MessageAttributes },
+    ];
+    return [
+      await sns.send(new sdk.PublishCommand({ TopicArn, Message, Subject: 'a subject', MessageAttributes })),
+      await sns.send(new sdk.PublishCommand({ TargetArn: TopicArn, Message: '{"default":"x"}', MessageStructure: 'json' })),
+      await new sdk.SNS({}).publish({ TopicArn, Message, MessageAttributes: {}, Subject: undefined }),
+      await sns.send(new sdk.PublishBatchCommand({ TopicArn, PublishBatchRequestEntries: Entries })),
+      await sns.send(new sdk.PublishBatchCommand({ TopicArn, PublishBatchRequestEntries: Entries.slice(0, 1) })),
+    ];
+  },
+
+  async topicRefused() {
+    /** @type {any} */
+    const sdk = require('@aws-sdk/client-sns');
+    const TopicArn = 'arn:aws:sns:us-east-1:123456789012:topic';
+    const seen = [];
+    for (const input of [
+      { TopicArn: `${TopicArn}s`, Message: 'x' },
+      { TopicArn },
+      { TopicArn, Message: 5 },
+      { TopicArn, Message: '' },
+      { TopicArn, Message: 'x', Other: 1 },
+      { TopicArn, Message: 'x', MessageAttributes: { a: { DataType: 'Number', StringValue: 'no' } } },
+    ]) {
+      seen.push(await outcome(() => new sdk.SNSClient({}).send(new sdk.PublishCommand(input))));
+    }
+    for (const PublishBatchRequestEntries of [
+      [],
+      undefined,
+      [
+        { Id: 'a', Message: 'x' },
+        { Id: 'a', Message: 'y' },
+      ],
+      [{ Id: 'a', Message: '' }],
+      [{ Id: 'a', Message: 'x'.repeat(300_000) }],
+    ]) {
+      const command = new sdk.PublishBatchCommand({ TopicArn, PublishBatchRequestEntries });
+      seen.push(await outcome(() => new sdk.SNSClient({}).send(command)));
+    }
+    const error = await new sdk.SNS({})
+      .publish({ TopicArn: `${TopicArn}s`, Message: 'x' })
+      .catch((/** @type {unknown} */ thrown) => thrown);
+    return [...seen, error instanceof sdk.NotFoundException, error instanceof sdk.SNSServiceException];
+  },
+
   async secretsAndParameters() {
     /** @type {any} */
     const { SecretsManagerClient, GetSecretValueCommand, SecretsManager } = require('@aws-sdk/client-secrets-manager');
