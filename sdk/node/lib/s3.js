@@ -321,6 +321,7 @@ const commands = {
   CreateMultipartUploadCommand: {
     name: 'CreateMultipartUpload',
     isCopied: true,
+    isFinal: true,
     method: 'POST',
     query: 'uploads=',
     hasKey: true,

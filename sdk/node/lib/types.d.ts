@@ -70,7 +70,10 @@ export interface Operation {
   method: string;
   /** Whether it changes nothing, so that it may be made again. */
   isRead?: boolean;
-  /** Whether a call that was refused is not made again to learn why: it may have ended what it is about. */
+  /**
+   * Whether a call is not made again because its answer cannot be read, or to learn why it was refused: it may have begun something, or
+   * ended it.
+   */
   isFinal?: boolean;
   /** Whether real clients take the members of an input at once. Those of others they read when they send it. */
   isCopied?: boolean;

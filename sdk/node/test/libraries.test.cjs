@@ -127,6 +127,54 @@ test('a call that was made is not made again because its answer cannot be read',
   assert.equal(asked.length, 1);
 });
 
+test('a message of a topic is a form', async () => {
+  const { SNSClient, PublishCommand, PublishBatchCommand } = install(
+    'sns',
+    require('../lib/sns.js'),
+    '// de_CommandError',
+  ).exports;
+  const client = new SNSClient({ region: 'r' });
+  asked = [];
+  reply = { status: 200, body: '<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>' };
+  const MessageAttributes = { 'a b': { DataType: 'Binary', BinaryValue: new Uint8Array([1]) } };
+  const sent = await client.send(new PublishCommand({ TopicArn: 'arn:t', Message: 'x &+%', MessageAttributes }));
+  assert.deepEqual(Object.keys(sent), ['$metadata', 'MessageId']);
+  const fields = ['Action=Publish', 'Version=2010-03-31', 'TopicArn=arn%3At', 'Message=x%20%26%2B%25'];
+  const attribute = 'MessageAttributes.entry.1';
+  fields.push(`${attribute}.Name=a%20b`, `${attribute}.Value.DataType=Binary`, `${attribute}.Value.BinaryValue=AQ%3D%3D`);
+  assert.deepEqual(asked[0]?.slice(0, 7), [
+    'sns',
+    'r',
+    'Publish',
+    'POST',
+    '/',
+    'content-type',
+    'application/x-www-form-urlencoded',
+  ]);
+  assert.deepEqual(asked[0]?.at(-1)?.split('&'), fields);
+  const failed = '<member><Id>b</Id><Code>c</Code><SenderFault>true</SenderFault></member>';
+  const result = `<PublishBatchResult><Successful/><Failed>${failed}</Failed></PublishBatchResult>`;
+  reply = { status: 200, body: `<PublishBatchResponse>${result}</PublishBatchResponse>` };
+  const PublishBatchRequestEntries = [{ Id: 'b', Message: 'y' }];
+  const { $metadata, ...batch } = await client.send(new PublishBatchCommand({ TopicArn: 't', PublishBatchRequestEntries }));
+  assert.deepEqual(batch, { Successful: [], Failed: [{ Id: 'b', Code: 'c', SenderFault: true }] });
+  assert.match(
+    asked[1]?.at(-1) ?? '',
+    /&PublishBatchRequestEntries\.member\.1\.Id=b&PublishBatchRequestEntries\.member\.1\.Message=y$/,
+  );
+});
+
+test('a message that was published is not published again because the answer cannot be read', async () => {
+  const { SNSClient, PublishCommand } = install('sns-unread', require('../lib/sns.js'), '// de_CommandError').exports;
+  asked = [];
+  for (const body of ['', '<a/>', '<PublishResponse><PublishResult>x</PublishResult></PublishResponse>']) {
+    reply = { status: 200, body };
+    const sent = new SNSClient({ region: 'r' }).send(new PublishCommand({ TopicArn: 't', Message: 'x' }));
+    await assert.rejects(sent, /is not made again/);
+  }
+  assert.equal(asked.length, 3);
+});
+
 /** A package with a real client that tells what it is made of and what it is given. */
 const REAL = `
 class Client {

@@ -386,10 +386,14 @@ test('a completion that the SDK would ask for again is for the real client', asy
   }
 });
 
-test('a completion whose answer cannot be read is not asked for again', async () => {
+test('what was done and whose answer cannot be read is not asked for again', async () => {
   answer = storeBut('CompleteMultipartUpload', { body: '<a><b></a>' });
   await assert.rejects(make('one two').done(), /The answer to CompleteMultipartUpload cannot be read/);
   assert.deepEqual([operations().slice(-2), shared.sent], [['CompleteMultipartUpload', 'AbortMultipartUpload'], []]);
+  asked = [];
+  answer = storeBut('CreateMultipartUpload', { body: '<a><b></a>' });
+  await assert.rejects(make('one two').done(), /The answer to CreateMultipartUpload cannot be read/);
+  assert.deepEqual([operations(), shared.sent], [['CreateMultipartUpload'], []]);
 });
 
 test('a stream that breaks off ends the upload with its error', async () => {
