@@ -57,7 +57,7 @@ async function error(owner, operation, answer) {
       fields[field] = value;
     }
   }
-  if (answer.status === 400 && !REFUSALS.has(fields['Code'] ?? '')) {
+  if (answer.status === 400 && !(operation.isFinal && REFUSALS.has(fields['Code'] ?? ''))) {
     throw HAND_OVER;
   }
   const { make } = /** @type {typeof import('./errors')} */ (require('./errors.js'));

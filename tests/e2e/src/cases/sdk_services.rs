@@ -43,7 +43,7 @@ const PYTHON_OWN: [&str; 5] = [
     "topic",
     "secrets_and_parameters",
 ];
-const NODE_OWN: [&str; 2] = ["queue", "secretsAndParameters"];
+const NODE_OWN: [&str; 3] = ["queue", "topic", "secretsAndParameters"];
 
 /// The guest's half proper is in the images; the agent has none.
 fn guest(arguments: &Value) -> Result<Value> {
