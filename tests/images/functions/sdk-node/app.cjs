@@ -7,13 +7,13 @@ const { CASES, bucketOf, run } = require('./equivalence.cjs');
 const measure = require('./measure.cjs');
 
 /**
- * The names of all cases; for a `prefix` of buckets that there are, what became of each; the same of other `services`; or the calls that
- * are to be measured.
+ * The names of all cases, as their buckets have them; for a `prefix` of buckets that there are, what became of each, or of the `only` one
+ * that is named; the same of other `services`; or the calls that are to be measured.
  * @param {any} event
  * @returns {Promise<unknown>}
  */
 function handler(event) {
-  const { prefix } = event;
+  const { prefix, only } = event;
   if ('what' in event) {
     return measure.handler(event);
   }
@@ -25,7 +25,7 @@ function handler(event) {
     return Promise.resolve(Object.keys(CASES).map((name) => bucketOf('', name)));
   }
   // Buckets have names of their own, which must not be a difference.
-  return Promise.resolve(JSON.parse(JSON.stringify(run(prefix)).replaceAll(prefix, 'of-')));
+  return Promise.resolve(JSON.parse(JSON.stringify(run(prefix, only)).replaceAll(prefix, 'of-')));
 }
 
 exports.handler = handler;

@@ -11,9 +11,9 @@ import measure
 
 
 def handler(event: dict[str, Any], context: object) -> Any:
-    """The names of all cases; for a `prefix` of buckets, what became of each.
+    """The names of all cases, as their buckets have them; for a `prefix` of buckets, what became of each.
 
-    The same of other `services`; or the calls that are to be measured.
+    Of one alone, if it is the `only` one asked for. The same of other `services`; or the calls that are to be measured.
     """
     if "what" in event:
         return measure.handler(event)
@@ -26,4 +26,4 @@ def handler(event: dict[str, Any], context: object) -> Any:
     if prefix is None:
         return [equivalence.bucket_of("", name) for name in equivalence.CASES]
     # Buckets have names of their own, which must not be a difference.
-    return json.loads(json.dumps(equivalence.run(prefix)).replace(prefix, "of-"))
+    return json.loads(json.dumps(equivalence.run(prefix, event.get("only"))).replace(prefix, "of-"))

@@ -31,15 +31,17 @@ def bucket_of(prefix: str, name: str) -> str:
     return prefix + name.replace("_", "-")
 
 
-def run(prefix: str) -> dict[str, Any]:
-    """Runs all cases, each in a process of its own, since one that looks deep changes the process for those after it.
+def run(prefix: str, only: str | None = None) -> dict[str, Any]:
+    """Runs all cases, or that of the bucket `only`.
 
+    Each is in a process of its own, since one that looks deep changes the process for those after it.
     Their buckets, whose names begin with `prefix`, are there.
     """
     if os.environ.get("NEXUS_SDK") == "off":
         # Once for all processes, since it takes long and nothing is to be seen of it.
         import boto3  # noqa: F401
-    return {name: in_a_child(partial(_run_one, name, bucket_of(prefix, name))) for name in CASES}
+    names = [name for name in CASES if only is None or bucket_of("", name) == only]
+    return {name: in_a_child(partial(_run_one, name, bucket_of(prefix, name))) for name in names}
 
 
 def in_a_child(function: Callable[[], Any]) -> Any:
