@@ -2,46 +2,19 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { once } = require('node:events');
 const fs = require('node:fs');
-const net = require('node:net');
-const os = require('node:os');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 
 const { Package } = require('../lib/facade.js');
+const { Gateway } = require('./gateway.cjs');
 
-/** @typedef {{ status: number, headers?: Record<string, string>, body: string, isCut?: boolean }} Reply */
+const gateway = new Gateway();
 
-const { connect } = net;
-/** @type {string[][]} */
-let asked = [];
-/** @type {Reply} */
-let reply = { status: 200, body: '' };
-/** @type {Set<net.Socket>} */
-const sockets = new Set();
-const gateway = net.createServer((socket) => {
-  sockets.add(socket);
-  socket.on('data', (data) => {
-    const end = 16 + data.readUInt32LE(0);
-    asked.push([...data.toString('latin1', 16, end).split('\0').slice(0, -1), data.toString('utf8', end)]);
-    const { status, headers = {}, body, isCut } = reply;
-    const strings = [...Object.keys(headers), '', ...Object.values(headers)];
-    const head = strings.map((text) => `${text}\0`).join('');
-    const message = Buffer.alloc(16);
-    message.writeUInt32LE(head.length, 0);
-    message.writeUInt16LE(status, 4);
-    message.writeUInt32LE(Buffer.byteLength(body) + (isCut ? 1 : 0), 8);
-    socket.write(Buffer.concat([message, Buffer.from(head + body)]));
-    if (isCut) {
-      socket.end();
-    }
-  });
-});
-
-let folder = '';
-/** @type {Record<string, string | undefined>} */
-const env = { ...process.env };
+/** What the gateway was asked. */
+function strings() {
+  return gateway.asked.map((call) => call.strings);
+}
 
 /**
  * A package whose text is no more than a test needs.
@@ -50,50 +23,25 @@ const env = { ...process.env };
  * @param {string} [text]
  */
 function install(name, service, text = '') {
-  const filename = path.join(folder, `${name}.js`);
+  const filename = path.join(gateway.folder, `${name}.js`);
   fs.writeFileSync(filename, text);
   return new Package(filename, 1100, service);
 }
 
-before(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'libraries-'));
-  gateway.listen(0, '127.0.0.1');
-  await once(gateway, 'listening');
-  // The gateway's address is one that only a VM has.
-  net.connect = /** @type {any} */ (
-    (/** @type {net.TcpNetConnectOpts} */ options) =>
-      connect({ ...options, host: '127.0.0.1', port: /** @type {net.AddressInfo} */ (gateway.address()).port })
-  );
-  Object.keys(process.env)
-    .filter((name) => name.startsWith('AWS_'))
-    .forEach((name) => delete process.env[name]);
-  Object.assign(process.env, {
-    HOME: folder,
-    AWS_ENDPOINT_URL: 'http://169.254.170.2',
-    AWS_ACCESS_KEY_ID: 'placeholder',
-    AWS_SECRET_ACCESS_KEY: 'placeholder',
-  });
-});
-
-after(() => {
-  net.connect = connect;
-  process.env = env;
-  sockets.forEach((socket) => socket.destroy());
-  gateway.close();
-  fs.rmSync(folder, { recursive: true });
-});
+before(() => gateway.start());
+after(() => gateway.stop());
 
 test('the gateway signs a URL', async () => {
   const { S3Client, GetObjectCommand, PutObjectCommand } = install('client-s3', require('../lib/s3.js')).exports;
   const { getSignedUrl } = install('presigner', require('../lib/presigner.js')).exports;
   const client = new S3Client({ region: 'eu-west-1' });
-  asked = [];
-  reply = { status: 200, body: 'https://store/signed' };
+  gateway.asked = [];
+  gateway.answer = () => ({ body: 'https://store/signed' });
   const put = new PutObjectCommand({ Bucket: 'bucket', Key: 'a b', ContentType: 'text/plain' });
   assert.equal(await getSignedUrl(client, put, { expiresIn: 60 }), 'https://store/signed');
   const get = new GetObjectCommand({ Bucket: 'bucket', Key: 'k', VersionId: '1' });
   assert.equal(await getSignedUrl(client, get), 'https://store/signed');
-  assert.deepEqual(asked, [
+  assert.deepEqual(strings(), [
     ['s3', 'eu-west-1', 'PutObject', 'PUT', '/bucket/a%20b?x-id=PutObject', 'x-nexus-presign', '60', ''],
     ['s3', 'eu-west-1', 'GetObject', 'GET', '/bucket/k?x-id=GetObject&versionId=1', 'x-nexus-presign', '900', ''],
   ]);
@@ -103,7 +51,7 @@ test('what the SDK would put into a URL otherwise is left to it', async () => {
   const { S3Client, PutObjectCommand } = install('client-s3', require('../lib/s3.js')).exports;
   const text = "exports.getSignedUrl = async (client, command, options) => ['real', options];";
   const { getSignedUrl } = install('presigner', require('../lib/presigner.js'), text).exports;
-  asked = [];
+  gateway.asked = [];
   for (const [more, options] of [
     [{ Metadata: { a: '1' } }, {}],
     [{ Body: 'x' }, {}],
@@ -114,17 +62,17 @@ test('what the SDK would put into a URL otherwise is left to it', async () => {
     const put = new PutObjectCommand({ Bucket: 'bucket', Key: 'k', ...more });
     assert.deepEqual(await getSignedUrl(new S3Client({ region: 'r' }), put, options), ['real', options]);
   }
-  assert.deepEqual(asked, []);
+  assert.deepEqual(strings(), []);
 });
 
 test('a call that was made is not made again because its answer cannot be read', async () => {
   const text = `// de_CommandError\nvar se_UpdateItemInput = (input) => {\n  return take(input, {\n    TableName: []\n  });\n}, "";\n`;
   const { DynamoDBClient, UpdateItemCommand } = install('dynamodb', require('../lib/dynamodb.js'), text).exports;
-  asked = [];
-  reply = { status: 200, body: '{' };
+  gateway.asked = [];
+  gateway.answer = () => ({ body: '{' });
   const sent = new DynamoDBClient({ region: 'r' }).send(new UpdateItemCommand({ TableName: 't' }));
   await assert.rejects(sent, SyntaxError);
-  assert.equal(asked.length, 1);
+  assert.equal(gateway.asked.length, 1);
 });
 
 test('a message of a topic is a form', async () => {
@@ -134,15 +82,17 @@ test('a message of a topic is a form', async () => {
     '// de_CommandError',
   ).exports;
   const client = new SNSClient({ region: 'r' });
-  asked = [];
-  reply = { status: 200, body: '<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>' };
+  gateway.asked = [];
+  gateway.answer = () => ({
+    body: '<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>',
+  });
   const MessageAttributes = { 'a b': { DataType: 'Binary', BinaryValue: new Uint8Array([1]) } };
   const sent = await client.send(new PublishCommand({ TopicArn: 'arn:t', Message: 'x &+%', MessageAttributes }));
   assert.deepEqual(Object.keys(sent), ['$metadata', 'MessageId']);
   const fields = ['Action=Publish', 'Version=2010-03-31', 'TopicArn=arn%3At', 'Message=x%20%26%2B%25'];
   const attribute = 'MessageAttributes.entry.1';
   fields.push(`${attribute}.Name=a%20b`, `${attribute}.Value.DataType=Binary`, `${attribute}.Value.BinaryValue=AQ%3D%3D`);
-  assert.deepEqual(asked[0]?.slice(0, 7), [
+  assert.deepEqual(gateway.asked[0]?.strings.slice(0, 7), [
     'sns',
     'r',
     'Publish',
@@ -151,28 +101,28 @@ test('a message of a topic is a form', async () => {
     'content-type',
     'application/x-www-form-urlencoded',
   ]);
-  assert.deepEqual(asked[0]?.at(-1)?.split('&'), fields);
+  assert.deepEqual(gateway.asked[0]?.strings.at(-1)?.split('&'), fields);
   const failed = '<member><Id>b</Id><Code>c</Code><SenderFault>true</SenderFault></member>';
   const result = `<PublishBatchResult><Successful/><Failed>${failed}</Failed></PublishBatchResult>`;
-  reply = { status: 200, body: `<PublishBatchResponse>${result}</PublishBatchResponse>` };
+  gateway.answer = () => ({ body: `<PublishBatchResponse>${result}</PublishBatchResponse>` });
   const PublishBatchRequestEntries = [{ Id: 'b', Message: 'y' }];
   const { $metadata, ...batch } = await client.send(new PublishBatchCommand({ TopicArn: 't', PublishBatchRequestEntries }));
   assert.deepEqual(batch, { Successful: [], Failed: [{ Id: 'b', Code: 'c', SenderFault: true }] });
   assert.match(
-    asked[1]?.at(-1) ?? '',
+    gateway.asked[1]?.strings.at(-1) ?? '',
     /&PublishBatchRequestEntries\.member\.1\.Id=b&PublishBatchRequestEntries\.member\.1\.Message=y$/,
   );
 });
 
 test('a message that was published is not published again because the answer cannot be read', async () => {
   const { SNSClient, PublishCommand } = install('sns-unread', require('../lib/sns.js'), '// de_CommandError').exports;
-  asked = [];
+  gateway.asked = [];
   for (const body of ['', '<a/>', '<PublishResponse><PublishResult>x</PublishResult></PublishResponse>']) {
-    reply = { status: 200, body };
+    gateway.answer = () => ({ body });
     const sent = new SNSClient({ region: 'r' }).send(new PublishCommand({ TopicArn: 't', Message: 'x' }));
     await assert.rejects(sent, /is not made again/);
   }
-  assert.equal(asked.length, 3);
+  assert.equal(gateway.asked.length, 3);
 });
 
 /** A package with a real client that tells what it is made of and what it is given. */
@@ -194,18 +144,21 @@ exports.PurgeQueueCommand = class PurgeQueueCommand extends Command {};
 test('a real client sends an input as it was when the shim sent it', async () => {
   const { S3Client, PutObjectCommand } = install('changed', require('../lib/s3.js'), REAL).exports;
   const input = { Bucket: 'bucket', Key: 'first', Body: 'x', Metadata: { said: 'first' } };
-  asked = [];
-  reply = { status: 500, body: '' };
+  gateway.asked = [];
+  gateway.answer = () => ({ status: 500, body: '' });
   const sent = new S3Client({ region: 'r' }).send(new PutObjectCommand(input));
   // What a real client has taken by now, and what it takes a little later.
   input.Key = input.Metadata.said = 'second';
-  while (asked.length === 0) {
+  while (gateway.asked.length === 0) {
     await new Promise((resolve) => setImmediate(resolve));
   }
   input.Body = input.Metadata.said = 'third';
   const [, given] = await sent;
   assert.deepEqual(given, { Bucket: 'bucket', Key: 'first', Body: 'x', Metadata: { said: 'second' } });
-  assert.deepEqual([asked[0]?.[4], asked[0]?.includes('second')], ['/bucket/first?x-id=PutObject', true]);
+  assert.deepEqual(
+    [gateway.asked[0]?.strings[4], gateway.asked[0]?.strings.includes('second')],
+    ['/bucket/first?x-id=PutObject', true],
+  );
 });
 
 test('clients of queues go to the gateway, whatever else they are told', async () => {
@@ -226,7 +179,7 @@ test('the gateway signs for a client that is real, unless a program has changed 
   const { S3Client, PutObjectCommand, ListBucketsCommand } = install('real', require('../lib/s3.js'), REAL).exports;
   const text = "exports.getSignedUrl = async () => 'real';";
   const { getSignedUrl } = install('presigner-of-real', require('../lib/presigner.js'), text).exports;
-  reply = { status: 200, body: 'signed' };
+  gateway.answer = () => ({ body: 'signed' });
   const sign = (/** @type {unknown} */ client) => getSignedUrl(client, new PutObjectCommand({ Bucket: 'bucket', Key: 'k' }));
   const make = async () => {
     const client = new S3Client({ region: 'r' });
@@ -256,7 +209,7 @@ test('a URL that does not come whole is left to the SDK', async () => {
   const { S3Client, PutObjectCommand } = install('cut', require('../lib/s3.js')).exports;
   const text = "exports.getSignedUrl = async () => 'real';";
   const { getSignedUrl } = install('presigner-cut', require('../lib/presigner.js'), text).exports;
-  reply = { status: 200, body: 'https://store/', isCut: true };
+  gateway.answer = () => ({ body: 'https://store/', isCut: true });
   const put = new PutObjectCommand({ Bucket: 'bucket', Key: 'k' });
   assert.equal(await getSignedUrl(new S3Client({ region: 'r' }), put), 'real');
 });
@@ -266,16 +219,16 @@ test('a program may clear what Node has loaded', async () => {
   const { S3Client, PutObjectCommand } = install('cleared', require('../lib/s3.js'), REAL).exports;
   const text = "exports.getSignedUrl = async () => 'real';";
   const { getSignedUrl } = install('presigner-cleared', require('../lib/presigner.js'), text).exports;
-  const file = path.join(folder, 'content');
+  const file = path.join(gateway.folder, 'content');
   fs.writeFileSync(file, 'of a file');
-  reply = { status: 200, body: 'signed' };
+  gateway.answer = () => ({ body: 'signed' });
   const client = new S3Client({ region: 'r' });
   const clear = () => Object.keys(require.cache).forEach((name) => delete require.cache[name]);
   try {
     clear();
     assert.equal(await getSignedUrl(client, new PutObjectCommand({ Bucket: 'bucket', Key: 'k' })), 'signed');
     clear();
-    reply = { status: 500, body: '' };
+    gateway.answer = () => ({ status: 500, body: '' });
     const sent = client.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'k', Body: fs.createReadStream(file) }));
     clear();
     const [, { Body }] = await sent;

@@ -2,17 +2,17 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { once } = require('node:events');
+const { EventEmitter, once } = require('node:events');
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
-const net = require('node:net');
-const os = require('node:os');
 const path = require('node:path');
 const { PassThrough, Readable } = require('node:stream');
 const { after, before, beforeEach, test } = require('node:test');
 
-/** @typedef {{ operation: string, target: string, headers: Record<string, string>, body: string }} Asked */
-/** @typedef {{ status?: number, headers?: Record<string, string>, body?: string } | 'gone'} Reply */
+const { Gateway } = require('./gateway.cjs');
+
+/** @typedef {import('./gateway.cjs').Call} Call */
+/** @typedef {import('./gateway.cjs').Reply} Reply */
 
 // Packages of the SDK's form, as small as they can be: what is tested is what the shim gives them.
 const CLIENT = `
@@ -101,92 +101,33 @@ class Upload extends EventEmitter {
 exports.Upload = Upload;
 `;
 
-const { connect } = net;
 /** @type {any} */
 const shared = globalThis;
-const env = { ...process.env };
-/** @type {Asked[]} */
-let asked = [];
-/** What the gateway says to a call. @type {(call: Asked) => Reply | Promise<Reply>} */
-let answer = () => ({});
-let folder = '';
+const gateway = new Gateway();
 let install = 0;
-/** @type {Set<net.Socket>} */
-const sockets = new Set();
-const gateway = net.createServer((socket) => {
-  sockets.add(socket);
-  let data = Buffer.alloc(0);
-  socket.on('error', () => {});
-  socket.on('data', async (piece) => {
-    data = Buffer.concat([data, piece]);
-    if (data.length < 16 || data.length < 16 + data.readUInt32LE(0) + data.readUInt32LE(8)) {
-      return;
-    }
-    const end = 16 + data.readUInt32LE(0);
-    const [, , operation = '', , target = '', ...fields] = data.toString('latin1', 16, end).split('\0').slice(0, -1);
-    const headers = Object.fromEntries(fields.flatMap((name, at) => (at % 2 === 0 ? [[name, fields[at + 1] ?? '']] : [])));
-    const call = { operation, target, headers, body: data.toString('utf8', end) };
-    data = Buffer.alloc(0);
-    asked.push(call);
-    const reply = await answer(call);
-    if (reply === 'gone') {
-      socket.destroy();
-      return;
-    }
-    const strings = [...Object.keys(reply.headers ?? {}), '', ...Object.values(reply.headers ?? {})];
-    const head = strings.map((text) => `${text}\0`).join('');
-    const message = Buffer.alloc(16);
-    message.writeUInt32LE(head.length, 0);
-    message.writeUInt16LE(reply.status ?? 200, 4);
-    message.writeUInt32LE(Buffer.byteLength(reply.body ?? ''), 8);
-    socket.write(Buffer.concat([message, Buffer.from(head + (reply.body ?? ''))]));
-  });
-});
 
 before(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'upload-'));
-  gateway.listen(0, '127.0.0.1');
-  await once(gateway, 'listening');
-  // The gateway's address is one that only a VM has.
-  net.connect = /** @type {any} */ (
-    (/** @type {net.TcpNetConnectOpts} */ options) =>
-      connect({ ...options, host: '127.0.0.1', port: /** @type {net.AddressInfo} */ (gateway.address()).port })
-  );
-  Object.keys(process.env)
-    .filter((name) => name.startsWith('AWS_'))
-    .forEach((name) => delete process.env[name]);
-  Object.assign(process.env, {
-    HOME: folder,
-    AWS_REGION: 'r',
-    AWS_ENDPOINT_URL: 'http://169.254.170.2',
-    AWS_ACCESS_KEY_ID: 'placeholder',
-    AWS_SECRET_ACCESS_KEY: 'placeholder',
-  });
+  await gateway.start();
+  process.env['AWS_REGION'] = 'r';
   require('../register.cjs');
 });
 
 beforeEach(() => {
-  asked = [];
-  answer = store;
+  gateway.asked = [];
+  gateway.answer = store;
   shared.sent = [];
   shared.answer = () => ({});
   delete shared.loaded;
 });
 
-after(() => {
-  net.connect = connect;
-  process.env = env;
-  sockets.forEach((socket) => socket.destroy());
-  gateway.close();
-  fs.rmSync(folder, { recursive: true });
-});
+after(() => gateway.stop());
 
 /**
  * Packages that were not loaded before.
  * @param {string} [text] of the one for uploads
  */
 function packages(text = STORAGE) {
-  const modules = path.join(folder, `${(install += 1)}`, 'node_modules');
+  const modules = path.join(gateway.folder, `${(install += 1)}`, 'node_modules');
   for (const [name, version, main] of /** @type {const} */ ([
     ['@aws-sdk/client-s3', '3.750.0', CLIENT],
     ['@aws-sdk/lib-storage', '3.750.0', text],
@@ -215,7 +156,7 @@ function partOf({ target }) {
 
 /**
  * What a store says.
- * @param {Asked} call
+ * @param {Call} call
  * @returns {Reply}
  */
 function store({ operation, target, headers }) {
@@ -240,7 +181,7 @@ function store({ operation, target, headers }) {
  * A store that says something else of one operation, or of one part.
  * @param {string} what
  * @param {Reply} reply
- * @returns {(call: Asked) => Reply}
+ * @returns {(call: Call) => Reply}
  */
 function storeBut(what, reply) {
   return (call) => (call.operation === what || partOf(call) === what ? reply : store(call));
@@ -256,7 +197,7 @@ function refusal(code) {
 
 /** The operations that were asked of the gateway. */
 function operations() {
-  return asked.map((call) => `${call.operation}${partOf(call) ?? ''}`);
+  return gateway.asked.map((call) => `${call.operation}${partOf(call) ?? ''}`);
 }
 
 /**
@@ -275,17 +216,20 @@ test('a small stream is one call', async () => {
   const done = new Upload({ client, params: { Bucket: 'bucket', Key: 'a/b c', Body }, partSize: 100 }).done();
   Body.write('some ');
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(asked, []);
+  assert.deepEqual(gateway.asked, []);
   Body.end('text');
   const { ETag, Location } = await done;
   assert.deepEqual([ETag, Location], ['"whole"', 'http://169.254.170.2/undefined/a%2Fb%20c']);
-  assert.deepEqual([operations(), asked.map(({ body }) => body), shared.loaded], [['PutObject'], ['some text'], undefined]);
+  assert.deepEqual(
+    [operations(), gateway.asked.map(({ body }) => body), shared.loaded],
+    [['PutObject'], ['some text'], undefined],
+  );
 });
 
 test('a larger one is sent in parts, some at once', async () => {
   /** @type {((reply: Reply) => void)[]} */
   const held = [];
-  answer = (call) => {
+  gateway.answer = (call) => {
     if (call.operation !== 'UploadPart') {
       return store(call);
     }
@@ -293,19 +237,19 @@ test('a larger one is sent in parts, some at once', async () => {
     return new Promise((resolve) => {
       held.push(() => resolve(store(call)));
       if (held.length === 2) {
-        answer = store;
+        gateway.answer = store;
         held.reverse().forEach((say) => say({}));
       }
     });
   };
   const { ETag, Location } = await make('one two three').done();
   assert.deepEqual([ETag, Location, shared.loaded], ['"all"', 'l', undefined]);
-  const parts = asked.filter(({ operation }) => operation === 'UploadPart');
+  const parts = gateway.asked.filter(({ operation }) => operation === 'UploadPart');
   assert.deepEqual(parts.map(({ body }) => body).sort(), ['e', 'one ', 'thre', 'two ']);
   assert.ok(
     parts.every(({ headers }) => headers['x-amz-checksum-crc32'] && headers['content-type'] === 'application/octet-stream'),
   );
-  const [created, last] = [asked[0], asked.at(-1)];
+  const [created, last] = [gateway.asked[0], gateway.asked.at(-1)];
   assert.deepEqual(created?.target, '/bucket/a/b%20c?uploads=');
   assert.deepEqual(created?.headers, { 'content-type': 'text/plain', 'x-amz-checksum-algorithm': 'CRC32' });
   assert.deepEqual([last?.target, last?.headers], ['/bucket/a/b%20c?uploadId=id', { 'content-type': 'application/xml' }]);
@@ -321,7 +265,7 @@ for (const [what, reply] of /** @type {[string, Reply][]} */ ([
   ['a connection that ends', 'gone'],
 ])) {
   test(`${what} of one part is for the real client, which goes on with the same upload`, async () => {
-    answer = storeBut('2', reply);
+    gateway.answer = storeBut('2', reply);
     shared.answer = (/** @type {any} */ { input: { PartNumber } }) => ({ ETag: `"real ${PartNumber}"` });
     const upload = make('one two three', { queueSize: 1 });
     assert.deepEqual(await upload.done(), { ETag: '"real undefined"' });
@@ -350,18 +294,18 @@ for (const [what, reply] of /** @type {[string, Reply][]} */ ([
 }
 
 test('a part that is refused ends the upload, which is given up or left', async () => {
-  answer = storeBut('1', { status: 403, body: refusal('AccessDenied') });
+  gateway.answer = storeBut('1', { status: 403, body: refusal('AccessDenied') });
   await assert.rejects(make('one two three').done(), { name: 'AccessDenied', message: 'told' });
   assert.equal(operations().at(-1), 'AbortMultipartUpload');
-  assert.equal(asked.at(-1)?.target, '/bucket/a/b%20c?x-id=AbortMultipartUpload&uploadId=id');
-  asked = [];
+  assert.equal(gateway.asked.at(-1)?.target, '/bucket/a/b%20c?x-id=AbortMultipartUpload&uploadId=id');
+  gateway.asked = [];
   await assert.rejects(make('one two three', { leavePartsOnError: true }).done(), { name: 'AccessDenied' });
   assert.ok(!operations().includes('AbortMultipartUpload'));
   assert.equal(shared.loaded, undefined);
 });
 
 test('a completion that is refused is not asked for again', async () => {
-  answer = storeBut('CompleteMultipartUpload', { status: 400, body: refusal('EntityTooSmall') });
+  gateway.answer = storeBut('CompleteMultipartUpload', { status: 400, body: refusal('EntityTooSmall') });
   await assert.rejects(make('one two three').done(), { name: 'EntityTooSmall', message: 'told' });
   assert.equal(operations().filter((name) => name === 'CompleteMultipartUpload').length, 1);
   assert.equal(operations().at(-1), 'AbortMultipartUpload');
@@ -376,9 +320,9 @@ test('a completion that the SDK would ask for again is for the real client', asy
     { body: '' },
     'gone',
   ])) {
-    asked = [];
+    gateway.asked = [];
     shared.sent = [];
-    answer = storeBut('CompleteMultipartUpload', reply);
+    gateway.answer = storeBut('CompleteMultipartUpload', reply);
     shared.answer = () => ({ ETag: '"real"' });
     assert.deepEqual(await make('one two').done(), { ETag: '"real"' });
     const [[name, { UploadId, MultipartUpload }], ...others] = shared.sent;
@@ -387,27 +331,28 @@ test('a completion that the SDK would ask for again is for the real client', asy
 });
 
 test('what was done and whose answer cannot be read is not asked for again', async () => {
-  answer = storeBut('CompleteMultipartUpload', { body: '<a><b></a>' });
+  gateway.answer = storeBut('CompleteMultipartUpload', { body: '<a><b></a>' });
   await assert.rejects(make('one two').done(), /The answer to CompleteMultipartUpload cannot be read/);
   assert.deepEqual([operations().slice(-2), shared.sent], [['CompleteMultipartUpload', 'AbortMultipartUpload'], []]);
-  asked = [];
-  answer = storeBut('CreateMultipartUpload', { body: '<a><b></a>' });
+  gateway.asked = [];
+  gateway.answer = storeBut('CreateMultipartUpload', { body: '<a><b></a>' });
   await assert.rejects(make('one two').done(), /The answer to CreateMultipartUpload cannot be read/);
   assert.deepEqual([operations(), shared.sent], [['CreateMultipartUpload'], []]);
 });
 
 test('a stream that breaks off ends the upload with its error', async () => {
   const { client, Upload } = packages();
+  const parts = new EventEmitter();
   const Body = Readable.from(
     (async function* () {
       yield Buffer.from('one two three');
-      await once(gateway, 'answered');
+      await once(parts, 'answered');
       throw new RangeError('mine');
     })(),
   );
-  answer = (call) => {
+  gateway.answer = (call) => {
     if (call.operation === 'UploadPart') {
-      setImmediate(() => gateway.emit('answered'));
+      setImmediate(() => parts.emit('answered'));
     }
     return store(call);
   };
@@ -430,7 +375,7 @@ test('what only a real client can do it does from the beginning', async () => {
     const params = { Bucket: 'bucket', Key: 'k', Body: Readable.from([Buffer.from('one two')]), ...more };
     assert.deepEqual(await new Upload({ client, params, partSize: 4 }).done(), { UploadId: 'real', ETag: '"real"' });
   }
-  assert.deepEqual(asked, []);
+  assert.deepEqual(gateway.asked, []);
   process.env['AWS_MAX_ATTEMPTS'] = '2';
   const { Location } = await make('one').done();
   assert.equal(Location, 'real://real/undefined/a%2Fb%20c');
