@@ -84,18 +84,18 @@ fn node(bed: &Bed) -> Result<()> {
 
 /// Has the function of an image make all its calls with the shim and without, and compares what it saw.
 fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
-    // One name, which is in what policy refuses; two deployments.
+    // One name, which is in what policy refuses; two deployments. What buckets begin with is nothing that a case says itself.
     let function = Deployment::new("sdk", &bed.root(image))
         .with("--memory", "512")
         .with("--timeout", "900")
-        .with("--bucket", "with-*")
-        .with("--bucket", "bare-*")
+        .with("--bucket", "shim0-*")
+        .with("--bucket", "bare0-*")
         .flag("--presign-writes");
     bed.testbed.deploy(&function)?;
-    let shim = run(&bed.testbed, "with-")?;
+    let shim = run(&bed.testbed, "shim0-")?;
     bed.testbed
         .deploy(&function.with("--env", "NEXUS_SDK=off"))?;
-    let bare = run(&bed.testbed, "bare-")?;
+    let bare = run(&bed.testbed, "bare0-")?;
     judge(&Value::Object(shim), &Value::Object(bare), own)
 }
 
