@@ -101,6 +101,17 @@ fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
 
 /// Whether programs see the same, and the shim did by itself what it has to.
 pub(super) fn judge(shim: &Value, bare: &Value, own: &[&str]) -> Result<()> {
+    // Two that were killed would be the same.
+    for (name, seen) in [shim, bare]
+        .into_iter()
+        .filter_map(Value::as_object)
+        .flatten()
+    {
+        ensure!(
+            seen.get("died").is_none(),
+            "{name} was not ended by itself: {seen}"
+        );
+    }
     for name in own.iter().copied() {
         ensure!(
             shim[name]["loaded"] == false,

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use nexus_testbed::{Deployment, KilledOnDrop, Testbed};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::functions::Services;
 use super::{Case, sdk};
@@ -85,9 +85,17 @@ fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
         function = function.with("--env", "NEXUS_SDK=off");
     }
     testbed.deploy(&function)?;
-    testbed
-        .invoke("services", &json!({ "services": null }))?
-        .success()
+    let mut all = Map::new();
+    let ask = |name: &Value| {
+        let reply = testbed.invoke("services", &json!({ "services": name }))?;
+        reply.success().with_context(|| format!("case {name}"))
+    };
+    let names = ask(&Value::Null)?;
+    for name in names.as_array().context("no names")? {
+        let text = name.as_str().context("a name that is no text")?;
+        all.insert(text.to_owned(), ask(name)?);
+    }
+    Ok(all.into())
 }
 
 /// A Lambda that checks signatures. Dropping it ends it.

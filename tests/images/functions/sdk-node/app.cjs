@@ -19,7 +19,7 @@ function handler(event) {
   }
   if ('services' in event) {
     // What it does not look at, others do.
-    return Promise.resolve(require('./services.cjs').run());
+    return Promise.resolve(require('./services.cjs').run(event.services));
   }
   if (prefix === undefined) {
     return Promise.resolve(Object.keys(CASES).map((name) => bucketOf('', name)));

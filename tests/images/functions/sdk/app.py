@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: object) -> Any:
         # What it does not look at, others do.
         import services
 
-        return services.run()
+        return services.run(event["services"])
     prefix = event.get("prefix")
     if prefix is None:
         return [equivalence.bucket_of("", name) for name in equivalence.CASES]
