@@ -6,14 +6,28 @@ use http::uri::{Authority, Scheme};
 use super::refusal::Refusal;
 use super::regions::are_kin;
 use super::sign::SignedFor;
-use super::upstream::Endpoint;
+use super::upstream::{Endpoint, Upstream};
 use crate::service::hosts::is_region;
 
 /// Host names by signing name, where they are not the same (AWS General Reference, "Service endpoints").
 const HOSTS: [(&str, &str); 2] = [("bedrock", "bedrock-runtime"), ("ses", "email")];
 
+impl Upstream {
+    /// Where a request to a service goes: to the endpoint that is configured for it, or else to AWS's own.
+    pub(super) fn endpoint_of(
+        &self,
+        signed_for: &SignedFor,
+        body: &[u8],
+    ) -> Result<Endpoint, Refusal> {
+        match self.endpoints.get(&signed_for.service) {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => of(signed_for, &self.region, body),
+        }
+    }
+}
+
 /// AWS's own endpoint for a request.
-pub(super) fn of(signed_for: &SignedFor, own: &str, body: &[u8]) -> Result<Endpoint, Refusal> {
+fn of(signed_for: &SignedFor, own: &str, body: &[u8]) -> Result<Endpoint, Refusal> {
     if signed_for.is_set {
         return global(&signed_for.service, body);
     }

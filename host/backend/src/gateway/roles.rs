@@ -3,7 +3,6 @@
 //! place of the host's own (AWS STS API Reference, `AssumeRole`).
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use super::complaint;
 use super::exchange::{Failed, Head, Scope, Sendable, Unsigned};
 use super::keeping::KeptCredentials;
+use super::services;
 use super::sign::SignedFor;
 use super::target::QUERY;
 use super::upstream::Upstream;
-use super::{endpoints, services};
 
 const STS: &str = "sts";
 
@@ -186,10 +185,8 @@ impl AssumedRole {
         let region = &self.host.region;
         let signed_for = SignedFor::new(region, STS);
         let signed_for = signed_for.ok_or_else(|| format!("{region:?} is no region"))?;
-        let endpoint = match self.host.endpoints.get(STS) {
-            Some(endpoint) => endpoint.clone(),
-            None => endpoints::of(&signed_for, region, &[]).map_err(|refusal| refusal.message)?,
-        };
+        let endpoint = self.host.endpoint_of(&signed_for, &[]);
+        let endpoint = endpoint.map_err(|refusal| refusal.message)?;
         let encoded = |text: &str| utf8_percent_encode(text, QUERY).to_string();
         let form = format!(
             "Action=AssumeRole&Version=2011-06-15&RoleArn={}&RoleSessionName={}&DurationSeconds={}",
@@ -197,12 +194,14 @@ impl AssumedRole {
             encoded(&self.session),
             GOOD_FOR.as_secs()
         );
-        let invalid = |error: &dyn StdError| error.to_string();
         let request = Request::post(super::uri(&endpoint, "/").map_err(|refusal| refusal.message)?)
             .header(HOST, endpoint.authority.as_str())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(CONTENT_LENGTH, form.len());
-        let (parts, ()) = request.body(()).map_err(|e| invalid(&e))?.into_parts();
+        let (parts, ()) = request
+            .body(())
+            .map_err(|error| error.to_string())?
+            .into_parts();
         Ok(Unsigned {
             head: Head {
                 parts,

@@ -12,11 +12,11 @@ use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 use percent_encoding::percent_decode_str;
 
+use super::Gateway;
 use super::exchange::{Head, Scope, Sendable, Unsigned};
 use super::refusal::Refusal;
 use super::sign::{self, SignedFor};
 use super::upstream::Body;
-use super::{Gateway, endpoints};
 
 /// Longest body of a request, in bytes: above what any of these services takes in one (Lambda's 6 MiB, Bedrock's 25 MB).
 const BODY_MAX: usize = 32 * 1024 * 1024;
@@ -196,10 +196,7 @@ impl Gateway {
         // First of all: what a guest names in Connection is taken off, and must not be what it was judged by.
         super::remove_hop_by_hop(&mut parts.headers);
         let action = self.judge(service, &parts, &body)?;
-        let endpoint = match self.upstream.endpoints.get(service) {
-            Some(endpoint) => endpoint.clone(),
-            None => endpoints::of(signed_for, &self.upstream.region, &body)?,
-        };
+        let endpoint = self.upstream.endpoint_of(signed_for, &body)?;
         let path = parts.uri.path_and_query().cloned();
         parts.uri = Uri::builder()
             .scheme(endpoint.scheme.clone())
