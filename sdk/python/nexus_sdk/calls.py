@@ -129,13 +129,9 @@ class Operation:
 
     def _fail(self, answer: "channel.Answer", client: "Any") -> "NoReturn":
         """Raises the error of an answer."""
-        # These are tried again, or somewhere else, by rules that the SDK has; of other services' errors it knows what they say.
-        if self.table["protocol"] != "rest-xml" or answer.status >= 500 or answer.status in (301, 307, 400, 429):
-            answer.close()
-            raise HandOver
         from nexus_sdk import errors
 
-        error = errors.of_answer(self.service, self.table["name"], answer, client)
+        error = errors.of_answer(self.service, self.table, answer, client)
         if error is None:
             raise HandOver
         raise error

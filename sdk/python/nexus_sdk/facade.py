@@ -52,7 +52,7 @@ _CONFIGURATION = (
 )
 
 # Format of the tables that this shim reads.
-_FORMAT = 3
+_FORMAT = 4
 
 _services: "dict[str, dict[str, Any] | None]" = {}
 _tables: "str | None" = None

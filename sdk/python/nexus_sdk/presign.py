@@ -78,7 +78,8 @@ def _form_text(service: "dict[str, Any]", answer: "Any") -> "str | None":
 
     if answer.status == 200:
         return answer.read().decode()  # type: ignore[no-any-return]
-    error = errors.of_answer(service, "PutObject", answer, None) if answer.status == 403 else None
+    table = {"name": "PutObject", "protocol": "rest-xml"}
+    error = errors.of_answer(service, table, answer, None) if answer.status == 403 else None
     if error is not None:
         raise error
     return None

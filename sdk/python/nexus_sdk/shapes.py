@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operations whose arguments and results are documents as a whole: those of the protocols json and query.
 
-Arguments are looked at as they are written; whatever botocore would refuse is handed over, and so is every error, for botocore
-knows which of them are tried again and what is made of the others.
+Arguments are looked at as they are written; whatever botocore would refuse is handed over, and so are errors after which it
+makes a call again.
 """
 
 # The parts of Python's parser that cost nothing to load.
@@ -47,12 +47,16 @@ class DocumentOperation:
         """Makes the call and returns its result, or None if it is handed over."""
         try:
             answer = channel.call(self._head, self._body(arguments))
-            if answer.status >= 300:
-                answer.close()
-                return None
-            return self._result(answer)
+            if answer.status < 300:
+                return self._result(answer)
+            from nexus_sdk import errors
+
+            error = errors.of_answer(self.service, self.table, answer, client)
         except (HandOver, ValueError, RecursionError):
             return None
+        if error is None:
+            return None
+        raise error
 
     def _body(self, arguments: "dict[str, Any]") -> bytes:
         if self._is_json:
@@ -83,7 +87,7 @@ class DocumentOperation:
     def _of_json(self, data: bytes, headers: "dict[str, str]") -> "tuple[dict[str, Any], dict[str, Any]]":
         result: dict[str, Any] = {}
         if self._output:
-            result = _read(self._shapes, self._output, loads(data.decode()) if data else {})
+            result = read(self._shapes, self._output, loads(data.decode()) if data else {})
         request_id = headers.get("x-amzn-requestid")
         return result, {} if request_id is None else {"RequestId": request_id}
 
@@ -96,7 +100,7 @@ class DocumentOperation:
         if self._output:
             if self._wrapper is None or self._wrapper not in fields:
                 raise HandOver
-            result = _read_xml(self._shapes, self._output, fields[self._wrapper])
+            result = read_xml(self._shapes, self._output, fields[self._wrapper])
         return result, dict(_elements(fields.get("ResponseMetadata", [])))
 
 
@@ -195,7 +199,7 @@ def _form(shapes: "dict[str, Any]", name: str, value: "Any", prefix: str, fields
         fields.append(f"{prefix}={calls.in_query(scalar(shape, value))}")
 
 
-def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
+def read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
     """What botocore makes of a value of a JSON document."""
     shape = shapes[name]
     kind = shape[0]
@@ -210,25 +214,25 @@ def _read(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
             ((wire, item),) = value.items()
             of, name = members.get(wire, ("", ""))
             if name == wire and item is not None:
-                return {wire: _read(shapes, of, item)}
+                return {wire: read(shapes, of, item)}
         parsed = {}
         for key, (of, wire) in members.items():
             item = value.get(wire)
             if item is not None:
-                parsed[key] = _read(shapes, of, item)
+                parsed[key] = read(shapes, of, item)
         return parsed
     if kind == "list":
         if type(value) is not list:
             raise HandOver
         of = shape[2][0]
-        return [_read(shapes, of, item) for item in value]
+        return [read(shapes, of, item) for item in value]
     if kind == "map":
         if type(value) is not dict:
             raise HandOver
         of = shape[3][0]
-        return {key: _read(shapes, of, item) for key, item in value.items()}
+        return {key: read(shapes, of, item) for key, item in value.items()}
     if kind == "converted":
-        return _converted(shape[3], _read(shape[4], name, value))
+        return _converted(shape[3], read(shape[4], name, value))
     if kind == "blob":
         return a2b_base64(value)
     if kind == "timestamp":
@@ -246,13 +250,24 @@ def _time(value: "Any") -> datetime:
     return datetime.fromtimestamp(value, zone)
 
 
+def form_error(data: bytes) -> "tuple[list[tuple[str, Any]], dict[str, Any]]":
+    """What a document says of an error that a call by form ended with, and of the call."""
+    from nexus_sdk import xml
+
+    _, content = xml.parse(data)
+    fields = dict(_elements(content))
+    if set(fields) != {"Error", "RequestId"}:
+        raise HandOver
+    return _elements(fields["Error"]), {"RequestId": fields["RequestId"]}
+
+
 def _elements(content: "Any") -> "list[tuple[str, Any]]":
     if type(content) is not list or len({name for name, _ in content}) < len(content):
         raise HandOver
     return content
 
 
-def _read_xml(shapes: "dict[str, Any]", name: str, content: "Any") -> "Any":
+def read_xml(shapes: "dict[str, Any]", name: str, value: "Any") -> "Any":
     """What botocore makes of an element's content."""
     shape = shapes[name]
     kind = shape[0]
@@ -260,20 +275,20 @@ def _read_xml(shapes: "dict[str, Any]", name: str, content: "Any") -> "Any":
         if shape[4]:
             raise HandOver
         # An empty element has no list of elements.
-        fields = dict(_elements(content)) if content else {}
-        return {key: _read_xml(shapes, of, fields[wire]) for key, (of, wire) in shape[2].items() if wire in fields}
+        fields = dict(_elements(value)) if value else {}
+        return {key: read_xml(shapes, of, fields[wire]) for key, (of, wire) in shape[2].items() if wire in fields}
     if kind == "list":
         of, wire = shape[2]
-        items = content if type(content) is list else []
-        return [_read_xml(shapes, of, item) for element, item in items if element == (wire or "member")]
-    if type(content) is not str:
+        items = value if type(value) is list else []
+        return [read_xml(shapes, of, item) for element, item in items if element == (wire or "member")]
+    if type(value) is not str:
         raise HandOver
     if kind == "string":
-        return content
+        return value
     if kind == "integer":
-        return int(content)
+        return int(value)
     if kind == "boolean":
-        return content == "true"
+        return value == "true"
     raise HandOver
 
 

@@ -8,8 +8,10 @@
 //! - [`operations`]: which operations there are tables of.
 //! - [`table`]: a service's table, as `sdk/python/nexus_sdk` reads it.
 //! - [`shapes`]: operations that take and give documents.
+//! - [`errors`]: what a service's errors are called, and what is in them.
 //! - [`marshal`]: the form that Python reads at once.
 
+mod errors;
 mod marshal;
 mod model;
 mod operations;

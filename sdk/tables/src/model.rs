@@ -31,6 +31,8 @@ pub(crate) struct Operation {
     pub(crate) http: Http,
     pub(crate) input: Option<Reference>,
     pub(crate) output: Option<Reference>,
+    #[serde(default)]
+    pub(crate) errors: Vec<Reference>,
     pub(crate) http_checksum: Option<HttpChecksum>,
     /// What is to come before the endpoint's name.
     pub(crate) endpoint: Option<serde::de::IgnoredAny>,
@@ -98,6 +100,8 @@ pub(crate) struct Shape {
     #[serde(default)]
     pub(crate) exception: bool,
     pub(crate) error: Option<ErrorTrait>,
+    /// Of an error after which a call may be made again.
+    pub(crate) retryable: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use crate::marshal::Value;
 use crate::model::{Model, Operation, Reference, Shape};
 use crate::operations::{Entry, Names};
-use crate::{operations, shapes};
+use crate::{errors, operations, shapes};
 
 /// Of the tables, as `nexus_sdk/facade.py` knows it.
-const FORMAT: i32 = 3;
+const FORMAT: i32 = 4;
 
 /// Parameters that botocore treats in ways of their own.
 const SPECIAL: [&str; 4] = ["ContentMD5", "ChecksumMode", "ChecksumAlgorithm", "Expires"];
@@ -78,6 +78,11 @@ pub(crate) fn of(service: &str, model: &Model, release: &Release) -> Value {
             made.push((entry.python.to_owned(), Value::written(&value)));
         }
     }
+    let made_of: Vec<&Operation> = operations::of(service)
+        .iter()
+        .filter_map(|entry| model.operations.get(entry.name))
+        .collect();
+    let errors = errors::of(model, &made_of, &mut table.names.borrow_mut());
     let metadata = &model.metadata;
     let class = metadata.service_id.as_deref().unwrap_or_default();
     Value::Dict(vec![
@@ -93,7 +98,7 @@ pub(crate) fn of(service: &str, model: &Model, release: &Release) -> Value {
         ),
         ("class".into(), Value::text(class.replace(' ', ""))),
         ("body".into(), texts(&release.body)),
-        ("errors".into(), Value::written(&errors(model))),
+        ("errors".into(), Value::written(&errors)),
         (
             "target".into(),
             Value::maybe(metadata.target_prefix.as_deref()),
@@ -112,16 +117,6 @@ pub(crate) fn of(service: &str, model: &Model, release: &Release) -> Value {
         ),
         ("operations".into(), Value::Dict(made)),
     ])
-}
-
-/// Code and class of each error, in botocore's order.
-fn errors(model: &Model) -> Value {
-    let errors = model.shapes.iter().filter(|(_, shape)| shape.exception);
-    let errors = errors.map(|(name, shape)| {
-        let code = shape.error.as_ref().and_then(|error| error.code.as_deref());
-        texts(&[code.unwrap_or(name), name])
-    });
-    Value::Tuple(errors.collect())
 }
 
 struct Table<'a> {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Lambda that checks signatures by botocore's own code, and answers an invocation with what it was given.
 
+There is no function of the name `no`.
+
 Prints its port. moto's check knows no signatures of paths that hold encoded characters.
 """
 
@@ -31,8 +33,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         signer = SigV4Auth(credentials, service, region)
         text = signer.string_to_sign(request, signer.canonical_request(request))
         is_right = signer.signature(text, request) == fields["Signature"]
-        self.send_response(200 if is_right else 403)
+        is_there = "/functions/no/" not in self.path
+        self.send_response(403 if not is_right else 200 if is_there else 404)
         answer = body if is_right else b'{"Message": "wrong signature"}'
+        if is_right and not is_there:
+            answer = b'{"Type": "User", "Message": "Function not found: no"}'
+            self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)

@@ -36,9 +36,10 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// What the shims have to do by themselves.
-const PYTHON_OWN: [&str; 5] = [
+const PYTHON_OWN: [&str; 6] = [
     "items",
     "tables",
+    "failures",
     "queue",
     "topic",
     "secrets_and_parameters",

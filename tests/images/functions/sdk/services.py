@@ -204,6 +204,54 @@ def refusals() -> Any:
 
 
 @case
+def failures() -> Any:
+    """Errors that a service ends a call with, of each protocol."""
+    import boto3
+
+    dynamodb, sqs, sns = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("sns")
+    secrets, ssm, lambdas = boto3.client("secretsmanager"), boto3.client("ssm"), boto3.client("lambda")
+    key = {"id": {"S": "a"}, "n": {"N": "1"}}
+    there = {"TableName": "failures", "ConditionExpression": "attribute_not_exists(id)"}
+    dynamodb.put_item(**there, Item={**key, "b": {"B": b"\0"}, "l": {"L": [{"NULL": True}]}})
+    given = "ReturnValuesOnConditionCheckFailure"
+    table = boto3.resource("dynamodb").Table("failures")
+    url = sqs.get_queue_url(QueueName="queue")["QueueUrl"]
+    arn = "arn:aws:sns:us-east-1:123456789012:no"
+    attempts: list[Callable[[], Any]] = [
+        lambda: dynamodb.put_item(**there, Item=key),
+        lambda: dynamodb.put_item(**there, Item=key, **{given: "ALL_OLD"}),
+        lambda: dynamodb.delete_item(TableName="failures", Key=key, ConditionExpression="attribute_exists(x1)"),
+        lambda: table.put_item(Item={"id": "a", "n": 1}, ConditionExpression="attribute_not_exists(id)", **{given: "ALL_OLD"}),
+        lambda: dynamodb.get_item(TableName="nothing", Key=key),
+        lambda: list(dynamodb.get_paginator("scan").paginate(TableName="nothing")),
+        lambda: sqs.get_queue_url(QueueName="no"),
+        lambda: sqs.send_message(QueueUrl=url.replace("queue", "no"), MessageBody="x"),
+        lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle="no"),
+        lambda: sqs.send_message_batch(QueueUrl=url, Entries=[]),
+        lambda: sns.publish(TopicArn=arn, Message="x"),
+        lambda: sns.publish(TopicArn="no", Message="x"),
+        lambda: secrets.get_secret_value(SecretId="no"),
+        lambda: secrets.get_secret_value(SecretId="text", VersionStage="no"),
+        lambda: ssm.get_parameter(Name="/no"),
+        lambda: ssm.put_parameter(Name="/app/one", Value="again", Type="String"),
+        lambda: lambdas.invoke(FunctionName="no"),
+    ]
+    seen = [outcome(attempt) for attempt in attempts]
+    for client, name in ((dynamodb, "ConditionalCheckFailedException"), (sqs, "QueueDoesNotExist"), (ssm, "ParameterNotFound")):
+        kind = getattr(client.exceptions, name)
+        caught = []
+        for number, attempt in enumerate(attempts):
+            try:
+                attempt()
+            except kind:
+                caught.append(number)
+            except Exception:
+                continue
+        seen.append({name: caught})
+    return seen
+
+
+@case
 def queue() -> Any:
     """Messages of a queue."""
     import boto3
