@@ -137,3 +137,36 @@ async fn parts_in_place_of_an_object_do_not_keep_its_checksum() {
     assert_eq!((got.status, got.header("x-amz-checksum-crc32")), (200, ""));
     assert_eq!(got.body, b"other");
 }
+
+#[tokio::test]
+async fn keys_in_lists_are_encoded_for_who_decodes_them() {
+    let site = Site::start().await;
+    for key in ["a%2Bb%20c", "a%2Bb%20d"] {
+        let put = site.call("PUT", &format!("/photos/{key}"), "").await;
+        assert_eq!(put.status, 200, "{put:?}");
+    }
+    for version in ["", "list-type=2&"] {
+        let list = format!("/photos?{version}prefix=a%2B&max-keys=1");
+        let plain = text_of(site.call("GET", &list, "").await);
+        assert!(plain.contains("<Key>a+b c</Key>"), "{plain}");
+        let encoded = format!("{list}&encoding-type=url");
+        let encoded = text_of(site.call("GET", &encoded, "").await);
+        assert!(encoded.contains("<Key>a%2Bb+c</Key>"), "{encoded}");
+        assert!(encoded.contains("<Prefix>a%2B</Prefix>"), "{encoded}");
+        assert!(
+            encoded.contains("<EncodingType>url</EncodingType>"),
+            "{encoded}"
+        );
+        if version.is_empty() {
+            assert!(
+                encoded.contains("<NextMarker>a%2Bb+c</NextMarker>"),
+                "{encoded}"
+            );
+        }
+    }
+}
+
+fn text_of(answer: Answer) -> String {
+    assert_eq!(answer.status, 200, "{answer:?}");
+    String::from_utf8(answer.body).expect("text")
+}

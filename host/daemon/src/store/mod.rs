@@ -4,6 +4,7 @@
 //! It asks for the same key as the gateway signs with. Each bucket is a folder under the root.
 
 mod border;
+mod listing;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::border::Border;
+use self::listing::Listing;
 use crate::config;
 use crate::private;
 
@@ -65,7 +67,7 @@ impl Store {
         private::make_folder(&config.root).map_err(|error| root(error.to_string()))?;
         let files =
             s3s_fs::FileSystem::new(&config.root).map_err(|error| root(format!("{error:?}")))?;
-        let mut builder = S3ServiceBuilder::new(files);
+        let mut builder = S3ServiceBuilder::new(Listing(files));
         builder.set_auth(SimpleAuth::from_single(
             key.access_key_id(),
             key.secret_access_key(),
