@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands for a resource of boto3 (`boto3.resource("s3").Bucket(name)`) until the real one is needed.
 
-A resource is an identifier or two and a client. Its actions are the client's calls, with the identifiers as arguments; whatever
-else it has, the real one does, which takes its place: the same object, from then on of the real class.
+A resource is an identifier or two, a client, and what a service has said of it. Its actions are the client's calls, with the
+identifiers as arguments; whatever else it has, the real one does, which takes its place: the same object, from then on of the
+real class.
 """
 
 import nexus_sdk
@@ -15,15 +16,14 @@ if TYPE_CHECKING:
 
 # Kinds of resources: identifiers, with the name of the argument that each is; actions, with the call that each makes; and kinds
 # of resources that one gets from it, whose first identifiers are its own. As the models of boto3 have it, in all its releases.
+_OBJECT = (("bucket_name", "Bucket"), ("key", "Key"))
+_OF_OBJECTS = {"delete": "delete_object", "get": "get_object", "put": "put_object"}
 _KINDS: "dict[str, dict[str, Any]]" = {
     "s3": {
-        "ServiceResource": ((), {}, ("Bucket", "Object")),
+        "ServiceResource": ((), {}, ("Bucket", "Object", "ObjectSummary")),
         "Bucket": ((("name", "Bucket"),), {}, ("Object",)),
-        "Object": (
-            (("bucket_name", "Bucket"), ("key", "Key")),
-            {"delete": "delete_object", "get": "get_object", "put": "put_object"},
-            (),
-        ),
+        "Object": (_OBJECT, _OF_OBJECTS, ("Bucket",)),
+        "ObjectSummary": (_OBJECT, _OF_OBJECTS, ("Bucket", "Object")),
     },
     "dynamodb": {
         "ServiceResource": ((), {name: name for name in ("batch_get_item", "batch_write_item")}, ("Table",)),
@@ -42,6 +42,32 @@ _TRANSFERS = {
     "download_fileobj": ("Key", "Fileobj"),
 }
 _OPTIONS = ("ExtraArgs", "Callback", "Config")
+# Attributes of an object, with the members of `head_object`'s result, and those of one in a list. All others the real one has.
+_ATTRIBUTES = {
+    "Object": {
+        "accept_ranges": "AcceptRanges",
+        "cache_control": "CacheControl",
+        "content_disposition": "ContentDisposition",
+        "content_encoding": "ContentEncoding",
+        "content_language": "ContentLanguage",
+        "content_length": "ContentLength",
+        "content_type": "ContentType",
+        "e_tag": "ETag",
+        "expiration": "Expiration",
+        "last_modified": "LastModified",
+        "metadata": "Metadata",
+        "server_side_encryption": "ServerSideEncryption",
+        "storage_class": "StorageClass",
+        "version_id": "VersionId",
+    },
+    "ObjectSummary": {
+        "e_tag": "ETag",
+        "last_modified": "LastModified",
+        "owner": "Owner",
+        "size": "Size",
+        "storage_class": "StorageClass",
+    },
+}
 _classes: "dict[tuple[str, str], type[Resource]]" = {}
 
 
@@ -55,9 +81,8 @@ def make(service: str, table: "dict[str, Any]", region: str, real: "Callable[[],
     if service == "dynamodb":
         # Its clients take and give other values than those that are made without a resource.
         table = {**table, "key": "dynamodb resource"}
-    root = _class(service, "ServiceResource")()
     client = clients.make(table, region, lambda: _real(root).meta.client)
-    root.__dict__.update(_nexus=real, _nexus_client=client, _nexus_identifiers=())
+    root = create(service, "ServiceResource", client, (), real)
     return root
 
 
@@ -88,7 +113,8 @@ class Resource:
         return dir(become_real(self))
 
     def __repr__(self) -> str:
-        return repr(become_real(self))
+        named = zip(self._nexus_service[1], self.__dict__["_nexus_identifiers"])
+        return f"{type(self).__name__}({', '.join([f'{name}={value!r}' for name, value in named])})"
 
     def __eq__(self, other: object) -> bool:
         return bool(become_real(self) == other)
@@ -113,6 +139,8 @@ def become_real(resource: "Any") -> "Any":
         clients.become_real(client)
         # The client that a program may hold already is the resource's from now on.
         real.meta.client = client
+        if "_nexus_data" in own:
+            real.meta.data = own["_nexus_data"]
         state = {name: value for name, value in own.items() if not name.startswith("_nexus")}
         resource.__dict__ = {**real.__dict__, **state}
         object.__dict__["__class__"].__set__(resource, type(real))
@@ -143,10 +171,14 @@ def _make_class(service: str, kind: str) -> "type[Resource]":
     arguments = [argument for _, argument in identifiers]
     members.update({name: _action(name, arguments, call) for name, call in actions.items()})
     members.update({child: _child(service, child) for child in children})
-    if service == "s3" and identifiers:
+    members.update({name: _attribute(name, member) for name, member in _ATTRIBUTES.get(kind, {}).items()})
+    if kind == "Object":
+        members.update({name: _load(name) for name in ("load", "reload")})
+    if kind in ("Bucket", "Object"):
         members.update({name: _transfer(name, arguments, own) for name, own in _TRANSFERS.items()})
         if kind == "Bucket":
             members["put_object"] = _put_object
+            members["objects"] = property(_objects)
     if kind == "Table":
         members["batch_writer"] = _batch_writer
     members["__module__"] = "boto3.resources.factory"
@@ -168,9 +200,38 @@ def _action(name: str, arguments: "list[str]", call: str) -> "Any":
     def do_action(self: Resource, *args: "Any", **kwargs: "Any") -> "Any":
         given = dict(zip(arguments, self.__dict__["_nexus_identifiers"]))
         given.update(kwargs)
-        return getattr(self.__dict__["_nexus_client"], call)(*args, **given)
+        result = getattr(self.__dict__["_nexus_client"], call)(*args, **given)
+        # What was said of it may be true no more.
+        self.__dict__.pop("_nexus_data", None)
+        return result
 
     return _named(do_action, name)
+
+
+def _load(name: str) -> "Any":
+    head = _action(name, [argument for _, argument in _OBJECT], "head_object")
+
+    def do_action(self: Resource, *args: "Any", **kwargs: "Any") -> None:
+        self.__dict__["_nexus_data"] = head(self, *args, **kwargs)
+
+    return _named(do_action, name)
+
+
+def _attribute(name: str, member: str) -> property:
+    def property_loader(self: "Any") -> "Any":
+        if "_nexus_data" not in self.__dict__:
+            if not hasattr(type(self), "load"):
+                return getattr(become_real(self), name)
+            self.load()
+        return self.__dict__["_nexus_data"].get(member)
+
+    return property(property_loader)
+
+
+def _objects(self: "Any") -> "Any":
+    from nexus_sdk.collection import ObjectsManager
+
+    return ObjectsManager(self)
 
 
 def _put_object(self: "Any", *args: "Any", **kwargs: "Any") -> "Any":
@@ -215,19 +276,24 @@ def _child(service: str, kind: str) -> "Any":
     wanted = [name for name, _ in _KINDS[service][kind][0]]
 
     def create_resource(self: Resource, *args: "Any", **kwargs: "Any") -> "Any":
-        first = self.__dict__["_nexus_identifiers"]
+        first = self.__dict__["_nexus_identifiers"][: len(wanted)]
         given = dict(zip(wanted[len(first) :], args))
         fits = len(first) + len(args) <= len(wanted) and not any(name in given for name in kwargs)
         given.update(kwargs)
         fits = fits and list(given) == wanted[len(first) :] and all(type(value) is str for value in given.values())
         if not fits:
             return getattr(become_real(self), kind)(*args, **kwargs)
-        child = _class(service, kind)()
-        child.__dict__.update(
-            _nexus=lambda: getattr(become_real(self), kind)(*args, **kwargs),
-            _nexus_client=self.__dict__["_nexus_client"],
-            _nexus_identifiers=(*first, *given.values()),
+        own = self.__dict__
+        identifiers = (*first, *given.values())
+        return create(
+            service, kind, own["_nexus_client"], identifiers, lambda: getattr(become_real(self), kind)(*args, **kwargs)
         )
-        return child
 
     return _named(create_resource, kind)
+
+
+def create(service: str, kind: str, client: "Any", identifiers: "tuple[str, ...]", real: "Callable[[], Any]") -> "Resource":
+    """A resource of a kind. `real` makes the real one."""
+    made = _class(service, kind)()
+    made.__dict__.update(_nexus=real, _nexus_client=client, _nexus_identifiers=identifiers)
+    return made

@@ -17,6 +17,7 @@ from typing import Any
 
 import clients  # noqa: F401
 import forms  # noqa: F401
+import listings  # noqa: F401
 import objects  # noqa: F401
 import paginators  # noqa: F401
 import real_clients  # noqa: F401
