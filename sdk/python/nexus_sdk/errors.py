@@ -227,5 +227,7 @@ def _made(
     metadata["HTTPStatusCode"] = answer.status
     metadata["HTTPHeaders"] = answer.headers
     metadata["RetryAttempts"] = answer.retries
-    exceptions = Factory(service) if client is None else client.exceptions
+    if client is None and "exceptions" not in service:
+        service["exceptions"] = Factory(service)
+    exceptions = service["exceptions"] if client is None else client.exceptions
     return exceptions.from_code(code or parsed["Error"].get("Code"))(parsed, operation)
