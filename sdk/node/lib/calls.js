@@ -17,7 +17,10 @@ const { HAND_OVER, handOver } = require('./hand-over.js');
 /** @typedef {import('./types').Answer} Answer */
 
 /** Statuses of answers to a call that a real client makes again, or somewhere else. */
-const AGAIN = new Set([301, 307, 400, 429]);
+const AGAIN = new Set([301, 307, 429]);
+
+/** How far a clock is off, in milliseconds, before real clients may set it right and make a call again. They wait for five minutes. */
+const SKEW = 4 * 60_000;
 
 /** Programs that have timers of their own, as tests do, take this over. */
 const { nextTick } = process;
@@ -49,7 +52,7 @@ async function run(owner, region, operation, input) {
     if (answer.status < 300) {
       return await protocol.output(owner, operation, answer, input);
     }
-    if (answer.status >= 500 || (AGAIN.has(answer.status) && !(operation.isFinal && answer.status === 400))) {
+    if (answer.status >= 500 || AGAIN.has(answer.status) || (isSkewed(answer) && !operation.isFinal)) {
       answer.close();
       throw HAND_OVER;
     }
@@ -61,6 +64,15 @@ async function run(owner, region, operation, input) {
     }
     throw handOver(sent ?? ready, isOnce);
   }
+}
+
+/**
+ * Whether a service's clock differs from the one here.
+ * @param {Answer} answer
+ */
+function isSkewed(answer) {
+  const { date } = answer.headers();
+  return date !== undefined && !(Math.abs(Date.parse(date) - Date.now()) < SKEW);
 }
 
 /**

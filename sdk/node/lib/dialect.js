@@ -16,6 +16,21 @@ const release = require('./release.js');
  * @typedef {'listed' | 'declared' | 'sent'} Order
  */
 
+/** @typedef {'shape' | 'name' | 'nothing'} Likeness by what an error may pass for one of another class; names count where there are no shapes */
+
+/** How an error that is described is made. */
+const MADE =
+  /decorateServiceException\(Object\.assign\(exception, errorMetadata, \{\s+\$fault: \w+\.getMergedTraits\(\)\.error,\s+message,\s+\}, output\), dataObject\)/;
+/** How one is made that is not. */
+const NOT_DESCRIBED =
+  /throw this\.decorateServiceException\(Object\.assign\(new ErrorCtor\(\{ name: errorName \}\), errorMetadata\), dataObject\)/;
+/** What makes errors that tell of their name in another protocol. */
+const COMPATIBLE = [
+  'setQueryCompatError(dataObject, response)',
+  'queryCompatOutput(dataObject, output)',
+  'error.RequestId = reqId',
+];
+
 /** @type {WeakMap<Package, Dialect>} */
 const dialects = new WeakMap();
 
@@ -32,14 +47,22 @@ class Dialect {
   #hasFields;
   /** @type {boolean | undefined} */
   #showsResponse;
+  /** @type {Likeness | undefined} */
+  #likeness;
   /** @type {string | undefined} */
   #unsaid;
   /** @type {boolean | undefined} */
   #endsWithMetadata;
+  /** @type {Map<string, boolean>} */
+  #described = new Map();
+  /** @type {boolean | undefined} */
+  #isCompatible;
+  /** @type {boolean | undefined} */
+  #findsFormer;
   #owner;
 
   /**
-   * How calls are made and answers are read, by operation.
+   * How calls are made and answers are read, by operation; and how errors are made, by what is known of them.
    * @type {Map<object, any>}
    */
   plans = new Map();
@@ -97,6 +120,26 @@ class Dialect {
     return this.#showsResponse;
   }
 
+  /** By what an error may pass for one of a class that it is not of. */
+  get likeness() {
+    this.#likeness ??= this.#findLikeness();
+    return this.#likeness;
+  }
+
+  /** @returns {Likeness} */
+  #findLikeness() {
+    let text;
+    try {
+      text = this.#textOf('@smithy/core/client', '@smithy/smithy-client');
+    } catch {
+      return 'nothing';
+    }
+    if (text.includes('targetName.length >= 6')) {
+      return 'shape';
+    }
+    return /candidate\.name === this\.name/.test(text) ? 'name' : 'nothing';
+  }
+
   /** What errors with a class of their own say where the service says nothing. */
   get unsaid() {
     const text = () => this.#textOf('@aws-sdk/core/protocols');
@@ -110,6 +153,36 @@ class Dialect {
       !this.isListed &&
       /class AwsQueryProtocol [^]{0,6000}dataObject\.\$metadata = /.test(this.#textOf('@aws-sdk/core/protocols'));
     return this.#endsWithMetadata;
+  }
+
+  /**
+   * Whether errors are made of an answer by its description, in the one way that is known.
+   * @param {string} protocol the class that reads such answers
+   */
+  describesErrors(protocol) {
+    let known = this.#described.get(protocol);
+    if (known === undefined) {
+      const text = this.#textOf('@aws-sdk/core/protocols');
+      const begin = text.indexOf(`\nclass ${protocol} `);
+      known = begin >= 0 && MADE.test(text.slice(begin, text.indexOf('\n}\n', begin))) && NOT_DESCRIBED.test(text);
+      this.#described.set(protocol, known);
+    }
+    return known;
+  }
+
+  /** Whether errors tell of what they were called in the protocol that a service had before, in the one way that is known. */
+  get isCompatible() {
+    if (this.#isCompatible === undefined) {
+      const text = this.#textOf('@aws-sdk/core/protocols');
+      this.#isCompatible = COMPATIBLE.every((part) => text.includes(part));
+    }
+    return this.#isCompatible;
+  }
+
+  /** Whether what an error was called before is looked for among its fields. */
+  get findsFormer() {
+    this.#findsFormer ??= /findKey\(data[^)]*, "code"\)/.test(this.#textOf('@aws-sdk/core/protocols'));
+    return this.#findsFormer;
   }
 
   /** Whether content is checked by CRC-64/NVME, which is in a package of its own. */

@@ -154,7 +154,9 @@ async function make(owner, translation, dynamo, operation, input) {
   try {
     output = await calls.run(dynamo.owner, dynamo.region, inner, marshalled);
   } catch (error) {
-    throw insteadOf(error) ? handOver(given, false) : error;
+    // A release may do something with errors. Those that are known leave them alone.
+    const isChanged = '$response' in /** @type {object} */ (error) && owner.text().includes('catch');
+    throw insteadOf(error) || isChanged ? handOver(given, false) : error;
   }
   try {
     return members(output, operation.output, (value) => unmarshall(value, unmarshallOptions));

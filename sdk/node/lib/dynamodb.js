@@ -174,6 +174,12 @@ module.exports = {
   aggregate: 'DynamoDB',
   base: 'DynamoDBServiceException',
   errors: ['DynamoDBServiceException'],
+  refusals: {
+    ConditionalCheckFailedException: { Item: ITEM },
+    ItemCollectionSizeLimitExceededException: {},
+    ResourceNotFoundException: {},
+    ValidationException: {},
+  },
   json: { target: 'DynamoDB_20120810', version: '1.0' },
   commands,
   get protocol() {

@@ -6,12 +6,11 @@
 const { make: makeBody } = require('./body.js');
 const calls = require('./calls.js');
 const dialect = require('./dialect.js');
-const { baseOf, hasClass } = require('./error-classes.js');
+const { baseOf, classOf } = require('./error-classes.js');
 const { HAND_OVER } = require('./hand-over.js');
 
 /** @typedef {import('./facade').Package} Package */
 /** @typedef {import('./types').Answer} Answer */
-/** @typedef {import('./types').Class} Class */
 
 /**
  * What HTTP calls the statuses of errors.
@@ -44,33 +43,41 @@ class HttpResponse {
   }
 }
 
+/** Members that errors have of themselves. */
+const OWN = new Set(['name', 'stack', 'cause', '$fault', '$metadata', '$response', '$retryable']);
+
+/**
+ * @typedef {object} Description what an error is made of
+ * @property {string} name
+ * @property {boolean} isKnown whether there is a class of this name
+ * @property {string} message
+ * @property {boolean} [isTold] whether the class is told the message, which nobody sees who lists members then
+ * @property {Record<string, unknown>} [own] members that the class has, with a value or without
+ * @property {Record<string, unknown>} members all others, in order
+ * @property {string | undefined} [requestId] the call's, where no header says it
+ */
+
 /**
  * The error for an answer.
  * @param {Package} owner
  * @param {import('./types').Operation} operation
  * @param {Answer} answer
- * @param {string | undefined} code
- * @param {Record<string, string>} fields what the service says of it
+ * @param {Description} description
  */
-function make(owner, operation, answer, code, fields) {
+function make(owner, operation, answer, { name, isKnown, message, isTold, own = {}, members, requestId }) {
   const { status } = answer;
   const reason = REASONS[status];
   const way = dialect.of(owner);
   if (reason === undefined || way.showsResponse) {
     throw HAND_OVER;
   }
-  const isListed = way.order === 'listed';
   const headers = answer.headers();
   // HTTP does not say this of an answer to HEAD which the gateway makes itself.
   if (operation.method === 'HEAD' && headers['content-length'] === '0') {
     delete headers['content-length'];
   }
   const metadata = calls.metadata(status, headers);
-  if (!isListed && fields['RequestId']) {
-    metadata.requestId ??= fields['RequestId'];
-  }
-  const isKnown = code !== undefined && hasClass(owner, code);
-  const name = code ?? (isListed ? String(status) : 'Unknown');
+  metadata.requestId ??= requestId;
   const body = makeBody(answer, undefined);
   body.resume();
   const response = {
@@ -80,18 +87,19 @@ function make(owner, operation, answer, code, fields) {
     configurable: false,
   };
   /** @type {any} */
-  const error = new Error();
-  const kind = /** @type {Class} */ (owner.exports[isKnown ? name : baseOf(owner)]);
+  const error = isTold ? new Error(message) : new Error();
+  const trace = String(error.stack).slice(String(error).length);
+  const kind = classOf(owner, isKnown ? name : baseOf(owner));
   Object.setPrototypeOf(error, kind.prototype);
-  const message = fields['message'] || fields['Message'] || (isKnown && !isListed ? way.unsaid : 'UnknownError');
   if (way.hasFields) {
     define(error, { $fault: 'client', $response: undefined, $retryable: undefined, $metadata: metadata, name });
   } else {
     define(error, { name, $fault: 'client', $metadata: metadata });
   }
-  define(error, isListed || !isKnown ? { ...additions(fields), message } : { message, ...additions(fields) });
+  define(error, own);
+  define(error, members);
   Object.defineProperty(error, '$response', response);
-  error.stack = String(error.stack).replace(/^Error/, `${name}: ${message}`);
+  error.stack = `${name}: ${message}${trace}`;
   return error;
 }
 
@@ -101,17 +109,17 @@ function make(owner, operation, answer, code, fields) {
  */
 function define(error, members) {
   for (const [key, value] of Object.entries(members)) {
-    Object.defineProperty(error, key, { value, writable: true, enumerable: true, configurable: true });
+    const enumerable = Object.getOwnPropertyDescriptor(error, key)?.enumerable ?? true;
+    Object.defineProperty(error, key, { value, writable: true, enumerable, configurable: true });
   }
 }
 
 /**
- * What an error gets of the service's fields as they are.
- * @param {Record<string, string>} fields
+ * Whether a field of a service's may be a member of an error, as it is.
+ * @param {string} field
  */
-function additions(fields) {
-  const { message, Message, ...others } = fields;
-  return others;
+function isFree(field) {
+  return field === 'message' || !(OWN.has(field) || field in Error.prototype);
 }
 
-module.exports = { make };
+module.exports = { isFree, make };

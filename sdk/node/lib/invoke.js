@@ -6,7 +6,6 @@
 const calls = require('./calls.js');
 const dialect = require('./dialect.js');
 const { HAND_OVER } = require('./hand-over.js');
-const json = require('./json.js');
 const members = require('./members.js');
 const { encoded } = require('./uri.js');
 const values = require('./values.js');
@@ -149,4 +148,15 @@ function rank(sent, name) {
   return name === 'StatusCode' ? sent.length : sent.indexOf(/** @type {string} */ (ANSWERED[name]));
 }
 
-module.exports = { error: json.error, output, request };
+/**
+ * The error that an answer is.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Answer} answer
+ */
+function error(owner, operation, answer) {
+  const { read } = /** @type {typeof import('./json-errors')} */ (require('./json-errors.js'));
+  return read(owner, operation, answer, 'AwsRestJsonProtocol');
+}
+
+module.exports = { error, output, request };

@@ -53,11 +53,14 @@ async function output(owner, operation, answer, input) {
 }
 
 /**
- * Errors are a real client's to make.
- * @returns {Promise<never>}
+ * The error that an answer is.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Answer} answer
  */
-function error() {
-  return Promise.reject(HAND_OVER);
+function error(owner, operation, answer) {
+  const { read } = /** @type {typeof import('./json-errors')} */ (require('./json-errors.js'));
+  return read(owner, operation, answer, 'AwsJsonRpcProtocol');
 }
 
 /**

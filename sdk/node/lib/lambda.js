@@ -10,6 +10,11 @@ module.exports = {
   aggregate: 'Lambda',
   base: 'LambdaServiceException',
   errors: ['LambdaServiceException'],
+  refusals: {
+    InvalidParameterValueException: { Type: 'string' },
+    InvalidRequestContentException: { Type: 'string' },
+    ResourceNotFoundException: { Type: 'string' },
+  },
   commands: { InvokeCommand: { name: 'Invoke', method: 'POST' } },
   get protocol() {
     return require('./invoke.js');

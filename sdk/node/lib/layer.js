@@ -15,6 +15,8 @@
  * @property {() => Class} real the real class, which is loaded if it is not there
  * @property {() => Class | undefined} loaded the real class, if it is there
  * @property {((given: any[]) => any[]) | undefined} [args] what objects of the real class are made of, if that is not just what was given
+ * @property {((object: unknown) => boolean) | undefined} [isAlike] whether an object passes for one of the real class, where that is
+ *   not seen by its prototypes
  * @property {((object: object) => void) | undefined} become makes an object of the layer a real one, unless it is one; undefined
  *   if objects find nothing in the real class that the shim's lacks
  */
@@ -51,10 +53,15 @@ function make(name, begin, members, beneath, base = Object.prototype) {
     value(/** @type {unknown} */ object) {
       if (this === layer) {
         const real = beneath.loaded();
-        return (
-          Object.prototype.isPrototypeOf.call(layer.prototype, /** @type {object} */ (object)) ||
-          (real !== undefined && object instanceof real)
-        );
+        const isOf = (/** @type {Class} */ { prototype: it }) =>
+          Object.prototype.isPrototypeOf.call(it, /** @type {object} */ (object));
+        if (isOf(layer)) {
+          return true;
+        }
+        if (beneath.isAlike) {
+          return (real !== undefined && isOf(real)) || beneath.isAlike(object);
+        }
+        return real !== undefined && object instanceof real;
       }
       return Function.prototype[Symbol.hasInstance].call(this, object);
     },

@@ -178,11 +178,14 @@ function child(content, name) {
 }
 
 /**
- * Errors are a real client's to make.
- * @returns {Promise<never>}
+ * The error that an answer is.
+ * @param {Package} owner
+ * @param {Operation} operation
+ * @param {Answer} answer
  */
-function error() {
-  return Promise.reject(HAND_OVER);
+function error(owner, operation, answer) {
+  const { readForm } = /** @type {typeof import('./xml-errors')} */ (require('./xml-errors.js'));
+  return readForm(owner, operation, answer);
 }
 
 module.exports = { error, output, request };

@@ -33,6 +33,13 @@ module.exports = {
   aggregate: 'SecretsManager',
   base: 'SecretsManagerServiceException',
   errors: ['SecretsManagerServiceException'],
+  refusals: {
+    DecryptionFailure: {},
+    InvalidParameterException: {},
+    InvalidRequestException: {},
+    ResourceNotFoundException: {},
+    ValidationException: {},
+  },
   json: { target: 'secretsmanager', version: '1.1' },
   commands: { GetSecretValueCommand },
   get protocol() {

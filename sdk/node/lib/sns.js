@@ -67,6 +67,17 @@ module.exports = {
   aggregate: 'SNS',
   base: 'SNSServiceException',
   errors: ['SNSServiceException'],
+  refusals: {
+    BatchEntryIdsNotDistinct: {},
+    BatchRequestTooLong: {},
+    EmptyBatchRequest: {},
+    EndpointDisabled: {},
+    InvalidBatchEntryId: {},
+    InvalidParameter: {},
+    NotFound: {},
+    PlatformApplicationDisabled: {},
+    TooManyEntriesInBatchRequest: {},
+  },
   query: '2010-03-31',
   commands: { PublishCommand, PublishBatchCommand },
   get protocol() {

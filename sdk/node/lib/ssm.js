@@ -54,6 +54,22 @@ module.exports = {
   aggregate: 'SSM',
   base: 'SSMServiceException',
   errors: ['SSMServiceException'],
+  refusals: {
+    HierarchyTypeMismatchException: {},
+    InvalidAllowedPatternException: {},
+    InvalidFilterKey: {},
+    InvalidFilterOption: {},
+    InvalidFilterValue: {},
+    InvalidKeyId: {},
+    InvalidNextToken: {},
+    ParameterAlreadyExists: {},
+    ParameterMaxVersionLimitExceeded: {},
+    ParameterNotFound: {},
+    ParameterPatternMismatchException: {},
+    ParameterVersionNotFound: {},
+    UnsupportedParameterType: {},
+    ValidationException: { ReasonCode: 'string' },
+  },
   json: { target: 'AmazonSSM', version: '1.1' },
   commands: {
     GetParameterCommand: operation(

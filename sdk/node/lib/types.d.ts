@@ -181,6 +181,13 @@ export interface Service {
   base?: string;
   /** Errors that all releases have a class for. */
   errors: string[];
+  /**
+   * Errors after which no release makes a call again, where they can be made here: their names, or codes in answers to forms, and the
+   * members that their classes may have of their own.
+   */
+  refusals?: Record<string, Record<string, JsonKind>>;
+  /** Whether errors say what they were called in a protocol that the service had before. */
+  isCompatible?: boolean;
   /** Commands that are covered. */
   commands: Record<string, any>;
   protocol?: Protocol<any>;

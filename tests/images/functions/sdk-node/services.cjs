@@ -19,12 +19,15 @@ const LIMIT = 600_000;
 ['content-length', 'MessageId', 'ReceiptHandle', 'x-amzn-requestid', 'totalRetryDelay', 'VersionId', 'ARN'].forEach((name) =>
   volatile(name),
 );
+// moto writes it in capitals, and a message does not say it.
+volatile('reason');
 
 /** @type {Record<string, () => unknown>} */
 const CASES = {
   ...require('./cases/services/items.cjs'),
   ...require('./cases/services/documents.cjs'),
   ...require('./cases/services/others.cjs'),
+  ...require('./cases/services/errors.cjs'),
 };
 
 /** Makes what the cases need. */
