@@ -44,7 +44,17 @@ const PYTHON_OWN: [&str; 6] = [
     "topic",
     "secrets_and_parameters",
 ];
-const NODE_OWN: [&str; 3] = ["queue", "topic", "secretsAndParameters"];
+const NODE_OWN: [&str; 9] = [
+    "queue",
+    "topic",
+    "secretsAndParameters",
+    "errorsOfItems",
+    "errorsOfSecrets",
+    "errorsOfParameters",
+    "errorsOfQueues",
+    "errorsOfTopics",
+    "errorsOfFunctions",
+];
 
 /// The guest's half proper is in the images; the agent has none.
 fn guest(arguments: &Value) -> Result<Value> {
