@@ -370,8 +370,11 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// An address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+/// An address of this host that was free a moment ago.
+///
+/// # Errors
+/// If there is none.
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 

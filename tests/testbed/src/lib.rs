@@ -17,6 +17,6 @@ mod stock;
 pub mod store;
 
 pub use child::KilledOnDrop;
-pub use daemon::{Deployment, Options, Store, Testbed};
+pub use daemon::{Deployment, Options, Store, Testbed, free_address};
 pub use invoke::Reply;
 pub use stock::StockGuest;

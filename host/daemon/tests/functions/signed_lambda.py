@@ -3,7 +3,7 @@
 
 There is no function of the name `no`.
 
-Prints its port. moto's check knows no signatures of paths that hold encoded characters.
+Takes the key's id and secret, and a port if it is to have that one. Prints its port. moto's check knows no signatures of paths that hold encoded characters.
 """
 
 import http.server
@@ -47,6 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+port = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 print(server.server_address[1], flush=True)
 server.serve_forever()

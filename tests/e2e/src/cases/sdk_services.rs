@@ -8,8 +8,9 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
-use nexus_testbed::{Deployment, KilledOnDrop, Testbed};
+use anyhow::{Context, Result, ensure};
+use nexus_testbed::daemon::Keys;
+use nexus_testbed::{Deployment, KilledOnDrop, Testbed, free_address};
 use serde_json::{Map, Value, json};
 
 use super::functions::Services;
@@ -44,9 +45,10 @@ const PYTHON_OWN: [&str; 6] = [
     "topic",
     "secrets_and_parameters",
 ];
-const NODE_OWN: [&str; 9] = [
+const NODE_OWN: [&str; 10] = [
     "queue",
     "topic",
+    "functions",
     "secretsAndParameters",
     "errorsOfItems",
     "errorsOfSecrets",
@@ -71,12 +73,12 @@ fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
 fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
     let needs = bed.needs.as_ref().context("run it by its name")?;
     let moto = Services::start(&needs.python)?;
-    let keys = bed.testbed.keys();
-    let lambda = Lambda::start(&needs.python, &keys.access, &keys.secret)?;
+    // It checks signatures by the testbed's key, which is made after the configuration.
+    let lambda = free_address()?.port();
     let mut options = bed.testbed.options().clone();
     let endpoint = |service| {
         let port = if service == "lambda" {
-            lambda.port
+            lambda
         } else {
             moto.port
         };
@@ -86,6 +88,7 @@ fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
     // In emulation moto may take minutes to load a service.
     options.configuration = format!("read_timeout_s = 600\n[gateway.endpoints]\n{endpoints}\n");
     let testbed = Testbed::start(options)?;
+    let _lambda = start_lambda(&needs.python, lambda, testbed.keys())?;
     let mut function = Deployment::new("services", &bed.root(image))
         .with("--memory", "512")
         .with("--timeout", "900");
@@ -109,26 +112,21 @@ fn seen(bed: &Bed, image: &str, has_shim: bool) -> Result<Value> {
     Ok(all.into())
 }
 
-/// A Lambda that checks signatures. Dropping it ends it.
-struct Lambda {
-    _process: KilledOnDrop,
-    port: u16,
-}
-
-impl Lambda {
-    fn start(python: &Path, id: &str, secret: &str) -> Result<Self> {
-        let mut program = Command::new(python);
-        program
-            .args(["-c", LAMBDA, id, secret])
-            .stdout(Stdio::piped());
-        let mut process = KilledOnDrop::spawn(&mut program)
-            .with_context(|| format!("cannot start {}", python.display()))?;
-        let output = process.stdout.take().context("no standard output")?;
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        Ok(Self {
-            _process: process,
-            port: line.trim().parse().context("it tells no port")?,
-        })
-    }
+/// A Lambda that takes calls signed with these keys, on a port of its own. Dropping it ends it.
+fn start_lambda(python: &Path, port: u16, keys: &Keys) -> Result<KilledOnDrop> {
+    let mut program = Command::new(python);
+    program
+        .args(["-c", LAMBDA, &keys.access, &keys.secret, &port.to_string()])
+        .stdout(Stdio::piped());
+    let mut process = KilledOnDrop::spawn(&mut program)
+        .with_context(|| format!("cannot start {}", python.display()))?;
+    // It says so when it listens.
+    let output = process.stdout.take().context("no standard output")?;
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line)?;
+    ensure!(
+        line.trim() == port.to_string(),
+        "it does not listen on {port}: {line:?}"
+    );
+    Ok(process)
 }
