@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-# Kinds of resources: identifiers, with the name of the argument that each is; actions, with the call that each makes; and kinds
-# of resources that one gets from it, whose first identifiers are its own. As the models of boto3 have it, in all its releases.
+# Identifiers and actions of an object, wherever it was found.
 _OBJECT = (("bucket_name", "Bucket"), ("key", "Key"))
 _OF_OBJECTS = {"delete": "delete_object", "get": "get_object", "put": "put_object"}
+# Kinds of resources: identifiers, with the name of the argument that each is; actions, with the call that each makes; and kinds
+# of resources that one gets from it, whose first identifiers are its own. As the models of boto3 have it, in all its releases.
 _KINDS: "dict[str, dict[str, Any]]" = {
     "s3": {
         "ServiceResource": ((), {}, ("Bucket", "Object", "ObjectSummary")),
