@@ -89,12 +89,17 @@ function resolveFilename(...args) {
 }
 
 /**
- * The names that a package exports are found by Node in its text, which takes long with so much of it. For `import` Node is given
- * a text that has just the names; what it then reads are the facade's exports.
- * @type {import('./lib/types').LoadHook}
+ * A text that has just the names that a package exports: Node looks for them in all of its text, which takes long with so much of
+ * it. What an `import` then reads are the facade's exports.
+ * @param {string} url of the package's main file
  */
+function namesOf(url) {
+  return isOurs(url) ? shim().namesOf(url) : undefined;
+}
+
+/** @type {import('./lib/types').LoadHook} */
 function loadNames(url, context, next) {
-  const names = isOurs(url) ? shim().namesOf(url) : undefined;
+  const names = namesOf(url);
   return names === undefined ? next(url, context) : { format: 'commonjs', source: names, shortCircuit: true };
 }
 
@@ -104,5 +109,8 @@ if (process.env['NEXUS_SDK'] !== 'off' && Number.parseInt(process.versions.node,
   Module._resolveFilename = resolveFilename;
   if (Module.registerHooks !== undefined) {
     Module.registerHooks({ load: loadNames });
+  } else {
+    const loaderReads = /** @type {typeof import('./lib/loader-reads')} */ (load('loader-reads.js'));
+    loaderReads.replace(isOurs, namesOf, __filename);
   }
 }

@@ -69,15 +69,15 @@ after(() => fs.rmSync(folder, { recursive: true }));
 /**
  * What a program prints, which runs with the shim or without.
  * @param {string} program
- * @param {{ name?: string, isOff?: boolean }} [how]
+ * @param {{ name?: string, isOff?: boolean, options?: string }} [how]
  */
-function run(program, { name = 'program.cjs', isOff = false } = {}) {
+function run(program, { name = 'program.cjs', isOff = false, options = '' } = {}) {
   const file = path.join(folder, name);
   fs.writeFileSync(file, program);
   const env = {
     ...process.env,
     NEXUS_SDK: isOff ? 'off' : 'on',
-    NODE_OPTIONS: `--require ${path.resolve(__dirname, '../register.cjs')}`,
+    NODE_OPTIONS: `${options} --require ${path.resolve(__dirname, '../register.cjs')}`,
     NODE_TEST_CONTEXT: undefined,
   };
   return execFileSync(process.execPath, [file], { encoding: 'utf8', env });
@@ -111,6 +111,37 @@ test('importing the package does not load it, and gives all that it exports', ()
   `;
   assert.match(same(program, 'program.mjs'), /StorageClass Thing\$ default paginateListObjectsV2 true function\n$/);
   assert.equal(run("import '@aws-sdk/client-s3'; console.log(globalThis.loaded);", { name: 'program.mjs' }), 'undefined\n');
+});
+
+test('a program reads the package as it is', () => {
+  const program = `
+    import fs from 'node:fs';
+    const main = new URL('./node_modules/@aws-sdk/client-s3/dist-cjs/index.js', import.meta.url);
+    const read = async () => [fs.readFileSync(main, 'utf8'), fs.readFileSync(main).length, await fs.promises.readFile(main, 'latin1')];
+    const before = await read();
+    console.log(Object.keys(await import('@aws-sdk/client-s3')).length, before, await read());
+  `;
+  assert.match(same(program, 'program.mjs'), /StorageClass/);
+});
+
+test('where the loader has no hooks, it reads no more than names', { skip: !process.version.startsWith('v20.') }, () => {
+  const counter = path.join(folder, 'counter.cjs');
+  fs.writeFileSync(
+    counter,
+    `
+    const binding = process.binding('fs');
+    for (const name of ['readFileUtf8', 'openFileHandle']) {
+      const read = binding[name];
+      binding[name] = function (file, ...others) {
+        if (String(file).endsWith('/client-s3/dist-cjs/index.js')) console.log(name);
+        return read.call(this, file, ...others);
+      };
+    }
+  `,
+  );
+  const [program, options] = ["await import('@aws-sdk/client-s3');", `--require ${counter}`];
+  assert.equal(run(program, { name: 'program.mjs', options }), '');
+  assert.match(run(program, { name: 'program.mjs', options, isOff: true }), /^openFileHandle\nreadFileUtf8\n/);
 });
 
 test('a client, a command and their classes become real where they are', () => {
