@@ -62,4 +62,4 @@ async function leadsToGateway(endpoint) {
   }
 }
 
-module.exports = { watch };
+module.exports = { leadsToGateway, watch };

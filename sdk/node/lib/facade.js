@@ -36,10 +36,11 @@ const SERVICES = {
   '@aws-sdk/lib-dynamodb': () => require('./document.js'),
   '@aws-sdk/lib-storage': () => require('./upload.js'),
   '@aws-sdk/s3-request-presigner': () => require('./presigner.js'),
+  '@aws-sdk/s3-presigned-post': () => require('./presigned-post.js'),
 };
 
 /** What there is beside the main file of releases that are spread over many. */
-const SPREAD = ['commands', 'Upload.js', 'getSignedUrl.js'];
+const SPREAD = ['commands', 'Upload.js', 'getSignedUrl.js', 'createPresignedPost.js'];
 
 /** By these a package says that it was written as a module of JavaScript's own kind. */
 const MARKS = ['Object.defineProperty(exports, "__esModule"', '\nvar __toCommonJS'];

@@ -8,21 +8,26 @@
 
 const { callOf, isAsMade } = require('./client.js');
 const { HAND_OVER } = require('./hand-over.js');
+const release = require('./release.js');
 
 /** @typedef {import('./facade').Package} Package */
 
 /** For how long a URL is valid, unless something is said of it, in seconds. */
 const USUAL = 900;
 const LONGEST = 7 * 24 * 60 * 60;
-/** The headers that the gateway signs a URL with as the SDK does. Others of S3's would be in the query, and the rest is not signed. */
+/** Headers with this in front are parameters of a URL, */
+const PARAMETER = 'x-amz-';
+/** but for those, which are signed with it as others are. */
 const SIGNED = 'x-amz-server-side-encryption';
+/** Of those that an input gives, what is in no signature of the SDK's. */
+const UNSIGNED = ['content-type', 'cache-control'];
 
-/** @type {{ channel: typeof import('./channel'), request: typeof import('./request'), rest: typeof import('./rest') } | undefined} */
+/** @type {{ signing: typeof import('./signing'), request: typeof import('./request'), rest: typeof import('./rest') } | undefined} */
 let parts;
 
 /** What it takes to sign, loaded with the first URL and kept: a program may clear `require.cache`. */
 function forSigning() {
-  parts ??= { channel: require('./channel.js'), request: require('./request.js'), rest: require('./rest.js') };
+  parts ??= { signing: require('./signing.js'), request: require('./request.js'), rest: require('./rest.js') };
   return parts;
 }
 
@@ -39,7 +44,8 @@ function makeGetSignedUrl(owner) {
         throw error;
       }
     }
-    return owner.real()['getSignedUrl'](client, command, options);
+    const { getResignedUrl } = /** @type {typeof import('./resigned')} */ (require('./resigned.js'));
+    return getResignedUrl(owner.real()['getSignedUrl'], client, command, options);
   };
   return getSignedUrl;
 }
@@ -56,32 +62,52 @@ async function sign(client, command, options) {
   if (call?.owner.service.signing !== 's3' || !isPlain) {
     throw HAND_OVER;
   }
-  const { owner, region, operation } = call;
-  // The type that a body has is not part of what is signed.
-  const { ContentType, ...input } = command.input;
-  const { target, fields } = forSigning().request.withoutBody(owner, /** @type {any} */ (operation), input);
-  const names = fields.split('\0').filter((_, at) => at % 2 === 0);
-  if (!names.every((name) => name === '' || name.startsWith(SIGNED))) {
-    throw HAND_OVER;
+  const { owner, region } = call;
+  const operation = /** @type {import('./types').RestOperation} */ (call.operation);
+  const { request, rest, signing } = forSigning();
+  const { target, fields } = request.withoutBody(owner, operation, command.input);
+  const headers = headersOf(fields);
+  if (operation.stream && owner.release >= release.CHECKS) {
+    headers.push(['x-amz-checksum-mode', 'ENABLED']);
   }
-  const { channel, rest } = forSigning();
-  const head = `s3\0${region}\0${operation.name}\0${operation.method}\0${target}\0${fields}x-nexus-presign\0${expiresIn}\0`;
+  const query = headers.map(([name]) => name).filter((name) => name.startsWith(PARAMETER) && !name.startsWith(SIGNED));
+  headers.push(['x-nexus-presign', String(expiresIn)]);
+  if (query.length > 0) {
+    headers.push(['x-nexus-presign-query', query.join(';')]);
+  }
   // What a program has put into a client changes its URLs.
   if (!(await isAsMade(client))) {
     throw HAND_OVER;
   }
   let answer, content;
   try {
-    answer = await channel.request(head, undefined);
+    answer = await signing.ask({ region, operation: operation.name, method: operation.method, target, headers });
     content = await answer.whole();
   } catch {
     throw HAND_OVER;
   }
   if (answer.status !== 200) {
     // The policy of the function: a URL that it does not allow would not be good for anybody.
-    throw await rest.error(owner, /** @type {any} */ (operation), answer);
+    throw await rest.error(owner, operation, answer);
   }
   return content.toString();
+}
+
+/**
+ * The headers of a request that have to do with a URL for it.
+ * @param {string} fields names and values in turn
+ */
+function headersOf(fields) {
+  const texts = fields.split('\0');
+  /** @type {[name: string, value: string][]} */
+  const headers = [];
+  for (let at = 0; at + 1 < texts.length; at += 2) {
+    const [name, value] = /** @type {[string, string]} */ (texts.slice(at, at + 2));
+    if (!UNSIGNED.includes(name)) {
+      headers.push([name, value]);
+    }
+  }
+  return headers;
 }
 
 /** @type {import('./types').Service} */

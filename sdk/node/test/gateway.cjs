@@ -9,6 +9,8 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 
+const { Package } = require('../lib/facade.js');
+
 /**
  * @typedef {object} Call
  * @property {string[]} strings of the call's head, and its body
@@ -21,6 +23,22 @@ const path = require('node:path');
 /** @typedef {{ status?: number, headers?: Record<string, string>, body?: string, isCut?: boolean } | 'gone'} Reply */
 
 const { connect } = net;
+
+/** A package with a real client that tells what it is made of and what it is given. */
+const REAL = `
+class Client {
+    constructor(config) { this.config = config; this.middlewareStack = { applyToStack() {} }; }
+    send(command) { return Promise.resolve([this.config, command.input]); }
+}
+class Command {
+    constructor(input) { this.input = input; }
+}
+exports.S3Client = class S3Client extends Client {};
+exports.SQSClient = class SQSClient extends Client {};
+exports.PutObjectCommand = class PutObjectCommand extends Command {};
+exports.ListBucketsCommand = class ListBucketsCommand extends Command {};
+exports.PurgeQueueCommand = class PurgeQueueCommand extends Command {};
+`;
 
 class Gateway {
   /** @type {Call[]} */
@@ -53,6 +71,18 @@ class Gateway {
       AWS_ACCESS_KEY_ID: 'placeholder',
       AWS_SECRET_ACCESS_KEY: 'placeholder',
     });
+  }
+
+  /**
+   * A package whose text is no more than a test needs.
+   * @param {string} name
+   * @param {any} service
+   * @param {string} [text]
+   */
+  install(name, service, text = '') {
+    const filename = path.join(this.folder, `${name}.js`);
+    fs.writeFileSync(filename, text);
+    return new Package(filename, 1100, service);
   }
 
   stop() {
@@ -113,4 +143,4 @@ function written({ status = 200, headers = {}, body = '', isCut }) {
   return Buffer.concat([message, Buffer.from(head + body)]);
 }
 
-module.exports = { Gateway };
+module.exports = { Gateway, REAL };

@@ -23,6 +23,20 @@ _OWN = (
     "policy",
     "x-amz-signature",
 )
+# Parameters of a URL that its signature brings, in both versions.
+_SIGNATURE = {
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+    "AWSAccessKeyId",
+    "Expires",
+    "Signature",
+    "x-amz-security-token",
+}
 
 
 def arguments(args: "tuple[Any, ...]", kwargs: "dict[str, Any]") -> "tuple[str, dict[str, Any], int] | None":
@@ -53,36 +67,123 @@ def form(service: "dict[str, Any]", region: str, args: "tuple[Any, ...]", kwargs
     conditions = [] if conditions is None else conditions
     if type(fields) is not dict or type(conditions) is not list or type(seconds) is not int:
         return None
-    if type(key) is not str or not key or not _is_usual(conditions) or any(name in fields for name in _OWN):
+    if type(key) is not str or not key or any(name in fields for name in _OWN):
+        return None
+    return _form(service, region, (bucket, key), fields, conditions, seconds)
+
+
+def _form(
+    service: "dict[str, Any]",
+    region: str,
+    place: "tuple[Any, str]",
+    fields: "dict[str, Any]",
+    conditions: "list[Any]",
+    seconds: int,
+) -> "dict[str, Any] | None":
+    """A form for a bucket and a key, or None if the gateway does not make it."""
+    if not _is_usual(conditions):
         return None
     import json
 
     from nexus_sdk import calls, channel
 
     try:
-        path = f"/{calls.bucket_text(bucket)}/{calls.key_text(key)}"
+        path = f"/{calls.bucket_text(place[0])}/{calls.key_text(place[1])}"
         head = f"{service['service']}\0{region}\0PutObject\0POST\0{path}\0x-nexus-presign-post\0{seconds}\0"
-        answer = channel.call(head.encode("latin-1"), json.dumps(conditions).encode())
-        text = _form_text(service, answer)
+        text = _signed(service, "PutObject", head, json.dumps(conditions).encode())
     except (channel.HandOver, ValueError, RecursionError):
         return None
     if text is None:
         return None
     url, *lines = text.split("\n")
-    return {"url": url, "fields": {**fields, "key": key, **dict(line.split(" ", 1) for line in lines)}}
+    return {"url": url, "fields": {**fields, "key": place[1], **dict(line.split(" ", 1) for line in lines)}}
 
 
-def _form_text(service: "dict[str, Any]", answer: "Any") -> "str | None":
-    """What the gateway says of a form; raises what it refuses, since a form signed with a placeholder is good for nobody."""
-    from nexus_sdk import errors
+def _signed(service: "dict[str, Any]", name: str, head: str, body: bytes) -> "str | None":
+    """What the gateway signs; raises what it refuses, since what is signed with a placeholder is good for nobody."""
+    from nexus_sdk import channel, errors
 
+    answer = channel.call(head.encode("latin-1"), body)
     if answer.status == 200:
-        return answer.read().decode()  # type: ignore[no-any-return]
-    table = {"name": "PutObject", "protocol": "rest-xml"}
+        return answer.read().decode()
+    table = {"name": name, "protocol": "rest-xml"}
     error = errors.of_answer(service, table, answer, None) if answer.status == 403 else None
     if error is not None:
         raise error
     return None
+
+
+def url_again(service: "dict[str, Any]", region: str, operation: str, request: "dict[str, Any]", url: str, seconds: int) -> str:
+    """The URL that botocore made of a request, signed by the gateway; as it is if it leads elsewhere or cannot be."""
+    from nexus_sdk import channel
+
+    try:
+        head = _head(region, operation, request, url)
+        return (head and _signed(service, operation, f"{head}x-nexus-presign\0{seconds}\0", b"")) or url
+    except (channel.HandOver, ValueError):
+        return url
+
+
+def _head(region: str, operation: str, request: "dict[str, Any]", url: str) -> "str | None":
+    """A message for what a URL was made of, or None."""
+    from urllib.parse import parse_qsl, quote, urlsplit
+
+    from nexus_sdk import facade
+
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    headers = {name.lower(): _text(value) for name, value in request["headers"].items()}
+    roles = _roles(dict(query), headers)
+    if f"{parts.scheme}://{parts.netloc}" != facade.GATEWAY or roles is None:
+        return None
+    signed, moved = roles
+    own = _SIGNATURE | signed | moved
+    rest = "&".join(f"{quote(name, '')}={quote(value, '')}" for name, value in query if name not in own)
+    head = f"s3\0{region}\0{operation}\0{request['method']}\0{parts.path}{rest and '?'}{rest}\0"
+    for name in sorted((signed | moved) - {"host"}):
+        head += f"{name}\0{headers[name]}\0"
+    head += f"x-nexus-presign-signed\0{';'.join(sorted(signed))}\0"
+    if moved:
+        head += f"x-nexus-presign-query\0{';'.join(sorted(moved))}\0"
+    if "content-length" in signed:
+        head += f"x-nexus-presign-length\0{headers['content-length']}\0"
+    return head
+
+
+def _roles(query: "dict[str, str]", headers: "dict[str, str]") -> "tuple[set[str], set[str]] | None":
+    """Which headers are signed with a URL, and which are parameters of it; None if that cannot be told."""
+    if "AWSAccessKeyId" in query:
+        # Version 2 has in the URL what is to be sent with it.
+        signed = {"host", *(query.keys() & {"content-md5", "content-type"})}
+        moved = {name for name in query.keys() & headers.keys() if name.startswith("x-amz-")}
+    elif query.get("X-Amz-Algorithm") == "AWS4-HMAC-SHA256" and "/s3/" in query.get("X-Amz-Credential", ""):
+        signed, moved = set(query.get("X-Amz-SignedHeaders", "host").split(";")), set()
+    else:
+        return None
+    return (signed, moved) if signed - {"host"} <= headers.keys() else None
+
+
+def form_again(
+    service: "dict[str, Any]", region: str, form: "dict[str, Any]", conditions: "list[Any]", seconds: int
+) -> "dict[str, Any]":
+    """The form that botocore made, signed by the gateway; as it is, if it leads elsewhere or cannot be signed so."""
+    from urllib.parse import unquote
+
+    from nexus_sdk import facade
+
+    start = f"{facade.GATEWAY}/"
+    fields = {
+        name: value for name, value in form["fields"].items() if name.lower() not in (*_OWN, "awsaccesskeyid", "signature")
+    }
+    key = form["fields"].get("key")
+    if not form["url"].startswith(start) or type(key) is not str:
+        return form
+    bucket = unquote(form["url"][len(start) :])
+    return _form(service, region, (bucket, key), fields, conditions, seconds) or form
+
+
+def _text(value: "Any") -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _is_usual(conditions: "list[Any]") -> bool:

@@ -9,6 +9,7 @@ ours is called as they expect.
 
 import sys
 from _operator import attrgetter
+from functools import wraps
 
 from nexus_sdk import calls, config, facade, presign
 
@@ -81,6 +82,7 @@ def install(module: "Any") -> None:
     module.BaseClient._make_api_call = _make_api_call
     _install_presign(module)
     _install_presign_post(module)
+    _install_again()
     for name, kind, functions in _SEAMS:
         owner = sys.modules.get(name)
         owner = getattr(owner, kind, None) if kind else owner
@@ -128,6 +130,43 @@ def _install_presign_post(module: "Any") -> None:
     generate_presigned_post.__qualname__ = original.__qualname__
     generate_presigned_post.__wrapped__ = original  # type: ignore[attr-defined]
     signers.generate_presigned_post = generate_presigned_post  # type: ignore[attr-defined]
+
+
+def _install_again() -> None:
+    """Has the gateway sign anew what botocore signs with a placeholder: for clients that have something of their own."""
+    signers = sys.modules["botocore.signers"]
+    signer, poster = signers.RequestSigner, signers.S3PostPresigner
+    sign_url, sign_form = signer.generate_presigned_url, poster.generate_presigned_post
+
+    @wraps(sign_url)
+    def generate_presigned_url(
+        self: "Any", request_dict: "Any", operation_name: "Any", expires_in: "Any" = 3600, *args: "Any", **kwargs: "Any"
+    ) -> "Any":
+        url = sign_url(self, request_dict, operation_name, expires_in, *args, **kwargs)
+        table = facade.service("s3")
+        # What is signed for another region or service is not for the gateway.
+        if table is None or self.signing_name != "s3" or type(expires_in) is not int or any((*args, *kwargs.values())):
+            return url
+        return presign.url_again(table, self.region_name, operation_name, request_dict, url, expires_in)
+
+    @wraps(sign_form)
+    def generate_presigned_post(
+        self: "Any",
+        request_dict: "Any",
+        fields: "Any" = None,
+        conditions: "Any" = None,
+        expires_in: "Any" = 3600,
+        *args: "Any",
+        **kwargs: "Any",
+    ) -> "Any":
+        form = sign_form(self, request_dict, fields, conditions, expires_in, *args, **kwargs)
+        table, region = facade.service("s3"), self._request_signer.region_name
+        if table is None or type(expires_in) is not int or any((*args, *kwargs.values())):
+            return form
+        return presign.form_again(table, region, form, conditions or [], expires_in)
+
+    signer.generate_presigned_url = generate_presigned_url
+    poster.generate_presigned_post = generate_presigned_post
 
 
 def _operation(module: "Any", client: "Any", name: str) -> "calls.Operation | None":

@@ -135,7 +135,8 @@ impl Gateway {
 
     /// Answers a request, and writes it down.
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        let signed_for = SignedFor::parse(request.headers());
+        let signed_for =
+            s3::refuse_presigned(request.uri()).and_then(|()| SignedFor::parse(request.headers()));
         let service = signed_for.as_ref().map_or("", |signed| &signed.service);
         let asked = self.asked(request.method(), request.uri(), service);
         let response = self.respond(request, signed_for).await;

@@ -167,12 +167,12 @@ fn on_account(method: &Method, target: &Target) -> Result<Need, Refusal> {
     }
 }
 
-/// Whether all parameters are known ones.
+/// Whether all parameters are known ones, or for the store's log only: S3 ignores what begins with `x-` (S3, "Custom access log
+/// information").
 fn only(target: &Target, known: &[&str]) -> bool {
-    target
-        .query
-        .iter()
-        .all(|(name, _)| known.contains(&name.as_str()) || HARMLESS.contains(&name.as_str()))
+    let is_for_log = |name: &str| name.starts_with("x-") && !name.starts_with("x-amz-");
+    let mut names = target.query.iter().map(|(name, _)| name.as_str());
+    names.all(|name| known.contains(&name) || HARMLESS.contains(&name) || is_for_log(name))
 }
 
 fn unknown(method: &Method, target: &Target) -> Refusal {
@@ -211,6 +211,7 @@ mod tests {
             "/b/k?versionId=1&x-id=GetObject",
             "/b/k?partNumber=1",
             "/b/k?tagging",
+            "/b/k?x-user=me",
         ] {
             assert_eq!(
                 need(&Method::GET, path),
@@ -279,6 +280,7 @@ mod tests {
             (Method::PUT, "/b?policy"),
             (Method::PUT, "/b?acl"),
             (Method::PUT, "/b/k?acl"),
+            (Method::PUT, "/b/k?x-amz-acl=public-read"),
             (Method::GET, "/b?session"),
             (Method::GET, "/b?policy"),
             (Method::PUT, "/b/k?renameObject"),

@@ -131,8 +131,8 @@ impl Gateway {
         if let Some(validity) = form::validity(method, headers)? {
             return self.form(judged, validity, body).await;
         }
-        if let Some(validity) = presign::validity(headers)? {
-            return self.presign(judged, validity).await;
+        if let Some(wanted) = presign::Wanted::take(headers)? {
+            return self.presign(judged, wanted).await;
         }
         if let Some(response) = self.prefetched(&judged).await {
             return Ok(response);
@@ -167,8 +167,9 @@ impl Gateway {
     }
 }
 
-/// A presigned URL carries its signature in the query. Only the guest's placeholder key can have made it.
-fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
+/// Refuses signed URLs. The gateway answers what a function asks for itself: whoever makes it fetch a URL of his choice has no part in that
+/// (`SignedFor::parse`).
+pub(super) fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
     let presigned = |part: &str| {
         ["X-Amz-Signature=", "X-Amz-Algorithm=", "Signature="]
             .iter()
@@ -179,7 +180,7 @@ fn refuse_presigned(uri: &Uri) -> Result<(), Refusal> {
         .is_some_and(|query| query.split('&').any(presigned))
     {
         return Err(Refusal::not_implemented(
-            "A URL that a function signed itself is signed with a placeholder, which no store knows. Have the gateway sign it (X-Nexus-Presign), and use it outside of the function.",
+            "The gateway answers no signed URLs. For one that others have signed, have the function's policy name its host (--endpoint HOST:443). One that the function signed itself is signed with a placeholder, which no store knows: have the gateway sign it (X-Nexus-Presign).",
         ));
     }
     Ok(())

@@ -12,7 +12,7 @@ use aws_sigv4::sign::{v4, v4a};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Uri};
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{percent_encode, utf8_percent_encode};
 
 use super::refusal::Refusal;
 use super::target::QUERY;
@@ -168,27 +168,32 @@ pub(super) fn presign(
     settings.expires_in = Some(validity);
     let body = SignableBody::UnsignedPayload;
     let scope = (regions, "s3");
-    let instructions = instructions(parts, credentials, scope, time, settings, body)?;
-    let mut query = url_query(parts.uri.query().unwrap_or_default());
-    for (name, value) in instructions.params() {
-        let encode = |text| utf8_percent_encode(text, QUERY);
-        query.push(format!("{}={}", encode(name), encode(value)));
-    }
-    let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    let path = uri
-        .path_and_query
-        .as_ref()
-        .map_or("/", |target| target.path());
-    let target = format!("{path}?{}", query.join("&"));
-    uri.path_and_query = Some(target.parse().map_err(|e| cannot_sign(&e))?);
-    parts.uri = Uri::from_parts(uri).map_err(|e| cannot_sign(&e))?;
-    Ok(())
+    let headers = headers_where(&parts.headers, |_| true)?;
+    let instructions = instructions(parts, headers, credentials, scope, time, settings, body)?;
+    let params = instructions.params().iter();
+    let params = params.map(|(name, value)| (*name, value.as_bytes()));
+    add_parameters(&mut parts.uri, params)
 }
 
-/// The parameters of a query, as they are.
-fn url_query(query: &str) -> Vec<String> {
-    let parts = query.split('&').filter(|part| !part.is_empty());
-    parts.map(str::to_owned).collect()
+/// Adds parameters at the end of a query.
+pub(super) fn add_parameters<'a>(
+    uri: &mut Uri,
+    parameters: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<(), Refusal> {
+    let query = uri.query().unwrap_or_default().split('&');
+    let mut query: Vec<_> = query
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect();
+    for (name, value) in parameters {
+        let name = utf8_percent_encode(name, QUERY);
+        query.push(format!("{name}={}", percent_encode(value, QUERY)));
+    }
+    let target = format!("{}?{}", uri.path(), query.join("&"));
+    let mut changed = std::mem::take(uri).into_parts();
+    changed.path_and_query = Some(target.parse().map_err(|e| cannot_sign(&e))?);
+    *uri = Uri::from_parts(changed).map_err(|e| cannot_sign(&e))?;
+    Ok(())
 }
 
 /// How S3 wants a URI signed: as it is.
@@ -224,7 +229,8 @@ fn put_on(
     settings: SigningSettings,
     body: SignableBody<'_>,
 ) -> Result<(), Refusal> {
-    let instructions = instructions(parts, credentials, scope, time, settings, body)?;
+    let headers = headers_where(&parts.headers, must_be_signed)?;
+    let instructions = instructions(parts, headers, credentials, scope, time, settings, body)?;
     for (name, value) in instructions.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| cannot_sign(&e))?;
         let mut value = HeaderValue::from_str(value).map_err(|e| cannot_sign(&e))?;
@@ -234,9 +240,10 @@ fn put_on(
     Ok(())
 }
 
-/// What a signature for regions and a service adds to a request.
+/// What a signature of headers, for regions and a service, adds to a request.
 fn instructions(
     parts: &Parts,
+    headers: Vec<(&str, &str)>,
     credentials: Credentials,
     (regions, service): (Regions<'_>, &str),
     time: SystemTime,
@@ -264,7 +271,6 @@ fn instructions(
             .map_err(|e| cannot_sign(&e))?
             .into(),
     };
-    let headers = signed_headers(&parts.headers)?;
     let uri = parts.uri.to_string();
     let request = SignableRequest::new(parts.method.as_str(), uri, headers.into_iter(), body)
         .map_err(|e| cannot_sign(&e))?;
@@ -273,15 +279,20 @@ fn instructions(
 }
 
 /// Host and all `x-amz-` headers must be signed; others that a proxy might change should not.
-fn signed_headers(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, Refusal> {
-    let signed = |name: &HeaderName| {
-        name.as_str().starts_with("x-amz-")
-            || matches!(*name, http::header::HOST | CONTENT_TYPE)
-            || name == "content-md5"
-    };
+fn must_be_signed(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-amz-")
+        || matches!(*name, http::header::HOST | CONTENT_TYPE)
+        || name == "content-md5"
+}
+
+/// The headers with such names.
+fn headers_where(
+    headers: &HeaderMap,
+    is_one: impl Fn(&HeaderName) -> bool,
+) -> Result<Vec<(&str, &str)>, Refusal> {
     headers
         .iter()
-        .filter(|(name, _)| signed(name))
+        .filter(|(name, _)| is_one(name))
         .map(
             |(name, value)| match std::str::from_utf8(value.as_bytes()) {
                 Ok(value) => Ok((name.as_str(), value)),

@@ -22,6 +22,7 @@ import objects  # noqa: F401
 import paginators  # noqa: F401
 import real_clients  # noqa: F401
 import transfers  # noqa: F401
+import urls  # noqa: F401
 from record import CASES, outcome
 
 __all__ = ["CASES", "bucket_of", "run"]

@@ -96,6 +96,11 @@ async fn requests_that_an_sdk_does_not_make() {
         .get("/input/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00")
         .await;
     assert_eq!(presigned.error(), (501, "NotImplemented"));
+    let path = "/input/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00";
+    let mut presigned = signed(request(Method::GET, path, &[], full("")));
+    presigned.headers_mut().remove(AUTHORIZATION);
+    let presigned = guest.0.send_request(presigned).await.unwrap();
+    assert_eq!(presigned.status(), 501);
     let mut unsigned = signed(request(Method::GET, "/input/k", &[], full("")));
     unsigned.headers_mut().remove(AUTHORIZATION);
     let unsigned = guest.0.send_request(unsigned).await.unwrap();

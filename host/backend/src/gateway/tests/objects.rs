@@ -39,31 +39,20 @@ async fn a_url_is_good_for_whoever_has_it() {
     let got = url(&mut guest, Method::GET, "/input/a%20b", "60").await;
     assert_eq!(got.status, 200, "{}", got.text());
     assert!(got.text().contains("X-Amz-Expires=60"), "{}", got.text());
-    let direct = |url: String, method: &'static str, body: &'static str| {
-        let output = std::process::Command::new("curl")
-            .args(["--silent", "--request", method, "--data-binary", body])
-            .args([
-                "--header",
-                "Content-Type:",
-                "--write-out",
-                " %{http_code}",
-                &url,
-            ])
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
     let of = |answer: &Answer| answer.text().to_owned();
     let (get, tampered) = (of(&got), of(&got).replace("a%20b", "c"));
     let put = of(&url(&mut guest, Method::PUT, "/out/new", "60").await);
-    let answers = tokio::task::spawn_blocking(move || {
-        let get_answer = direct(get, "GET", "");
-        let put_answer = direct(put, "PUT", "content");
-        (get_answer, put_answer, direct(tampered, "GET", ""))
-    });
-    let (get_answer, put_answer, tampered) = answers.await.unwrap();
-    assert_eq!(get_answer, "pixels 200");
-    assert_eq!(put_answer, " 200");
+    assert_eq!(curl(get, &[]).await, "pixels 200");
+    let content = &[
+        "--request",
+        "PUT",
+        "--data-binary",
+        "content",
+        "--header",
+        "Content-Type:",
+    ];
+    assert_eq!(curl(put, content).await, " 200");
+    let tampered = curl(tampered, &[]).await;
     assert!(tampered.ends_with(" 403"), "{tampered}");
     let written = std::fs::read(folder.path().join("out/new")).unwrap();
     assert_eq!(written, b"content");
@@ -72,6 +61,117 @@ async fn a_url_is_good_for_whoever_has_it() {
     assert_eq!(refused.error(), (403, "AccessDenied"));
     let refused = url(&mut guest, Method::GET, "/input/a", "604801").await;
     assert_eq!(refused.error(), (400, "AuthorizationQueryParametersError"));
+}
+
+/// What curl hears from the store: a body and a status.
+async fn curl(url: String, args: &'static [&'static str]) -> String {
+    let curl = move || {
+        let mut command = std::process::Command::new("curl");
+        command.args(["--silent", "--write-out", " %{http_code}"]);
+        command.args(args).arg(url).output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(curl).await.unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_url_holds_what_it_is_to_hold() {
+    let (folder, mut guest) = guest_who(Presign::All).await;
+    let headers = [
+        ("x-nexus-presign", "60"),
+        ("x-nexus-presign-query", "x-amz-meta-b;x-amz-meta-none"),
+        ("x-nexus-presign-signed", "content-disposition;x-amz-meta-a"),
+        ("x-nexus-presign-length", "7"),
+        ("x-amz-meta-a", "1"),
+        ("x-amz-meta-b", "2 +"),
+        ("cache-control", "no-cache"),
+        ("content-disposition", "attachment"),
+    ];
+    let put = request(Method::PUT, "/out/k?x-id=PutObject", &headers, full(""));
+    let answer = guest.send(put).await;
+    let url = answer.text().to_owned();
+    assert_eq!(answer.status, 200, "{url}");
+    let (target, _) = url.split_once("&X-Amz-Algorithm").unwrap();
+    assert!(
+        target.ends_with("/out/k?x-id=PutObject&x-amz-meta-b=2%20%2B"),
+        "{url}"
+    );
+    let signed = "content-disposition%3Bcontent-length%3Bhost%3Bx-amz-meta-a";
+    assert!(
+        url.contains(&format!("X-Amz-SignedHeaders={signed}&")),
+        "{url}"
+    );
+    let whole: &[&str] = &[
+        "--request",
+        "PUT",
+        "--data-binary",
+        "content",
+        "--header",
+        "Content-Type:",
+        "--header",
+        "Content-Disposition: attachment",
+        "--header",
+        "x-amz-meta-a: 1",
+    ];
+    assert_eq!(curl(url.clone(), whole).await, " 200");
+    assert_eq!(
+        std::fs::read(folder.path().join("out/k")).unwrap(),
+        b"content"
+    );
+    assert!(curl(url, &whole[..6]).await.ends_with(" 403"));
+}
+
+#[tokio::test]
+async fn a_url_begins_when_it_is_to_begin() {
+    let (folder, mut guest) = guest_who(Presign::Reads).await;
+    std::fs::write(folder.path().join("input/k"), b"pixels").unwrap();
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let mut sign = async |seconds: u64| {
+        let date = seconds.to_string();
+        let headers = [("x-nexus-presign", "900"), ("x-nexus-presign-date", &date)];
+        guest
+            .send(request(Method::GET, "/input/k", &headers, full("")))
+            .await
+    };
+    let since = sign(now - 600).await.text().to_owned();
+    assert_eq!(curl(since, &[]).await, "pixels 200");
+    let past = sign(900_000_000).await.text().to_owned();
+    assert!(past.contains("X-Amz-Date=19980709T160000Z"), "{past}");
+    assert!(curl(past, &[]).await.ends_with(" 403"));
+    // By which it would be valid for longer than it may be.
+    let error = (400, "AuthorizationQueryParametersError");
+    assert_eq!(sign(now + 3600).await.error(), error);
+    assert_eq!(sign(u64::MAX).await.error(), error);
+}
+
+#[tokio::test]
+async fn what_a_url_cannot_hold_is_refused() {
+    let (_folder, mut guest) = guest_who(Presign::All).await;
+    for (name, value) in [
+        ("x-nexus-presign-query", "content-type"),
+        ("x-nexus-presign-query", "x-amz-meta a"),
+        ("x-nexus-presign-signed", "a b"),
+        ("x-nexus-presign-length", "-1"),
+        ("x-nexus-presign-date", "tomorrow"),
+    ] {
+        let headers = [("x-nexus-presign", "60"), (name, value)];
+        let refused = guest
+            .send(request(Method::PUT, "/out/k", &headers, full("")))
+            .await;
+        let expected = (400, "AuthorizationQueryParametersError");
+        assert_eq!(refused.error(), expected, "{name}: {value}");
+    }
+    // Policy holds for what becomes a parameter.
+    let headers = [
+        ("x-nexus-presign", "60"),
+        ("x-nexus-presign-query", "x-amz-acl"),
+        ("x-amz-acl", "public-read"),
+    ];
+    let refused = guest
+        .send(request(Method::PUT, "/out/k", &headers, full("")))
+        .await;
+    assert_eq!(refused.error(), (403, "AccessDenied"));
 }
 
 #[tokio::test]
