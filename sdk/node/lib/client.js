@@ -4,8 +4,8 @@
 /**
  * Clients and commands.
  *
- * A client makes the calls that the shim covers by messages to the gateway. The first one that is not covered makes a real client
- * of it, which it remains.
+ * A client makes the calls that the shim covers by messages to the gateway. Those that are not covered are made by a real client, which
+ * nobody sees. What a program looks at that only real clients have makes it that real client, which it remains.
  */
 
 const environment = require('./environment.js');
@@ -17,7 +17,10 @@ const layer = require('./layer.js');
 /** @typedef {import('./types').Operation} Operation */
 /** @typedef {(error: unknown, output?: unknown) => void} Callback */
 /** @typedef {import('./types').Begun} Begun */
-/** @typedef {Begun & { owner: Package, beneath: import('./layer').Beneath, region?: string | undefined }} Client */
+/**
+ * @typedef {Begun & { owner: Package, beneath: import('./layer').Beneath, region?: string | undefined, real?: any }} Client where `real`
+ *   makes the calls that the shim does not
+ */
 
 /**
  * Clients that are not real.
@@ -117,8 +120,12 @@ function makeDestroy(beneath) {
   return destroy;
   /** @this {object} */
   function destroy() {
-    // A client that is not real has nothing open of its own.
-    return clients.has(this) ? undefined : beneath.real().prototype.destroy.call(this);
+    const state = clients.get(this);
+    if (state !== undefined && state.real === undefined) {
+      // It has nothing open of its own.
+      return undefined;
+    }
+    return beneath.real().prototype.destroy.call(realOf(this));
   }
 }
 
@@ -182,8 +189,7 @@ function makeSend(beneath) {
     const client = clients.get(this);
     const call = client && find(client, command, optionsOrCallback);
     if (call === undefined) {
-      becomeReal(this);
-      return beneath.real().prototype.send.call(this, command, optionsOrCallback, callback);
+      return beneath.real().prototype.send.call(realOf(this), command, optionsOrCallback, callback);
     }
     const make = client?.make ?? forCalls().run;
     const output = make(call.owner, call.region, call.operation, command.input).catch((/** @type {unknown} */ error) => {
@@ -191,8 +197,7 @@ function makeSend(beneath) {
       if (instead === undefined) {
         throw error;
       }
-      becomeReal(this);
-      return sendReal(this, beneath, command, instead);
+      return sendReal(realOf(this), beneath, command, instead);
     });
     const done = typeof optionsOrCallback === 'function' ? optionsOrCallback : callback;
     if (!done) {
@@ -284,12 +289,27 @@ async function isAsMade(client) {
 }
 
 /**
+ * A real client that does what this one does not; itself, if it is real.
+ * @param {any} client
+ * @returns {any}
+ */
+function realOf(client) {
+  const state = clients.get(client);
+  if (state === undefined) {
+    return client;
+  }
+  const { beneath, args, inner } = state;
+  state.real ??= layer.construct(beneath, inner === undefined ? args : [realOf(inner), ...args.slice(1)]);
+  return state.real;
+}
+
+/**
  * @param {object} client
  */
 function becomeReal(client) {
   const state = clients.get(client);
   if (state !== undefined) {
-    layer.adopt(client, layer.construct(state.beneath, state.args));
+    layer.adopt(client, realOf(client));
     clients.delete(client);
     former.set(client, { ...state, isAsMade: require('./changes.js').watch(client) });
   }
@@ -331,4 +351,4 @@ function methods(owner) {
   return Object.fromEntries(names);
 }
 
-module.exports = { callOf, clients, cover, former, isAsMade, plainOf };
+module.exports = { callOf, clients, cover, isAsMade, plainOf, realOf };

@@ -6,7 +6,7 @@
  * since a guest has no key that a store knows.
  */
 
-const { callOf, isAsMade } = require('./client.js');
+const { callOf, isAsMade, realOf } = require('./client.js');
 const { HAND_OVER } = require('./hand-over.js');
 const release = require('./release.js');
 
@@ -45,7 +45,7 @@ function makeGetSignedUrl(owner) {
       }
     }
     const { getResignedUrl } = /** @type {typeof import('./resigned')} */ (require('./resigned.js'));
-    return getResignedUrl(owner.real()['getSignedUrl'], client, command, options);
+    return getResignedUrl(owner.real()['getSignedUrl'], realOf(client), command, options);
   };
   return getSignedUrl;
 }

@@ -29,6 +29,7 @@ const REAL = `
 class Client {
     constructor(config) { this.config = config; this.middlewareStack = { applyToStack() {} }; }
     send(command) { return Promise.resolve([this.config, command.input]); }
+    destroy() { this.config.isDestroyed = true; }
 }
 class Command {
     constructor(input) { this.input = input; }

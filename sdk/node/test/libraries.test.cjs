@@ -93,6 +93,27 @@ test('a real client sends an input as it was when the shim sent it', async () =>
   );
 });
 
+test('a client makes calls by message whatever else it has done, until a program reaches into it', async () => {
+  const { S3Client, PutObjectCommand, ListBucketsCommand } = gateway.install('mixed', require('../lib/s3.js'), REAL).exports;
+  gateway.asked = [];
+  gateway.answer = () => ({});
+  const client = new S3Client({ region: 'r' });
+  const put = () => client.send(new PutObjectCommand({ Bucket: 'bucket', Key: 'k', Body: 'x' }));
+  const [config] = await client.send(new ListBucketsCommand({}));
+  await put();
+  assert.equal((await client.send(new ListBucketsCommand({})))[0], config);
+  await put();
+  assert.deepEqual(
+    gateway.asked.map(({ operation }) => operation),
+    ['PutObject', 'PutObject'],
+  );
+  client.destroy();
+  assert.equal(config.isDestroyed, true);
+  assert.equal(client.config, config);
+  assert.equal((await put())[0], config);
+  assert.equal(gateway.asked.length, 2);
+});
+
 test('clients of queues go to the gateway, whatever else they are told', async () => {
   const { SQSClient, PurgeQueueCommand } = gateway.install('queues', require('../lib/sqs.js'), REAL).exports;
   const told = async (/** @type {any} */ client) => (await client.send(new PurgeQueueCommand({})))[0];
