@@ -40,8 +40,8 @@ module.exports = {
       return dynamo.send(new sdk.PutItemCommand({ ...input, ReturnValues: 'ALL_OLD' }));
     });
     // Which of them is the first, nobody says.
-    const olds = async () => (await Promise.all(texts)).map(({ Attributes }) => JSON.stringify(Attributes)).sort();
-    seen.push(await outcome(olds));
+    const old = (/** @type {any} */ { Attributes }) => JSON.stringify(Attributes);
+    seen.push(await outcome(async () => (await Promise.all(texts)).sort((a, b) => old(a).localeCompare(old(b)))));
     return [...seen, await send(sdk.GetItemCommand, { TableName: 'itemsChanged', Key })];
   },
 
