@@ -14,6 +14,7 @@ use nexus_backend::gateway::{
     Audit, Authority, AuthorityError, CredentialSource, GatewayConfig, GatewayError, Prefetcher,
     StoreConfig, Upstream, credentials_from,
 };
+use nexus_backend::prefetch::Budget;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -125,7 +126,11 @@ impl Daemon {
         };
         let upstream = Upstream::new(gateway, credentials).await?;
         let local = Local::new(region.clone(), Arc::clone(&upstream));
-        let prefetcher = Prefetcher::new(Arc::clone(&upstream), region.clone(), PREFETCH_BYTES);
+        let prefetcher = Prefetcher::new(
+            Arc::clone(&upstream),
+            region.clone(),
+            Budget::new(PREFETCH_BYTES),
+        );
         let names = upstream.stores().iter().filter(|store| store.is_tls());
         let names = names.filter_map(|store| Some(store.host_name()?.to_owned()));
         let authority = Authority::open(&authority_folder(&config)?, names.collect())?;

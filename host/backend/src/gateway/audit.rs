@@ -2,11 +2,15 @@
 //! A record of each call that a function makes: what of, and what came of it. Never a header's value or a byte of a body.
 
 use std::fmt;
+use std::sync::Arc;
 
-use http::{Extensions, HeaderMap, Method, StatusCode, Uri};
+use http::response::Parts;
+use http::{Extensions, HeaderMap, StatusCode};
 use serde::Serialize;
 
 use super::Gateway;
+use super::deferred::Judged;
+use super::s3::S3;
 
 /// What was done for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -18,6 +22,8 @@ pub enum How {
     Deferred,
     /// The service said that what had been fetched before is still the same, or was not asked.
     Prefetched,
+    /// It was made before the function asked, so that what it reads is here when it does.
+    Fetched,
     /// A URL was signed for it.
     Presigned,
     /// No service answered it: it was refused, or none could be reached.
@@ -72,12 +78,12 @@ pub(super) struct Asked {
 }
 
 impl Gateway {
-    /// What is known of a call, if anybody keeps a record of it.
-    pub(super) fn asked(&self, method: &Method, uri: &Uri, service: &str) -> Option<Asked> {
+    /// What is known of a call for the path `resource`, if anybody keeps a record of it.
+    pub(super) fn asked(&self, method: &str, resource: &str, service: &str) -> Option<Asked> {
         self.upstream.audit.as_ref().map(|_| Asked {
             service: service.to_owned(),
-            method: method.to_string(),
-            resource: uri.path().to_owned(),
+            method: method.to_owned(),
+            resource: resource.to_owned(),
         })
     }
 
@@ -89,21 +95,82 @@ impl Gateway {
         headers: &HeaderMap,
         said: &Extensions,
     ) {
-        let (Some(audit), Some(asked)) = (&self.upstream.audit, asked) else {
+        let Some(asked) = asked else {
             return;
         };
-        audit.record(Entry {
+        self.write_down(Entry {
+            action: said.get::<Action>().map(|action| action.0.clone()),
+            how: said.get::<How>().copied().unwrap_or(How::Done),
+            status: status.as_u16(),
+            request_id: request_id(headers),
+            ..self.unanswered(asked)
+        });
+    }
+
+    /// The entry of a call that no service has answered.
+    fn unanswered(&self, asked: Asked) -> Entry {
+        Entry {
             function: self.name.clone(),
             store: self.upstream.site.as_ref().map(|site| site.name.clone()),
             role: self.upstream.role.as_ref().map(ToString::to_string),
             service: asked.service,
             method: asked.method,
             resource: asked.resource,
-            action: said.get::<Action>().map(|action| action.0.clone()),
-            how: said.get::<How>().copied().unwrap_or(How::Done),
-            status: status.as_u16(),
-            request_id: request_id(headers),
-        });
+            action: None,
+            how: How::Refused,
+            status: 0,
+            request_id: None,
+        }
+    }
+
+    fn write_down(&self, entry: Entry) {
+        if let Some(audit) = &self.upstream.audit {
+            audit.record(entry);
+        }
+    }
+}
+
+/// A call that nobody waits for, which is written down in any case: as one that no service answered, if nothing else is said of it.
+pub(super) struct Record {
+    gateway: Arc<Gateway>,
+    asked: Option<Asked>,
+}
+
+impl Record {
+    /// For a call to S3 that is about to be made.
+    pub(super) fn of(gateway: &Arc<Gateway>, judged: &Judged) -> Self {
+        let Judged { parts, .. } = judged;
+        Self {
+            asked: gateway.asked(parts.method.as_str(), parts.uri.path(), S3),
+            gateway: Arc::clone(gateway),
+        }
+    }
+
+    /// It was answered.
+    pub(super) fn answered(
+        mut self,
+        Parts {
+            status,
+            headers,
+            extensions,
+            ..
+        }: &Parts,
+    ) {
+        let asked = self.asked.take();
+        self.gateway.audit(asked, *status, headers, extensions);
+    }
+
+    /// Another record is kept of it from now on.
+    pub(super) fn begun(mut self) {
+        self.asked = None;
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if let Some(asked) = self.asked.take() {
+            self.gateway.write_down(self.gateway.unanswered(asked));
+        }
     }
 }
 

@@ -127,7 +127,11 @@ impl Connection {
         let (parts, signed_for) = match parts(&head, length) {
             Ok(read) => read,
             Err(refusal) => {
-                let response = gateway.refuse(&refusal, wording, head.path_and_query, false);
+                let path = head.path_and_query.split('?').next().unwrap_or_default();
+                let asked = gateway.asked(head.method, path, head.service);
+                let response = gateway.refuse(&refusal, wording, path, false);
+                let (status, headers) = (response.status(), response.headers());
+                gateway.audit(asked, status, headers, response.extensions());
                 self.discard(length).await?;
                 return self.answer(response).await;
             }
@@ -410,7 +414,7 @@ impl Gateway {
         wording: Wording,
         body: Body,
     ) -> Response<Body> {
-        let asked = self.asked(&parts.method, &parts.uri, &signed_for.service);
+        let asked = self.asked(parts.method.as_str(), parts.uri.path(), &signed_for.service);
         let response = self.make(parts, signed_for, wording, body).await;
         let (status, headers) = (response.status(), response.headers());
         self.audit(asked, status, headers, response.extensions());

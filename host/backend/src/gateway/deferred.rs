@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::audit::How;
+use super::audit::{How, Record};
 use super::exchange::{Failed, Head, Scope, Sendable, Unsigned};
 use super::predict::{Kind, Manner, Tag, hex};
 use super::refusal::Refusal;
@@ -154,8 +154,10 @@ impl Gateway {
         if let Some((mut told, manner)) = manners.predict(&write.kind, request, &write.tag) {
             let gateway = Arc::clone(self);
             let (room, of_node) = room;
+            let record = Record::of(self, &write.judged);
             let carried = async move {
                 let _of_node = of_node;
+                record.begun();
                 gateway.carry_out(write, manner).await
             };
             self.writeback.defer(room, point, carried);
@@ -197,7 +199,7 @@ impl Gateway {
     }
 
     /// Does a write whose guest has been told that it is done. The error says why it cannot be.
-    async fn carry_out(&self, write: Write, told: Manner) -> Result<(), String> {
+    async fn carry_out(self: &Arc<Self>, write: Write, told: Manner) -> Result<(), String> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
@@ -217,11 +219,12 @@ impl Gateway {
         }
     }
 
-    async fn attempt(&self, write: &Write, told: &Manner) -> Result<(), Failure> {
+    async fn attempt(self: &Arc<Self>, write: &Write, told: &Manner) -> Result<(), Failure> {
         let passing = |reason: String| Failure {
             reason,
             passing: true,
         };
+        let record = Record::of(self, &write.judged);
         let body = Sendable::Here(write.body.clone());
         let unsigned = write.judged.clone().unsigned(body);
         let answered = async {
@@ -238,9 +241,7 @@ impl Gateway {
             .await
             .unwrap_or_else(|_| Err("the store does not answer".to_owned()))
             .map_err(passing)?;
-        let Parts { method, uri, .. } = &write.judged.parts;
-        let asked = self.asked(method, uri, super::S3);
-        self.audit(asked, parts.status, &parts.headers, &parts.extensions);
+        record.answered(&parts);
         if !parts.status.is_success() {
             return Err(Failure::of(parts.status, &body));
         }

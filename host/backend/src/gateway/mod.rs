@@ -138,7 +138,8 @@ impl Gateway {
         let signed_for =
             s3::refuse_presigned(request.uri()).and_then(|()| SignedFor::parse(request.headers()));
         let service = signed_for.as_ref().map_or("", |signed| &signed.service);
-        let asked = self.asked(request.method(), request.uri(), service);
+        let (method, uri) = (request.method(), request.uri());
+        let asked = self.asked(method.as_str(), uri.path(), service);
         let response = self.respond(request, signed_for).await;
         let (status, headers) = (response.status(), response.headers());
         self.audit(asked, status, headers, response.extensions());

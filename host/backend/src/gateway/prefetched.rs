@@ -12,15 +12,15 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::audit::How;
+use super::audit::{How, Record};
 use super::deferred::Judged;
 use super::exchange::Sendable;
 use super::sign::{CONTENT_SHA256, SignedFor};
 use super::upstream::{Body, full};
 use super::{Gateway, Policy, Upstream, services};
-use crate::prefetch::{Fetched, Object, Prefetched};
+use crate::prefetch::{Budget, Fetched, Object, Prefetched};
 
 /// Largest object that is fetched, in KiB.
 const OBJECT_KIB: u64 = 16 * 1024;
@@ -51,26 +51,27 @@ const PLAIN_STARTS: [&str; 3] = ["amz-sdk-", "x-amz-user-agent", "x-amzn-trace-i
 pub struct Prefetcher {
     upstream: Arc<Upstream>,
     region: String,
-    room: Arc<Semaphore>,
+    budget: Budget,
 }
 
 impl Prefetcher {
-    /// A prefetcher that keeps at most `bytes`, and signs for `region`.
-    pub fn new(upstream: Arc<Upstream>, region: String, bytes: usize) -> Self {
+    /// A prefetcher that keeps as much as the node's `budget` allows, and signs for `region`.
+    pub fn new(upstream: Arc<Upstream>, region: String, budget: Budget) -> Self {
         Self {
             upstream,
             region,
-            room: Arc::new(Semaphore::new(bytes / 1024)),
+            budget,
         }
     }
 
-    /// Starts to fetch `objects` for an invocation of the function `name`, as far as `policy` lets it read them. With
-    /// `unasked`, reads get them without asking the store whether they have changed since.
+    /// Starts to fetch `objects` for an invocation of the function `name`, as far as `policy` lets it read them and its `budget`
+    /// has room. With `unasked`, reads get them without asking the store whether they have changed since.
     pub fn start(
         &self,
         name: &str,
         policy: Policy,
         unasked: bool,
+        budget: &Budget,
         objects: Vec<Object>,
     ) -> Arc<Prefetched> {
         let gateway = Gateway::new(
@@ -80,13 +81,12 @@ impl Prefetcher {
         );
         let mut arriving = HashMap::new();
         for object in objects.into_iter().take(OBJECTS_MAX) {
+            let Some(judged) = judge(&gateway, &self.region, &object) else {
+                continue;
+            };
             let (sender, receiver) = watch::channel(None);
-            let fetching = fetch(
-                Arc::clone(&gateway),
-                self.region.clone(),
-                Arc::clone(&self.room),
-                object.clone(),
-            );
+            let budgets = [budget.clone(), self.budget.clone()];
+            let fetching = fetch(Arc::clone(&gateway), judged, budgets);
             let fetching = tokio::time::timeout(LIMIT, fetching);
             tokio::spawn(async move {
                 tokio::select! {
@@ -104,13 +104,8 @@ impl Prefetcher {
     }
 }
 
-/// Gets an object; None if it is not to be had, or too large.
-async fn fetch(
-    gateway: Arc<Gateway>,
-    region: String,
-    room: Arc<Semaphore>,
-    object: Object,
-) -> Option<Fetched> {
+/// The request for an object; None if there is none, or the function may not make it.
+fn judge(gateway: &Gateway, region: &str, object: &Object) -> Option<Judged> {
     let key = utf8_percent_encode(&object.key, NON_ALPHANUMERIC);
     let uri: Uri = format!("/{}/{key}", object.bucket).parse().ok()?;
     let mut request = Request::builder().uri(uri).header(CHECKSUM_MODE, "ENABLED");
@@ -118,21 +113,33 @@ async fn fetch(
         request = request.header(RANGE, range);
     }
     let (parts, ()) = request.body(()).ok()?.into_parts();
-    let signed_for = SignedFor::new(&region, super::S3)?;
+    let signed_for = SignedFor::new(region, super::S3)?;
     let (judged, _) = gateway.judge_s3(parts, &signed_for).ok()?;
+    Some(judged)
+}
+
+/// Gets an object; None if it is not to be had, or there is no room for it.
+async fn fetch(
+    gateway: Arc<Gateway>,
+    judged: Judged,
+    [of_function, of_node]: [Budget; 2],
+) -> Option<Fetched> {
+    let record = Record::of(&gateway, &judged);
     let point = gateway.writeback.point();
     let response = gateway
         .pass_on(judged, point, Sendable::Here(Bytes::new()))
         .await
         .ok()?;
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
+    parts.extensions.insert(How::Fetched);
+    record.answered(&parts);
     let length = parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?;
     let kibibytes = length.parse::<u64>().ok()? / 1024 + 1;
     if !parts.status.is_success() || kibibytes > OBJECT_KIB || !parts.headers.contains_key(ETAG) {
         return None;
     }
     let kibibytes = u32::try_from(kibibytes).ok()?;
-    let room = room.try_acquire_many_owned(kibibytes).ok()?;
+    let room = [of_function.room(kibibytes)?, of_node.room(kibibytes)?];
     let body = services::whole(body).await.ok()?;
     Some(Fetched::new(parts, body, room))
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use http::response::Parts;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Reads of an invocation that are remembered.
 const READS_MAX: usize = 64;
@@ -26,6 +26,22 @@ pub struct Object {
     pub range: Option<String>,
 }
 
+/// How much may be here of what was fetched: for one function, or for all.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    /// A budget of `bytes`.
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / 1024)))
+    }
+
+    /// Room for so many KiB, if there is that much.
+    pub(crate) fn room(&self, kibibytes: u32) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_many_owned(kibibytes).ok()
+    }
+}
+
 /// What was fetched.
 #[derive(Debug)]
 pub(crate) struct Fetched {
@@ -34,10 +50,13 @@ pub(crate) struct Fetched {
     pub(crate) body: Bytes,
 }
 
+/// Room in the budgets of a function and of the node.
+pub(crate) type Room = [OwnedSemaphorePermit; 2];
+
 /// Bytes with their room.
 struct Kept {
     bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 impl AsRef<[u8]> for Kept {
@@ -47,7 +66,7 @@ impl AsRef<[u8]> for Kept {
 }
 
 impl Fetched {
-    pub(crate) fn new(parts: Parts, body: Bytes, room: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(parts: Parts, body: Bytes, room: Room) -> Self {
         Self {
             parts,
             body: Bytes::from_owner(Kept {
@@ -66,6 +85,8 @@ pub(crate) type Arriving = watch::Receiver<Option<Option<Arc<Fetched>>>>;
 pub struct Prefetched {
     /// Whether it is used without asking the store whether it is still the same.
     pub(crate) unasked: bool,
+    /// How many objects these were at first.
+    fetched: u64,
     objects: Mutex<HashMap<Object, Arriving>>,
 }
 
@@ -73,8 +94,14 @@ impl Prefetched {
     pub(crate) fn new(unasked: bool, objects: HashMap<Object, Arriving>) -> Arc<Self> {
         Arc::new(Self {
             unasked,
+            fetched: objects.len() as u64,
             objects: Mutex::new(objects),
         })
+    }
+
+    /// How many objects the store was asked for.
+    pub fn fetched(&self) -> u64 {
+        self.fetched
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Object, Arriving>> {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nexus_backend::gateway::Prefetcher;
-use nexus_backend::prefetch::{Object, Prefetched, Report};
+use nexus_backend::prefetch::{Budget, Prefetched, Report};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +19,9 @@ use crate::pool::Call;
 
 /// Longest event that is looked into, in bytes.
 const EVENT_MAX: usize = 256 * 1024;
+
+/// What may be here of objects that were fetched for one function, in bytes: a few of the largest.
+const FUNCTION_BYTES: usize = 64 * 1024 * 1024;
 
 /// What is to be fetched for a function before it asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +60,7 @@ pub enum Freshness {
 /// How often it was right.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Score {
-    /// Objects that were fetched.
+    /// Objects that the store was asked for.
     pub fetched: u64,
     /// Those of them that were read, and were still the same.
     pub used: u64,
@@ -70,9 +73,10 @@ pub struct Inputs {
     functions: Mutex<HashMap<FunctionName, Known>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     function: Option<Arc<Function>>,
+    budget: Budget,
     hints: Hints,
     score: Score,
 }
@@ -80,7 +84,6 @@ struct Known {
 /// What is fetched for one call.
 #[derive(Debug)]
 pub struct Plan {
-    objects: Vec<Object>,
     event: Option<Value>,
     /// For the instance that takes the call.
     pub prefetched: Option<Arc<Prefetched>>,
@@ -113,6 +116,7 @@ impl Inputs {
                 objects.extend(known.hints.objects(event));
             }
         }
+        let budget = known.budget.clone();
         drop(functions);
         let mut seen = Vec::new();
         for object in objects {
@@ -124,19 +128,15 @@ impl Inputs {
             let policy = call.function.policy.gateway_policy();
             let unasked = spec.freshness == Freshness::Relaxed;
             self.prefetcher
-                .start(call.name.as_str(), policy, unasked, seen.clone())
+                .start(call.name.as_str(), policy, unasked, &budget, seen)
         });
-        Plan {
-            objects: seen,
-            event,
-            prefetched,
-        }
+        Plan { event, prefetched }
     }
 
     /// Takes in what became of a plan, and returns how often it was right.
     pub fn end(&self, call: &Call, plan: &Plan, report: &Report) -> Score {
         let score = Score {
-            fetched: plan.objects.len() as u64,
+            fetched: plan.prefetched.as_ref().map_or(0, |those| those.fetched()),
             used: report.used.len() as u64,
         };
         let mut functions = self.lock();
@@ -171,6 +171,17 @@ impl Inputs {
         self.functions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            function: None,
+            budget: Budget::new(FUNCTION_BYTES),
+            hints: Hints::default(),
+            score: Score::default(),
+        }
     }
 }
 

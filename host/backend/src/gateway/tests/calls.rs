@@ -8,10 +8,10 @@ use super::super::calls::Calls;
 use super::*;
 
 /// A connection of a shim.
-struct Shim(DuplexStream);
+pub(super) struct Shim(DuplexStream);
 
 impl Shim {
-    fn connect(gateway: &Arc<Gateway>) -> Self {
+    pub(super) fn connect(gateway: &Arc<Gateway>) -> Self {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         tokio::spawn(Calls::new(gateway.clone()).serve(Box::pin(theirs)));
         Self(ours)
@@ -24,7 +24,7 @@ impl Shim {
     }
 
     /// The same, with the head's first strings given.
-    async fn begin_as(&mut self, start: String, headers: &[(&str, &str)], length: u64) {
+    pub(super) async fn begin_as(&mut self, start: String, headers: &[(&str, &str)], length: u64) {
         let mut head = start;
         for (name, value) in headers {
             head.extend([name, "\0", value, "\0"]);
@@ -38,7 +38,7 @@ impl Shim {
     }
 
     /// Receives an answer whose body has a length, or comes in chunks.
-    async fn answer(&mut self) -> Answer {
+    pub(super) async fn answer(&mut self) -> Answer {
         let mut fixed = [0; FIXED_SIZE];
         self.0.read_exact(&mut fixed).await.unwrap();
         let answer = call::Answer::decode(&fixed);

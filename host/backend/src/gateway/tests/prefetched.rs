@@ -8,8 +8,11 @@ use http::{Response, StatusCode};
 use super::super::Prefetcher;
 use super::super::upstream::Carrying;
 use super::*;
-use crate::prefetch::{Inputs, Object};
+use crate::prefetch::{Budget, Inputs, Object};
 use crate::writeback::Writeback;
+
+/// What a budget has room for here, in bytes.
+const ROOM: usize = 64 * 1024;
 
 /// A store of one object, which writes down what it is asked.
 #[derive(Clone, Default)]
@@ -72,6 +75,8 @@ struct Setup {
     upstream: Arc<Upstream>,
     inputs: Arc<Inputs>,
     guest: Guest,
+    /// Of the function, and of the node.
+    budgets: [Budget; 2],
 }
 
 fn object(bucket: &str, range: Option<&str>) -> Object {
@@ -101,19 +106,23 @@ impl Setup {
             upstream,
             inputs,
             guest,
+            budgets: [ROOM, ROOM].map(Budget::new),
         }
     }
 
-    /// An invocation begins, for which an object is fetched; returns once that is so.
-    async fn begin(&self, unasked: bool, wanted: Object) {
-        let room = 64 * 1024;
+    /// An invocation begins, for which an object is fetched; returns once that is so. Says how many the store was asked for.
+    async fn begin(&self, unasked: bool, wanted: Object) -> u64 {
         let region = "us-east-1".to_owned();
-        let prefetcher = Prefetcher::new(Arc::clone(&self.upstream), region, room);
-        let objects = prefetcher.start("f", policy(), unasked, vec![wanted.clone()]);
+        let [of_function, of_node] = &self.budgets;
+        let prefetcher = Prefetcher::new(Arc::clone(&self.upstream), region, of_node.clone());
+        let objects = vec![wanted.clone()];
+        let objects = prefetcher.start("f", policy(), unasked, of_function, objects);
+        let fetched = objects.fetched();
         self.inputs.begin(Some(objects), false);
         if let Some((mut arriving, _)) = self.inputs.read(&wanted) {
             arriving.wait_for(Option::is_some).await.unwrap();
         }
+        fetched
     }
 }
 
@@ -207,12 +216,16 @@ async fn a_range_is_found_by_its_own_words() {
 #[tokio::test]
 async fn policy_and_room_are_asked_first() {
     let setup = Setup::new().await;
-    setup.begin(true, object("secret", None)).await;
+    assert_eq!(setup.begin(true, object("secret", None)).await, 0);
     assert!(setup.store.asked().is_empty());
 
-    let mut setup = Setup::new().await;
-    setup.store.put(&"x".repeat(100 * 1024), "1");
-    setup.begin(true, object("input", None)).await;
-    assert_eq!(setup.guest.get("/input/k%20y").await.body.len(), 100 * 1024);
-    assert_eq!(setup.store.asked(), ["get", "get"]);
+    for budgets in [[ROOM, 2 * ROOM], [2 * ROOM, ROOM]] {
+        let mut setup = Setup::new().await;
+        setup.budgets = budgets.map(Budget::new);
+        setup.store.put(&"x".repeat(ROOM + 1), "1");
+        assert_eq!(setup.begin(true, object("input", None)).await, 1);
+        assert_eq!(setup.guest.get("/input/k%20y").await.body.len(), ROOM + 1);
+        assert_eq!(setup.store.asked(), ["get", "get"]);
+        assert!(setup.inputs.end().used.is_empty());
+    }
 }
