@@ -170,7 +170,9 @@ fn on_account(method: &Method, target: &Target) -> Result<Need, Refusal> {
 /// Whether all parameters are known ones, or for the store's log only: S3 ignores what begins with `x-` (S3, "Custom access log
 /// information").
 fn only(target: &Target, known: &[&str]) -> bool {
-    let is_for_log = |name: &str| name.starts_with("x-") && !name.starts_with("x-amz-");
+    // Not every store that is asked reads names of parameters as Amazon's does: one for S3 is one however it is written.
+    let is_for_log =
+        |name: &str| name.starts_with("x-") && !name.to_ascii_lowercase().starts_with("x-amz-");
     let mut names = target.query.iter().map(|(name, _)| name.as_str());
     names.all(|name| known.contains(&name) || HARMLESS.contains(&name) || is_for_log(name))
 }
@@ -281,6 +283,7 @@ mod tests {
             (Method::PUT, "/b?acl"),
             (Method::PUT, "/b/k?acl"),
             (Method::PUT, "/b/k?x-amz-acl=public-read"),
+            (Method::PUT, "/b/k?x-Amz-Acl=public-read"),
             (Method::GET, "/b?session"),
             (Method::GET, "/b?policy"),
             (Method::PUT, "/b/k?renameObject"),
