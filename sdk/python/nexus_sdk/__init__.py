@@ -10,7 +10,7 @@
 - `session`, `resource`: the same for sessions and resources of boto3.
 - `meta`: the same for what clients and resources say of themselves.
 - `calls`: one operation, from keyword arguments to a result.
-- `channel`: connections to the gateway, and what stands for a StreamingBody.
+- `channel`: connections to the gateway, and answers; `streaming`: what stands for a StreamingBody.
 - `documents`, `xml`: results that are documents.
 - `shapes`: operations whose arguments are, too.
 - `items`: those of DynamoDB's resources.
@@ -49,6 +49,8 @@ _HARMLESS = (
 _FACADES = ("boto3", "boto3.compat", "boto3.session", "botocore", "botocore.client", "botocore.compat", "botocore.endpoint")
 _RUNTIME_CLIENT = "runtime_client"
 _FAMILIES = ("boto3.", "botocore.", "s3transfer")
+# Seconds that botocore waits for an answer unless it is told otherwise.
+READ_TIMEOUT = 60
 
 # The shim's own folder.
 folder = ""

@@ -12,7 +12,7 @@ import io
 import marshal
 from binascii import crc32
 
-from nexus_sdk import channel
+from nexus_sdk import channel, streaming
 from nexus_sdk.channel import HandOver
 from nexus_sdk.utc import UTC
 
@@ -62,11 +62,13 @@ class Operation:
     def __init__(self, service: "dict[str, Any]", region: str, table: "dict[str, Any]") -> None:
         self.service = service
         self.table = table
+        # Seconds that an answer may take, where the gateway would wait for longer than the SDK does.
+        self._patience: float | None = service.get("patience")
         self._start = f"{service['service']}\0{region}\0{table['name']}\0{table['method']}\0"
         self._requests: dict[tuple[str, ...], _Request] = {}
         self._answers: dict[str, _Reader] = {}
         if table["payload_out"] is not None:
-            channel.fit_bodies(service["body"])
+            streaming.fit_bodies(service["body"])
 
     def run(self, arguments: "dict[str, Any]", client: "Any" = None) -> "dict[str, Any] | None":
         """Makes the call and returns its result, or None if it is handed over; raises what botocore raises.
@@ -81,9 +83,9 @@ class Operation:
             for name, convert, after in request.parts:
                 head += convert(arguments[name]) + after
             if request.payload is None:
-                answer = channel.call(head.encode("latin-1"), b"")
+                answer = channel.call(head.encode("latin-1"), b"", self._patience)
             else:
-                answer = request.call(head, arguments[request.payload])
+                answer = request.call(head, arguments[request.payload], self._patience)
             if answer.status >= 301:
                 return self._fail(answer, client)
             reader = self._answers.get(answer.names)
@@ -238,7 +240,7 @@ class _Request:
         else:
             self.start += text
 
-    def call(self, head: str, value: "Any") -> "channel.Answer":
+    def call(self, head: str, value: "Any", patience: "float | None") -> "channel.Answer":
         """Makes the call with a body; a file is where it was, if the call is handed over."""
         start = value.tell() if type(value) in _FILES else None
         try:
@@ -252,7 +254,7 @@ class _Request:
                     head += documents.md5_header(body)
             if self.checksum is not None:
                 head += _checksum(self.checksum, body)
-            return channel.call(head.encode("latin-1"), body)
+            return channel.call(head.encode("latin-1"), body, patience)
         except (HandOver, ValueError):
             if start is not None:
                 value.seek(start)
@@ -452,10 +454,10 @@ class _Reader:
             expected = "-" if self._checksum is None else values[self._checksum]
             # With a dash it is made of the parts' checksums, which nobody can check.
             if "-" in expected:
-                result[self._payload] = channel.StreamingBody(answer, answer.length)
+                result[self._payload] = streaming.StreamingBody(answer, answer.length)
             else:
                 metadata["ChecksumAlgorithm"] = "crc32"
-                result[self._payload] = channel.StreamingChecksumBody(answer, answer.length, 0, expected)
+                result[self._payload] = streaming.StreamingChecksumBody(answer, answer.length, 0, expected)
         elif self._table["document"] is not None:
             self._document(answer, result, arguments)
         else:

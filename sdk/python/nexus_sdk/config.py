@@ -3,12 +3,12 @@
 
 import sys
 
+import nexus_sdk
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Seconds that botocore waits for an answer unless it is told otherwise. Who wants less gets it from the image's own SDK.
-_READ_TIMEOUT = 60
 # Of connections, which are the gateway's; and of names for the program, which it does not pass on.
 _INDIFFERENT = {
     "_supplied_user_agent",
@@ -48,7 +48,8 @@ def _is_harmless(name: str, value: "Any") -> bool:
     if name == "s3":
         return set(value) <= {"addressing_style"}
     if name == "read_timeout":
-        return value is None or value >= _READ_TIMEOUT
+        # Who wants less gets it from the image's own SDK.
+        return value is None or value >= nexus_sdk.READ_TIMEOUT
     if name == "retries":
         return _retries(value)
     return False

@@ -149,6 +149,16 @@ def _of_s3(service: "dict[str, Any]", operation: str, answer: "Answer", client: 
     return _made(service, operation, answer, client, parsed)
 
 
+def of_refusal(service: "dict[str, Any]", operation: str, answer: "Answer") -> "Exception":
+    """The exception for an answer of the gateway itself that nobody else has a better one for."""
+    body = answer.read()
+    error = {name: value for name, value in _parse(body) or () if name not in ("RequestId", "HostId")}
+    if not error:
+        error = {"Code": str(answer.status), "Message": _PHRASES.get(answer.status, "")}
+    metadata = {"RequestId": answer.headers.get("x-amz-request-id", "")}
+    return _made(service, operation, answer, None, {"Error": error, "ResponseMetadata": metadata})
+
+
 def _parse(body: bytes) -> "list[tuple[str, str]] | None":
     """The fields of S3's error document; None if it is something else."""
     from nexus_sdk import xml

@@ -53,7 +53,11 @@ _CONFIGURATION = (
 
 # Format of the tables that this shim reads.
 _FORMAT = 4
+# Services whose answers may take longer, by their names for programs.
+_SLOW = {"lambda"}
 
+# Tables of such services, by service and patience.
+_patient: "dict[str, dict[str, Any]]" = {}
 _services: "dict[str, dict[str, Any] | None]" = {}
 _tables: "str | None" = None
 _site: "str | None" = None
@@ -201,7 +205,19 @@ def _settle(args: "tuple[Any, ...]", kwargs: "dict[str, Any]", region: "str | No
         return None
     region = kwargs.get("region_name") or getattr(kwargs.get("config"), "region_name", None) or region
     region = region or os.environ.get("AWS_DEFAULT_REGION")
-    return None if not region or region.strip(_REGION) else (table, region)
+    if not region or region.strip(_REGION):
+        return None
+    return patient(table, getattr(kwargs.get("config"), "read_timeout", nexus_sdk.READ_TIMEOUT)), region
+
+
+def patient(table: "dict[str, Any]", seconds: "float | None") -> "dict[str, Any]":
+    """The table for a client that waits so long for an answer: another one where the gateway would wait longer."""
+    if table["service"] not in _SLOW:
+        return table
+    key = f"{table['key']} {seconds}"
+    if key not in _patient:
+        _patient[key] = {**table, "key": key, "patience": seconds}
+    return _patient[key]
 
 
 def is_plain(kwargs: "dict[str, Any]") -> bool:

@@ -67,9 +67,14 @@ def form(service: "dict[str, Any]", region: str, args: "tuple[Any, ...]", kwargs
     conditions = [] if conditions is None else conditions
     if type(fields) is not dict or type(conditions) is not list or type(seconds) is not int:
         return None
-    if type(key) is not str or not key or any(name in fields for name in _OWN):
+    if type(key) is not str or not key or any(name in fields for name in _OWN) or not _is_usual(conditions):
         return None
-    return _form(service, region, (bucket, key), fields, conditions, seconds)
+    from nexus_sdk import channel
+
+    try:
+        return _form(service, region, (bucket, key), fields, conditions, seconds)
+    except (channel.HandOver, ValueError, RecursionError):
+        return None
 
 
 def _form(
@@ -79,49 +84,47 @@ def _form(
     fields: "dict[str, Any]",
     conditions: "list[Any]",
     seconds: int,
-) -> "dict[str, Any] | None":
-    """A form for a bucket and a key, or None if the gateway does not make it."""
-    if not _is_usual(conditions):
-        return None
+) -> "dict[str, Any]":
+    """A form for a bucket and a key. Raises `HandOver` if these are none, or there is no gateway."""
     import json
 
-    from nexus_sdk import calls, channel
+    from nexus_sdk import calls
 
-    try:
-        path = f"/{calls.bucket_text(place[0])}/{calls.key_text(place[1])}"
-        head = f"{service['service']}\0{region}\0PutObject\0POST\0{path}\0x-nexus-presign-post\0{seconds}\0"
-        text = _signed(service, "PutObject", head, json.dumps(conditions).encode())
-    except (channel.HandOver, ValueError, RecursionError):
-        return None
-    if text is None:
-        return None
-    url, *lines = text.split("\n")
+    path = f"/{calls.bucket_text(place[0])}/{calls.key_text(place[1])}"
+    head = f"{service['service']}\0{region}\0PutObject\0POST\0{path}\0x-nexus-presign-post\0{seconds}\0"
+    url, *lines = _signed(service, "PutObject", head, json.dumps(conditions).encode()).split("\n")
     return {"url": url, "fields": {**fields, "key": place[1], **dict(line.split(" ", 1) for line in lines)}}
 
 
-def _signed(service: "dict[str, Any]", name: str, head: str, body: bytes) -> "str | None":
-    """What the gateway signs; raises what it refuses, since what is signed with a placeholder is good for nobody."""
+def _signed(service: "dict[str, Any]", name: str, head: str, body: bytes) -> str:
+    """What the gateway signs; raises what it says instead, since what is signed with a placeholder is good for nobody."""
     from nexus_sdk import channel, errors
 
-    answer = channel.call(head.encode("latin-1"), body)
+    answer = channel.call(head.encode(), body)
     if answer.status == 200:
         return answer.read().decode()
-    table = {"name": name, "protocol": "rest-xml"}
-    error = errors.of_answer(service, table, answer, None) if answer.status == 403 else None
-    if error is not None:
-        raise error
-    return None
+    raise errors.of_refusal(service, name, answer)
 
 
 def url_again(service: "dict[str, Any]", region: str, operation: str, request: "dict[str, Any]", url: str, seconds: int) -> str:
-    """The URL that botocore made of a request, signed by the gateway; as it is if it leads elsewhere or cannot be."""
+    """The URL that botocore made of a request, signed by the gateway; as it is if it leads to somebody else."""
     from nexus_sdk import channel
 
-    try:
-        head = _head(region, operation, request, url)
-        return (head and _signed(service, operation, f"{head}x-nexus-presign\0{seconds}\0", b"")) or url
-    except (channel.HandOver, ValueError):
+    head = _head(region, operation, request, url)
+    if head is None:
         return url
+    try:
+        return _signed(service, operation, f"{head}x-nexus-presign\0{seconds}\0", b"")
+    except channel.HandOver as error:
+        raise _no_gateway(error) from None
+
+
+def _no_gateway(error: Exception) -> Exception:
+    from botocore.exceptions import EndpointConnectionError
+
+    from nexus_sdk import facade
+
+    return EndpointConnectionError(endpoint_url=facade.GATEWAY, error=error)  # type: ignore[no-any-return]
 
 
 def _head(region: str, operation: str, request: "dict[str, Any]", url: str) -> "str | None":
@@ -166,10 +169,10 @@ def _roles(query: "dict[str, str]", headers: "dict[str, str]") -> "tuple[set[str
 def form_again(
     service: "dict[str, Any]", region: str, form: "dict[str, Any]", conditions: "list[Any]", seconds: int
 ) -> "dict[str, Any]":
-    """The form that botocore made, signed by the gateway; as it is, if it leads elsewhere or cannot be signed so."""
+    """The form that botocore made, signed by the gateway; as it is, if it leads elsewhere."""
     from urllib.parse import unquote
 
-    from nexus_sdk import facade
+    from nexus_sdk import channel, facade
 
     start = f"{facade.GATEWAY}/"
     fields = {
@@ -179,11 +182,14 @@ def form_again(
     if not form["url"].startswith(start) or type(key) is not str:
         return form
     bucket = unquote(form["url"][len(start) :])
-    return _form(service, region, (bucket, key), fields, conditions, seconds) or form
+    try:
+        return _form(service, region, (bucket, key), fields, conditions, seconds)
+    except channel.HandOver as error:
+        raise _no_gateway(error) from None
 
 
 def _text(value: "Any") -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _is_usual(conditions: "list[Any]") -> bool:

@@ -208,7 +208,7 @@ class _Usual:
         self.is_usual = table is not None and _is_usual(client)
         if table is None or not self.is_usual:
             return
-        self._table = table
+        self._table = facade.patient(table, client.meta.config.read_timeout)
         self._region = client.meta.region_name
         names = client.meta.method_to_api_mapping
         # By the model's names: first Python's, then what is made of it at the first call.

@@ -13,6 +13,7 @@ from unittest import mock
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 
+from botocore.exceptions import ClientError, EndpointConnectionError
 from nexus_sdk import channel, presign
 
 SERVICE: dict[str, Any] = {"service": "s3", "errors": ()}
@@ -29,8 +30,13 @@ class Gateway:
 
     def __call__(self, head: bytes, body: bytes) -> Any:
         """Answers a call."""
-        self.asked.append((head.decode("latin-1").split("\0")[:-1], body))
+        self.asked.append((head.decode().split("\0")[:-1], body))
         return self._answer
+
+
+def gone(*_: Any) -> Any:
+    """No gateway."""
+    raise channel.HandOver
 
 
 def again(gateway: Any, url: str, headers: dict[str, Any] | None = None) -> str:
@@ -79,12 +85,26 @@ class UrlsTest(unittest.TestCase):
             self.assertEqual(again(gateway, url), url)
             self.assertEqual(gateway.asked, [])
 
-        def gone(*_: Any) -> Any:
-            raise channel.HandOver
+    def test_what_is_not_signed(self) -> None:
+        """What the gateway does not sign is an error: nobody could use what botocore signed."""
+        url = f"{HOST}/b/k?{SCOPE}&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
+        said = b"<Error><Code>ServiceUnavailable</Code><Message>no key</Message><RequestId>1</RequestId></Error>"
+        for status, body, code in ((503, said, "ServiceUnavailable"), (400, b"", "400"), (403, b"<Error/>", "403")):
+            with self.assertRaises(ClientError) as caught:
+                again(Gateway(status, body), url)
+            self.assertEqual(caught.exception.response["Error"]["Code"], code)
+            self.assertEqual(caught.exception.response["ResponseMetadata"]["HTTPStatusCode"], status)
+            self.assertEqual(caught.exception.operation_name, "PutObject")
+        with self.assertRaises(EndpointConnectionError):
+            again(gone, url)
 
-        url = f"{HOST}/b/k?{rest}"
-        self.assertEqual(again(gone, url), url)
-        self.assertEqual(again(Gateway(400, b"<Error/>"), url), url)
+    def test_text(self) -> None:
+        """Headers are signed as they are sent."""
+        url = f"{HOST}/b/k?{SCOPE}&X-Amz-SignedHeaders=content-disposition%3Bhost&X-Amz-Signature=0"
+        for value in ("ü", "ü".encode()):
+            gateway = Gateway()
+            self.assertEqual(again(gateway, url, {"Content-Disposition": value}), "signed")
+            self.assertEqual(gateway.asked[0][0][5:7], ["content-disposition", "ü"])
 
 
 class FormsTest(unittest.TestCase):
@@ -104,6 +124,14 @@ class FormsTest(unittest.TestCase):
         self.assertEqual(signed, {"url": "https://store/bkt", "fields": fields})
         message = ["s3", "r", "PutObject", "POST", "/bkt/a%20b", "x-nexus-presign-post", "60"]
         self.assertEqual(gateway.asked, [(message, json.dumps(conditions).encode())])
+
+    def test_what_is_not_signed(self) -> None:
+        """As of URLs; and the gateway is asked for conditions that it may not know."""
+        form = {"url": f"{HOST}/bkt", "fields": {"key": "a"}}
+        for conditions in ([], [{"acl": "private", "key": "a"}]):
+            for gateway, error in ((Gateway(503), ClientError), (gone, EndpointConnectionError)):
+                with mock.patch.object(channel, "call", gateway), self.assertRaises(error):
+                    presign.form_again(SERVICE, "r", form, conditions, 60)
 
 
 if __name__ == "__main__":

@@ -70,10 +70,10 @@ fn images() -> Result<()> {
     )
 }
 
-/// What stands for the extension of awslambdaric, against that one, and of the SDK shim what takes no SDK to be tested.
+/// What stands for the extension of awslambdaric, against that one, and of the SDK shim what takes no store to be tested.
 fn runtime_client() -> Result<()> {
     step::note("tests of the runtime client and the SDK shim for Python");
-    let packages = ["awslambdaric==4.2.2"];
+    let packages = ["awslambdaric==4.2.2", "boto3==1.44.5"];
     let programs = setup::python::programs("python-runtime-client", "awslambdaric", &packages)?;
     let mut test = Command::new(programs.join("python3"));
     process::inherit(
@@ -82,14 +82,20 @@ fn runtime_client() -> Result<()> {
     )
 }
 
-/// The SDK shim's own JavaScript.
+/// The SDK shim's own JavaScript, in the release of Node that is here and in the newest, which loads modules in another way.
 fn shim() -> Result<()> {
-    step::note("tests of the SDK shim for Node");
-    let mut test = Command::new("npm");
-    process::inherit(
-        test.current_dir(paths::repository().join("sdk/node"))
-            .args(["run", "--silent", "test"]),
-    )
+    let path = env::var_os("PATH").unwrap_or_default();
+    let newest =
+        env::join_paths(std::iter::once(setup::node::newest()?).chain(env::split_paths(&path)))?;
+    for (which, path) in [("that is here", path), ("that is the newest", newest)] {
+        step::note(&format!(
+            "tests of the SDK shim for Node, in the one {which}"
+        ));
+        let mut test = Command::new("npm");
+        test.current_dir(paths::repository().join("sdk/node"));
+        process::inherit(test.env("PATH", path).args(["run", "--silent", "test"]))?;
+    }
+    Ok(())
 }
 
 /// The beginning of a command with the environment variables that cases look at, which the lab's machine does not get by itself.
