@@ -62,4 +62,4 @@ async function leadsToGateway(endpoint) {
   }
 }
 
-module.exports = { leadsToGateway, watch };
+module.exports = { watch };

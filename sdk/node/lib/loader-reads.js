@@ -15,9 +15,11 @@ const { pathToFileURL } = require('node:url');
 /** A part of what reads files for Node: `node:fs` and the loader both call it. */
 /** @typedef {Record<'openFileHandle' | 'readFileUtf8', ((path: unknown, ...others: unknown[]) => unknown) | undefined>} Binding */
 
-/** What is in the stack of a read for a module's form, and of one for its names. */
+/** Who reads for a module's form, and who for its names, as stacks have them. */
 const FORM = '(node:internal/modules/esm/load:';
 const NAMES = '(node:internal/modules/esm/translators:';
+/** What they read by. */
+const BETWEEN = /\(node:(?:internal\/)?fs\b/;
 
 /**
  * Has the loader read names.
@@ -31,8 +33,8 @@ function replace(isOurs, namesOf, commonJs) {
   if (binding === undefined || openFileHandle === undefined || readFileUtf8 === undefined) {
     return;
   }
-  const isRead = (/** @type {unknown} */ path, /** @type {string} */ frame) =>
-    typeof path === 'string' && isOurs(path) && String(new Error().stack).includes(frame);
+  const isRead = (/** @type {unknown} */ path, /** @type {string} */ by) =>
+    typeof path === 'string' && isOurs(path) && reader().includes(by);
   binding.openFileHandle = function (path, ...others) {
     return Reflect.apply(openFileHandle, this, [isRead(path, FORM) ? commonJs : path, ...others]);
   };
@@ -40,6 +42,13 @@ function replace(isOurs, namesOf, commonJs) {
     const names = isRead(path, NAMES) ? namesOf(pathToFileURL(String(path)).href) : undefined;
     return names ?? Reflect.apply(readFileUtf8, this, [path, ...others]);
   };
+}
+
+/** Who called a function of `node:fs` that has come to one of the two above: a file of a program's may be loaded by the loader, too. */
+function reader() {
+  // The first line is the error's, three are ours.
+  const frames = String(new Error().stack).split('\n').slice(4);
+  return frames.find((frame) => !BETWEEN.test(frame)) ?? '';
 }
 
 /**

@@ -6,7 +6,8 @@
  * every client that it answers.
  */
 
-const { isAsMade, plainOf } = require('./client.js');
+const { plainOf } = require('./client.js');
+const { ENDPOINT } = require('./environment.js');
 
 /** @typedef {import('./facade').Package} Package */
 
@@ -30,29 +31,29 @@ function forForms() {
  */
 function makeCreatePresignedPost(owner) {
   const createPresignedPost = async (/** @type {any} */ client, /** @type {any} */ asked) => {
-    const region = await regionOf(client);
-    if (region === undefined || !isPlain(asked)) {
-      return owner.real()['createPresignedPost'](client, asked);
+    const region = plainOf(client)?.region;
+    if (region !== undefined && isPlain(asked)) {
+      return make(region, asked);
     }
-    return make(region, asked);
+    // Where a client leads is known of what it makes: that may be said in the environment, and in files.
+    const form = await owner.real()['createPresignedPost'](client, asked);
+    if (!isOfGateway(form)) {
+      return form;
+    }
+    if (!isPlain(asked)) {
+      throw new TypeError('The gateway signs forms with fields that are text, for a whole number of seconds.');
+    }
+    return make(await client.config.region(), asked);
   };
   return createPresignedPost;
 }
 
 /**
- * The region of a client that the gateway answers; undefined for others.
- * @param {any} client
- * @returns {Promise<string | undefined>}
+ * Whether a form goes to the gateway, which has to sign it then.
+ * @param {any} form
  */
-async function regionOf(client) {
-  const plain = plainOf(client);
-  if (plain !== undefined) {
-    return plain.region;
-  }
-  const { leadsToGateway } = /** @type {typeof import('./changes')} */ (require('./changes.js'));
-  const { region, endpoint, endpointProvider } = client?.config ?? {};
-  const isGateway = (await isAsMade(client)) || (endpointProvider !== undefined && (await leadsToGateway(endpoint)));
-  return isGateway && typeof region === 'function' ? region() : undefined;
+function isOfGateway(form) {
+  return String(form?.url).startsWith(`${ENDPOINT}/`);
 }
 
 /**
@@ -60,13 +61,13 @@ async function regionOf(client) {
  * @param {any} asked
  */
 function isPlain(asked) {
-  const { Bucket, Key, Conditions = [], Fields = {}, Expires = USUAL } = asked ?? {};
+  const { Bucket, Key, Conditions = [], Fields, Expires = USUAL } = asked ?? {};
   return (
     forForms().request.isPlainBucket(Bucket) &&
     typeof Key === 'string' &&
     Key !== '' &&
     Array.isArray(Conditions) &&
-    Object.values(Fields).every((value) => typeof value === 'string') &&
+    Object.values(Fields ?? {}).every((value) => typeof value === 'string') &&
     Number.isSafeInteger(Expires) &&
     Expires > 0
   );
@@ -76,7 +77,7 @@ function isPlain(asked) {
  * @param {string} region
  * @param {any} asked
  */
-async function make(region, { Bucket, Key, Conditions = [], Fields = {}, Expires = USUAL }) {
+async function make(region, { Bucket, Key, Conditions = [], Fields, Expires = USUAL }) {
   const { signing, uri } = forForms();
   const fields = { ...Fields, bucket: Bucket };
   const key = Key.split('/').map(uri.escaped).join('/');

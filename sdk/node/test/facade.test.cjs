@@ -114,12 +114,16 @@ test('importing the package does not load it, and gives all that it exports', ()
 });
 
 test('a program reads the package as it is', () => {
+  // The loader runs such a file, as it reads others.
+  const tool = "module.exports = require('node:fs').readFileSync(require.resolve('@aws-sdk/client-s3'), 'utf8').length;";
+  fs.writeFileSync(path.join(folder, 'tool.cjs'), tool);
   const program = `
     import fs from 'node:fs';
+    import length from './tool.cjs';
     const main = new URL('./node_modules/@aws-sdk/client-s3/dist-cjs/index.js', import.meta.url);
     const read = async () => [fs.readFileSync(main, 'utf8'), fs.readFileSync(main).length, await fs.promises.readFile(main, 'latin1')];
     const before = await read();
-    console.log(Object.keys(await import('@aws-sdk/client-s3')).length, before, await read());
+    console.log(Object.keys(await import('@aws-sdk/client-s3')).length, length, before, await read());
   `;
   assert.match(same(program, 'program.mjs'), /StorageClass/);
 });

@@ -148,7 +148,7 @@ test('a URL that leads somewhere else is as the SDK made it', async () => {
 
 test('the gateway signs a form', async () => {
   const { S3Client, ListBucketsCommand } = gateway.install('client-s3-forms', require('../lib/s3.js'), REAL).exports;
-  const text = "exports.createPresignedPost = async (client, asked) => ['real', asked];";
+  const text = 'exports.createPresignedPost = async (client) => ({ url: client.leads });';
   const { createPresignedPost } = gateway.install('presigned-post', require('../lib/presigned-post.js'), text).exports;
   const fields = 'x-amz-algorithm A\nx-amz-credential C\nx-amz-date D\npolicy P\nx-amz-signature S';
   gateway.asked = [];
@@ -174,12 +174,14 @@ test('the gateway signs a form', async () => {
   // A client that is real meanwhile, of a region that it looks up itself.
   await client.send(new ListBucketsCommand({}));
   client.config.region = () => Promise.resolve('eu-west-1');
-  client.config.endpointProvider = () => {};
-  assert.equal((await createPresignedPost(client, asked)).url, url);
-  client.config.endpoint = () => Promise.resolve({ protocol: 'http:', hostname: 'elsewhere', path: '/' });
-  assert.deepEqual(await createPresignedPost(client, asked), ['real', asked]);
-  const wrong = { ...asked, Expires: 'soon' };
-  assert.deepEqual(await createPresignedPost(new S3Client({ region: 'r' }), wrong), ['real', wrong]);
+  client.leads = 'http://169.254.170.2/bucket';
+  assert.equal((await createPresignedPost(client, { ...asked, Fields: null })).url, url);
+  // Which an endpoint in the environment tells nobody but the package.
+  client.leads = 'http://169.254.170.2:81/bucket';
+  assert.deepEqual(await createPresignedPost(client, asked), { url: client.leads });
+  const plain = new S3Client({ region: 'r' });
+  plain.leads = 'http://169.254.170.2/bucket';
+  await assert.rejects(createPresignedPost(plain, { ...asked, Expires: 'soon' }), TypeError);
   gateway.answer = () => ({ status: 403, body: '<Error><Code>AccessDenied</Code><Message>No.</Message></Error>' });
   await assert.rejects(createPresignedPost(new S3Client({ region: 'r' }), asked), { name: 'AccessDenied', message: 'No.' });
 });
