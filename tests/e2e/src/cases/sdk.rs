@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The SDK shim in an unmodified Python image: what programs see of boto3, call by call, is what they see without the shim.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result, ensure};
 use nexus_testbed::{Deployment, Testbed};
 use serde_json::{Map, Value, json};
@@ -99,7 +101,25 @@ fn with_and_without(bed: &Bed, image: &str, own: &[&str]) -> Result<()> {
     bed.testbed
         .deploy(&function.with("--env", "NEXUS_SDK=off"))?;
     let bare = run(&bed.testbed, "bare0-")?;
+    judge_keys(&shim, &bare)?;
     judge(&Value::Object(shim), &Value::Object(bare), own)
+}
+
+/// Whether URLs and forms are signed by the gateway: by an image's SDK they are by the key in a guest's environment, which no store
+/// knows.
+fn judge_keys(shim: &Map<String, Value>, bare: &Map<String, Value>) -> Result<()> {
+    let signing = |seen: &Map<String, Value>, by_placeholder: bool| -> BTreeSet<String> {
+        let signing = seen
+            .iter()
+            .filter(|(_, seen)| seen["placeholder"] == by_placeholder);
+        signing.map(|(name, _)| name.clone()).collect()
+    };
+    let (ours, theirs) = (signing(shim, false), signing(bare, true));
+    ensure!(
+        !theirs.is_empty() && ours == theirs,
+        "the gateway signs in {ours:?}, of {theirs:?}"
+    );
+    Ok(())
 }
 
 /// Whether programs see the same, and the shim did by itself what it has to.
@@ -158,7 +178,7 @@ fn compare(place: &str, shim: &Value, bare: &Value, differences: &mut Vec<String
             let names = one
                 .keys()
                 .chain(other.keys().filter(|name| !one.contains_key(*name)));
-            for name in names.filter(|name| *name != "loaded") {
+            for name in names.filter(|name| !["loaded", "placeholder"].contains(&name.as_str())) {
                 let of =
                     |object: &Map<String, Value>| object.get(name).cloned().unwrap_or(Value::Null);
                 compare(

@@ -23,7 +23,7 @@ import paginators  # noqa: F401
 import real_clients  # noqa: F401
 import transfers  # noqa: F401
 import urls  # noqa: F401
-from record import CASES, outcome
+from record import CASES, PLACEHOLDERS, outcome
 
 __all__ = ["CASES", "bucket_of", "run"]
 
@@ -72,8 +72,10 @@ def _run_one(name: str, bucket: str) -> dict[str, Any]:
     s3 = boto3.client("s3")
     left = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     seen["left"] = [[item["Key"], outcome(_look, s3, bucket, item["Key"])] for item in left]
-    # Whether the real SDK had to be loaded: the one thing that may differ, and is for people only.
+    # Whether the real SDK had to be loaded, and whether a URL or form was signed with a placeholder: all that may differ.
     seen["loaded"] = "botocore.session" in sys.modules
+    if PLACEHOLDERS:
+        seen["placeholder"] = any(PLACEHOLDERS)
     return seen
 
 

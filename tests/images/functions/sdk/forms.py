@@ -7,7 +7,7 @@ import base64
 import json
 from typing import Any
 
-from record import case, outcome
+from record import case, note_key, outcome
 
 # What depends on when it was signed, and with which key.
 _SIGNED = ("x-amz-credential", "x-amz-date", "x-amz-signature")
@@ -16,6 +16,7 @@ _TOKEN = "x-amz-security-token"
 
 def _shown(form: dict[str, Any]) -> Any:
     """A form without what is different each time."""
+    note_key(form["fields"]["x-amz-credential"])
     fields = {name: "signed" if name in _SIGNED else value for name, value in form["fields"].items() if name != _TOKEN}
     text = base64.b64decode(fields["policy"]).decode()
     policy = json.loads(text)

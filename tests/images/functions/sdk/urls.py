@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from record import case, outcome
+from record import case, note_key, outcome
 
 # What depends on when it was signed, and with which key.
 _SIGNED = {"X-Amz-Credential", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Signature"}
@@ -16,6 +16,8 @@ def _shown(url: str) -> Any:
     """A URL without what is different each time."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
+    named = dict(query)
+    note_key(named.get("X-Amz-Credential") or named["AWSAccessKeyId"])
     return [parts.path, sorted(pair for pair in query if pair[0] not in _SIGNED)]
 
 
@@ -75,12 +77,13 @@ def urls_of_others(s3: Any, bucket: str) -> Any:
         client.meta.events.register("provide-client-params.s3.GetObject", lambda params, **_: {**params, "Range": "bytes=1-2"})
         seen.append(_of(client, _asked(bucket) + _of_botocore(bucket)))
         form = client.generate_presigned_post(bucket, "k", {"Content-Type": "text/plain"}, [{"Content-Type": "text/plain"}], 60)
+        note_key(form["fields"]["x-amz-credential"])
         seen.append([list(form), sorted(form["fields"].keys() - {"x-amz-security-token"}), urlsplit(form["url"]).path])
     # In the first of its versions, a signature is good for headers that follow from the URL.
     client = boto3.client("s3", config=Config(signature_version="s3"))
     url = client.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"})
     return [
         *seen,
-        urlsplit(url).path,
-        client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"}, 1).startswith("http"),
+        _shown(url)[0],
+        _shown(client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"}, 1))[0],
     ]

@@ -25,11 +25,29 @@ const OF_KEY = ['X-Amz-Credential', 'X-Amz-Date', 'X-Amz-Security-Token', 'X-Amz
 const LEFT_OUT = ['X-Amz-Content-Sha256', 'x-amz-checksum-crc32', 'x-amz-sdk-checksum-algorithm'];
 
 /**
+ * Of what was signed for the gateway: whether with the key in a guest's environment, which no store knows.
+ * @type {boolean[]}
+ */
+const placeholders = [];
+
+/**
+ * Notes whose key signed something.
+ * @param {string | null | undefined} credential
+ * @param {string} hostname where it leads
+ */
+function note(credential, hostname) {
+  if (!hostname.includes('elsewhere')) {
+    placeholders.push(credential?.split('/')[0] === process.env['AWS_ACCESS_KEY_ID']);
+  }
+}
+
+/**
  * What a signed URL says of its call. Whose key it is signed with differs, and where it leads.
  * @param {string} text
  */
 function told(text) {
-  const { pathname, searchParams } = new URL(text);
+  const { hostname, pathname, searchParams } = new URL(text);
+  note(searchParams.get('X-Amz-Credential'), hostname);
   const names = [...searchParams.keys()].filter((name) => !OF_KEY.includes(name) && !LEFT_OUT.includes(name));
   return [pathname.replace(/\/$/, ''), names.sort().map((name) => [name, searchParams.get(name)])];
 }
@@ -40,6 +58,8 @@ function told(text) {
  */
 function toldOfForm({ url, fields }) {
   const { conditions } = JSON.parse(Buffer.from(fields['Policy'] ?? '', 'base64').toString());
+  const { hostname, pathname } = new URL(url);
+  note(fields['X-Amz-Credential'], hostname);
   const isOfKey = (/** @type {string} */ name) => OF_KEY.some((own) => own.toLowerCase() === name.toLowerCase());
   const kept = conditions
     .filter((/** @type {object} */ condition) => !Object.keys(condition).some(isOfKey))
@@ -47,7 +67,7 @@ function toldOfForm({ url, fields }) {
       JSON.stringify(condition).replace('"X-Amz-', '"x-amz-').replace('-Algorithm', '-algorithm'),
     );
   return [
-    new URL(url).pathname,
+    pathname,
     // The placeholder of a guest has a token, what the gateway signs with need not have one.
     Object.entries(fields)
       .filter(([name]) => name !== 'X-Amz-Security-Token')
@@ -161,4 +181,4 @@ const CASES = {
   },
 };
 
-module.exports = { CASES, optional, told };
+module.exports = { CASES, optional, placeholders, told };
