@@ -61,6 +61,19 @@ impl Testbed {
     /// # Errors
     /// As [`Testbed::invoke`].
     pub fn invoke_bytes(&self, function: &str, event: &[u8]) -> Result<Reply> {
+        self.invoke_with(function, event, &[])
+    }
+
+    /// The same with headers, by their names and values.
+    ///
+    /// # Errors
+    /// As [`Testbed::invoke`].
+    pub fn invoke_with(
+        &self,
+        function: &str,
+        event: &[u8],
+        headers: &[(&str, &str)],
+    ) -> Result<Reply> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             // A little more than the longest invocation, so that it is nexusd who ends one.
@@ -71,11 +84,11 @@ impl Testbed {
             "http://{}/2015-03-31/functions/{function}/invocations",
             self.invoke_address()
         );
-        let mut response = agent
-            .post(&url)
-            .header("X-Amz-Log-Type", "Tail")
-            .send(event)
-            .context("no answer from nexusd")?;
+        let mut request = agent.post(&url).header("X-Amz-Log-Type", "Tail");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.send(event).context("no answer from nexusd")?;
         let header = |name: &str| {
             response
                 .headers()

@@ -212,6 +212,34 @@ mod tests {
     }
 
     #[test]
+    fn objects_to_fetch() {
+        let objects = |list: &str| {
+            let objects = options(&[("x-nexus-prefetch", list)])?.objects;
+            let names = objects
+                .into_iter()
+                .map(|object| (object.bucket, object.key));
+            Ok::<_, String>(names.collect::<Vec<_>>())
+        };
+        let named = |bucket: &str, key: &str| (bucket.to_owned(), key.to_owned());
+        assert_eq!(objects(""), Ok(Vec::new()));
+        assert_eq!(
+            objects("s3://b/a/b , s3://c/%C3%BC%2C,"),
+            Ok(vec![named("b", "a/b"), named("c", "ü,")])
+        );
+        for wrong in [
+            "b/k",
+            "https://b/k",
+            "s3://b",
+            "s3://b/",
+            "s3:///k",
+            "s3://b/%ff",
+        ] {
+            let parameter = Err("InvalidParameterValueException".to_owned());
+            assert_eq!(objects(wrong), parameter, "{wrong}");
+        }
+    }
+
+    #[test]
     fn paths() {
         let name = |path| function_of(path).map(|name| name.expect("UTF-8"));
         assert_eq!(

@@ -18,6 +18,9 @@ pub(crate) const CASE: Case = Case {
     host,
 };
 
+/// How often in turn a hint must have been right before it is used.
+const RIGHT: u32 = 3;
+
 /// The guest's half proper is `tests/images/thumbnail`; the agent has none.
 fn guest(arguments: &Value) -> Result<Value> {
     anyhow::bail!("this case is not for the agent: {arguments}")
@@ -29,6 +32,7 @@ fn host(bed: &Bed) -> Result<()> {
     scale(testbed)?;
     by_name(testbed, &bed.root("thumbnail"))?;
     beforehand(testbed, &bed.root("thumbnail"))?;
+    beforehand_untold(testbed, &bed.root("thumbnail"))?;
     for (bucket, key, code) in [
         ("photos", "in/nothing", "NoSuchKey"),
         ("private", "in/picture.ppm", "AccessDenied"),
@@ -84,14 +88,35 @@ fn beforehand(testbed: &Testbed, root: &Path) -> Result<()> {
         .with("--prefetch-freshness", "relaxed");
     testbed.deploy(&function)?;
     scale_by(testbed, "beforehand")?;
+    ensure_prefetched(testbed, "beforehand", 1)
+}
+
+/// The same where the caller says what will be read, and where that was learned.
+fn beforehand_untold(testbed: &Testbed, root: &Path) -> Result<()> {
+    let function = Deployment::new("untold", root);
+    testbed.deploy(&function.with("--memory", "256").with("--bucket", "photos"))?;
+    let caller = [("X-Nexus-Prefetch", "s3://photos/in/picture%2Eppm")];
+    let reply = testbed.invoke_with("untold", event().to_string().as_bytes(), &caller)?;
+    ensure_scaled(testbed, &reply.success()?)?;
+    ensure_prefetched(testbed, "untold", 1)?;
+    for _ in 1..RIGHT {
+        scale_by(testbed, "untold")?;
+    }
+    ensure_prefetched(testbed, "untold", 1)?;
+    scale_by(testbed, "untold")?;
+    ensure_prefetched(testbed, "untold", 2)
+}
+
+/// Whether so many objects were there when a function asked for them, and the store was asked for no others.
+fn ensure_prefetched(testbed: &Testbed, name: &str, count: u64) -> Result<()> {
     let status = testbed.nexus_json(&["status"])?;
     let deployed = status["deployed"].as_array().context("no functions")?;
     let mut names = deployed.iter();
-    let function = names.find(|function| function["name"] == "beforehand");
+    let function = names.find(|function| function["name"] == name);
     let prefetched = &function.context("not deployed")?["prefetched"];
     ensure!(
-        *prefetched == json!({ "fetched": 1, "used": 1 }),
-        "not found when it was asked for: {prefetched}"
+        *prefetched == json!({ "fetched": count, "used": count }),
+        "{name}: {count} should be there beforehand: {prefetched}"
     );
     Ok(())
 }
@@ -102,8 +127,15 @@ pub(super) fn scale(testbed: &Testbed) -> Result<()> {
 }
 
 fn scale_by(testbed: &Testbed, function: &str) -> Result<()> {
-    let event = json!({ "bucket": "photos", "key": "in/picture.ppm", "width": 64, "output_key": "out/picture.jpg" });
-    let result = testbed.invoke(function, &event)?.success()?;
+    ensure_scaled(testbed, &testbed.invoke(function, &event())?.success()?)
+}
+
+/// Has a function scale the picture.
+fn event() -> Value {
+    json!({ "bucket": "photos", "key": "in/picture.ppm", "width": 64, "output_key": "out/picture.jpg" })
+}
+
+fn ensure_scaled(testbed: &Testbed, result: &Value) -> Result<()> {
     ensure!(
         result["width"] == 64 && result["height"] == 48,
         "wrong size: {result}"
