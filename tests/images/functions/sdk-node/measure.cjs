@@ -83,11 +83,27 @@ async function start(stage) {
   }
 }
 
-/** Memory that was written to. Pages of files count for whoever is the only one to run them, which chance decides. */
-function privateKib() {
+/**
+ * Memory of a kind: `Private_Dirty` was written to. Clean pages of files would be of whoever is the only one to run them.
+ * @param {string} kind
+ */
+function memoryKib(kind) {
   const lines = fs.readFileSync('/proc/self/smaps_rollup', 'utf8').split('\n');
-  const kib = lines.filter((line) => line.startsWith('Private_Dirty')).map((line) => Number(line.split(/\s+/)[1]));
+  const kib = lines.filter((line) => line.startsWith(`${kind}:`)).map((line) => Number(line.split(/\s+/)[1]));
   return kib.reduce((sum, one) => sum + one, 0);
+}
+
+/**
+ * Memory that one more call reads or writes.
+ * @param {any} s3
+ * @param {string} what
+ * @param {number} size
+ */
+async function touchedKib(s3, what, size) {
+  // Proc, clear_refs: pages are marked from now on when they are used.
+  fs.writeFileSync('/proc/self/clear_refs', '1');
+  await calls(s3, what, size, 1);
+  return memoryKib('Referenced');
 }
 
 /**
@@ -116,18 +132,24 @@ function cpuNs() {
  */
 async function main(what, ...args) {
   const pid = args[what === 'start' ? 1 : 2];
-  let [cpu, backend] = [0, backendNs(pid)];
+  const spent = (/** @type {number} */ cpu, /** @type {number} */ backend) => ({
+    cpu_ns: cpuNs() - cpu,
+    backend_ns: backendNs(pid) - backend,
+  });
+  let figures;
   if (what === 'start') {
+    const backend = backendNs(pid);
     await start(String(args[0]));
+    figures = { ...spent(0, backend), memory_kib: memoryKib('Private_Dirty') };
   } else {
     const [size, count] = [Number(args[0]), Number(args[1])];
     const s3 = client();
     await calls(s3, what, size, warmUp(size));
-    [cpu, backend] = [cpuNs(), backendNs(pid)];
+    const [cpu, backend] = [cpuNs(), backendNs(pid)];
     await calls(s3, what, size, count);
+    figures = { ...spent(cpu, backend), memory_kib: await touchedKib(s3, what, size) };
   }
-  const figures = { cpu_ns: cpuNs() - cpu, backend_ns: backendNs(pid) - backend };
-  process.stdout.write(JSON.stringify({ ...figures, private_kib: privateKib() }));
+  process.stdout.write(JSON.stringify(figures));
 }
 
 if (require.main === module) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The part that needs KVM: calls in a guest, counted by all that they cause on the machine.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 use nexus_testbed::{Deployment, Options, Testbed};
 use serde::Serialize;
@@ -41,8 +43,42 @@ pub(super) const WAYS: [Way; 3] = [
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Figure {
     pub(super) what: String,
-    /// Instructions of everything, in the order of [`WAYS`].
-    pub(super) instructions: [u64; 3],
+    /// In the order of [`WAYS`].
+    pub(super) costs: [Cost; 3],
+}
+
+/// Instructions that a call causes.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Cost {
+    /// Of everything on the machine.
+    pub(super) all: u64,
+    /// Of the VM's process and its guest.
+    pub(super) vm: u64,
+    /// Of nexusd. With the system calls that it makes, as the VM's.
+    pub(super) nexusd: u64,
+}
+
+impl Cost {
+    /// The least of each.
+    fn least(self, other: Self) -> Self {
+        self.with(other, u64::min)
+    }
+
+    fn less(self, other: Self) -> Self {
+        self.with(other, u64::saturating_sub)
+    }
+
+    fn by(self, count: u64) -> Self {
+        self.with(self, |one, _| one / count)
+    }
+
+    fn with(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            all: of(self.all, other.all),
+            vm: of(self.vm, other.vm),
+            nexusd: of(self.nexusd, other.nexusd),
+        }
+    }
 }
 
 /// Measures, prints the table and writes the JSON.
@@ -88,13 +124,13 @@ fn measure(nexus: &Testbed, language: &Language) -> Result<Vec<Figure>> {
     for operation in OPERATIONS {
         for size in SIZES {
             let what = format!("{operation} {}", report::size(size));
-            let mut instructions = [0; WAYS.len()];
-            for (way, place) in WAYS.iter().zip(&mut instructions) {
+            let mut costs = [Cost::default(); WAYS.len()];
+            for (way, place) in WAYS.iter().zip(&mut costs) {
                 *place = cost(nexus, (language, way), operation, size)
                     .with_context(|| format!("{what} by {}", way.name))?;
             }
-            println!("{}: {what}: {instructions:?}", language.name);
-            figures.push(Figure { what, instructions });
+            println!("{}: {what}: {costs:?}", language.name);
+            figures.push(Figure { what, costs });
         }
     }
     Ok(figures)
@@ -106,24 +142,55 @@ fn cost(
     (language, way): (&Language, &Way),
     operation: &str,
     size: u64,
-) -> Result<u64> {
+) -> Result<Cost> {
     let function = language.function(way.has_shim);
-    let spent = |count: u64| -> Result<u64> {
+    let spent = |count: u64| -> Result<Cost> {
+        let before = ran(nexus, &function)?;
         let event = json!({ "what": operation, "size": size, "count": count, "tls": way.tls });
         let reply = nexus.invoke(&function, &event)?;
         let request = reply.request_id.clone();
         reply.success()?;
-        // Microseconds of the lab's clock, whose nanoseconds are instructions.
-        Ok(mark(&timeline(nexus, &request)?, "done")? * 1000)
+        let after = ran(nexus, &function)?;
+        Ok(Cost {
+            // Microseconds of the lab's clock, whose nanoseconds are instructions.
+            all: mark(&timeline(nexus, &request)?, "done")? * 1000,
+            ..after.less(before)
+        })
     };
     // The least of some, since waits that have nothing to do with it only add.
-    let least = |count: u64| -> Result<u64> {
-        let spent = [spent(count)?, spent(count)?, spent(count)?];
-        Ok(spent.into_iter().fold(u64::MAX, u64::min))
+    let least = |count: u64| -> Result<Cost> {
+        Ok(spent(count)?.least(spent(count)?).least(spent(count)?))
     };
     let (few, many) = if size > 1 << 20 { (1, 3) } else { (2, 12) };
     // Connections, and whatever is done once.
-    spent(few)?;
+    nexus
+        .invoke(
+            &function,
+            &json!({ "what": operation, "size": size, "count": few, "tls": way.tls }),
+        )?
+        .success()?;
     let less = least(few)?;
-    Ok(least(many)?.saturating_sub(less) / (many - few))
+    Ok(least(many)?.less(less).by(many - few))
+}
+
+/// What the VM of a function and nexusd have run for so far.
+fn ran(nexus: &Testbed, function: &str) -> Result<Cost> {
+    Ok(Cost {
+        all: 0,
+        vm: processor_ns(nexus.vmm(function)?)?,
+        nexusd: processor_ns(nexus.daemon_pid())?,
+    })
+}
+
+/// Processor time of all threads of a process that are there; a guest runs in those of its processors.
+fn processor_ns(pid: u32) -> Result<u64> {
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let first = text.split(' ').next().unwrap_or_default();
+        total += first
+            .parse::<u64>()
+            .with_context(|| format!("schedstat of process {pid}: {text:?}"))?;
+    }
+    Ok(total)
 }

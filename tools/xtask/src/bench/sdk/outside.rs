@@ -20,7 +20,7 @@ const RUNS: usize = 5;
 const TRIES: usize = 3;
 
 /// How far a process gets, each with what it is called.
-pub(super) const STAGES: [(&str, &str); 3] = [
+const STAGES: [(&str, &str); 3] = [
     ("import", "import"),
     ("client", "and a client"),
     ("first", "and the first get"),
@@ -43,8 +43,8 @@ pub(super) struct Cost {
     pub(super) cpu_ns: u64,
     /// Processor time of nexusd.
     pub(super) backend_ns: u64,
-    /// Private memory.
-    pub(super) private_kib: u64,
+    /// Private memory that was written to; of a call, memory that one more uses.
+    pub(super) memory_kib: u64,
 }
 
 /// What was measured in both ways.
@@ -140,7 +140,7 @@ impl Bench<'_> {
             instructions: self.instructions(way, words, count)?,
             cpu_ns: u64::MAX,
             backend_ns: u64::MAX,
-            private_kib: u64::MAX,
+            memory_kib: u64::MAX,
         };
         let number = count.to_string();
         let pid = self.nexus.daemon_pid().to_string();
@@ -155,7 +155,7 @@ impl Bench<'_> {
                 .with_context(|| format!("the measured program printed {told:?}"))?;
             least.cpu_ns = least.cpu_ns.min(cost.cpu_ns / count);
             least.backend_ns = least.backend_ns.min(cost.backend_ns / count);
-            least.private_kib = least.private_kib.min(cost.private_kib);
+            least.memory_kib = least.memory_kib.min(cost.memory_kib);
         }
         Ok(least)
     }
@@ -244,7 +244,7 @@ impl Cost {
             instructions: self.instructions.saturating_sub(bare.instructions),
             cpu_ns: self.cpu_ns.saturating_sub(bare.cpu_ns),
             backend_ns: self.backend_ns,
-            private_kib: self.private_kib.saturating_sub(bare.private_kib),
+            memory_kib: self.memory_kib.saturating_sub(bare.memory_kib),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::guest;
 use super::language::Language;
-use super::outside::{Cost, Figure, STAGES};
+use super::outside::{Cost, Figure};
 
 /// A size as people say it.
 pub(super) fn size(bytes: u64) -> String {
@@ -16,20 +16,19 @@ pub(super) fn size(bytes: u64) -> String {
 /// Processes of this machine.
 pub(super) fn outside(language: &Language, figures: &[Figure]) {
     println!(
-        "\n{} outside of VMs: instructions in user space, processor time, private memory; what starts is over a program that does nothing\n",
+        "\n{} outside of VMs: instructions in user space, processor time, private memory, for calls the memory that one more uses; what starts is over a program that does nothing\n",
         language.name
     );
     println!(
         "{:<18} {:>35}   {:>35} {:>10}  goal",
         "", "SDK over TLS", "shim", "nexusd"
     );
-    for (place, figure) in figures.iter().enumerate() {
-        let is_start = place < STAGES.len();
+    for figure in figures {
         println!(
             "{:<18} {}   {} {:>10}  {}",
             figure.what,
-            cost(&figure.sdk, is_start),
-            cost(&figure.shim, is_start),
+            cost(&figure.sdk),
+            cost(&figure.shim),
             time(figure.shim.backend_ns),
             goal(figure),
         );
@@ -41,30 +40,31 @@ pub(super) fn guest(language: &Language, figures: &[guest::Figure]) {
     let name = language.name;
     println!("\n{name} in a guest: instructions of everything that a call causes on the machine\n");
     let names = guest::WAYS.map(|way| format!("{:>14}", way.name)).join("");
-    println!("{:<18}{names}   shim of SDK, TLS", "");
+    println!(
+        "{:<18}{names}   {:<16}   of the shim's: VM, nexusd",
+        "", "shim of SDK, TLS"
+    );
     for figure in figures {
-        let [tls, _, shim] = figure.instructions;
+        let [tls, _, shim] = figure.costs;
         let columns = figure
-            .instructions
-            .map(|count| format!("{:>14}", millions(count)))
+            .costs
+            .map(|cost| format!("{:>14}", millions(cost.all)))
             .join("");
-        println!("{:<18}{columns}   {}", figure.what, ratio(shim, tls));
+        println!(
+            "{:<18}{columns}   {:<16} {:>12} {:>12}",
+            figure.what,
+            ratio(shim.all, tls.all),
+            millions(shim.vm),
+            millions(shim.nexusd),
+        );
     }
 }
 
-fn cost(cost: &Cost, with_memory: bool) -> String {
-    let memory = if with_memory {
-        #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-        let mib = cost.private_kib as f64 / 1024.0;
-        format!("{mib:.2} MiB")
-    } else {
-        String::new()
-    };
-    format!(
-        "{:>12} {:>11} {memory:>10}",
-        millions(cost.instructions),
-        time(cost.cpu_ns)
-    )
+fn cost(cost: &Cost) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let mib = cost.memory_kib as f64 / 1024.0;
+    let (instructions, time) = (millions(cost.instructions), time(cost.cpu_ns));
+    format!("{instructions:>12} {time:>11} {mib:>6.2} MiB")
 }
 
 fn goal(figure: &Figure) -> String {
