@@ -76,16 +76,24 @@ fn host(bed: &Bed) -> Result<()> {
             .is_some_and(|url| url.contains("X-Amz-Signature=")),
         "the guest got no signed URL: {result}"
     );
-    guest_has_no_key(bed, &result)?;
+    ensure!(
+        !result.to_string().contains(&testbed.keys().secret),
+        "the guest told the secret key"
+    );
+    let placeholder = result["environment"]["AWS_SECRET_ACCESS_KEY"]
+        .as_str()
+        .unwrap_or_default();
+    ensure!(!placeholder.is_empty(), "the guest has no placeholder key");
+    guest_has_no_key(bed, "secret", "agent", placeholder)?;
     nobody_is_told(testbed, &request)
 }
 
-/// Neither guest nor VMM has the secret, and the search would find it.
-fn guest_has_no_key(bed: &Bed, result: &Value) -> Result<()> {
+/// Neither the guest of a function nor its VMM has the secret, and the search finds what they have: the text `known`.
+pub(super) fn guest_has_no_key(bed: &Bed, function: &str, root: &str, known: &str) -> Result<()> {
     let secret = bed.testbed.keys().secret.as_bytes();
-    let vmm = bed.testbed.vmm("secret")?;
+    let vmm = bed.testbed.vmm(function)?;
     let guest = memory::guest_memory(vmm)?;
-    for place in [&guest, &bed.root("agent")] {
+    for place in [&guest, &bed.root(root)] {
         let found = memory::occurrences(place, secret)?;
         ensure!(found == 0, "the secret key is in {}", place.display());
     }
@@ -94,17 +102,9 @@ fn guest_has_no_key(bed: &Bed, result: &Value) -> Result<()> {
         "the secret key is in the VMM"
     );
     ensure!(
-        !result.to_string().contains(&bed.testbed.keys().secret),
-        "the guest told the secret key"
-    );
-    let placeholder = result["environment"]["AWS_SECRET_ACCESS_KEY"]
-        .as_str()
-        .unwrap_or_default();
-    ensure!(!placeholder.is_empty(), "the guest has no placeholder key");
-    ensure!(
-        memory::occurrences(&guest, placeholder.as_bytes())? > 0
-            && memory::occurrences_in_process(vmm, placeholder.as_bytes())? > 0,
-        "the search does not even find the placeholder"
+        memory::occurrences(&guest, known.as_bytes())? > 0
+            && memory::occurrences_in_process(vmm, known.as_bytes())? > 0,
+        "the search does not even find {known:?}"
     );
     let daemon = bed.testbed.daemon_pid();
     ensure!(
