@@ -28,6 +28,9 @@ const BY_NAME: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// How many schedules of writes that are deferred are played; a minute's.
+const SCHEDULES: &str = "10000";
+
 /// What cases `functions` and `services` speak to instead of AWS.
 const MOTO: &str = "moto[server]==5.2.5";
 
@@ -56,7 +59,8 @@ fn workspace() -> Result<()> {
     let mut test = Command::new("cargo");
     process::inherit(
         test.current_dir(paths::repository())
-            .args(["test", "--workspace", "--quiet"]),
+            .args(["test", "--workspace", "--quiet"])
+            .env("NEXUS_SCHEDULES", SCHEDULES),
     )
 }
 
