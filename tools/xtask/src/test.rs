@@ -31,6 +31,9 @@ const BY_NAME: [(&str, &[&str]); 3] = [
 /// How many schedules of writes that are deferred are played; a minute's.
 const SCHEDULES: &str = "10000";
 
+/// What makes the tables of the shim for Python.
+const TABLES: &str = "nexus-sdk-tables";
+
 /// What cases `functions` and `services` speak to instead of AWS.
 const MOTO: &str = "moto[server]==5.2.5";
 
@@ -43,7 +46,7 @@ pub(crate) fn run(host_only: bool, only: Option<&str>, flavour: Flavour) -> Resu
     if only.is_none() {
         workspace()?;
         images()?;
-        runtime_client()?;
+        python()?;
         shim()?;
     }
     if host_only {
@@ -74,16 +77,41 @@ fn images() -> Result<()> {
     )
 }
 
-/// What stands for the extension of awslambdaric, against that one, and of the SDK shim what takes no store to be tested.
-fn runtime_client() -> Result<()> {
-    step::note("tests of the runtime client and the SDK shim for Python");
-    let packages = ["awslambdaric==4.2.2", "boto3==1.44.5"];
-    let programs = setup::python::programs("python-runtime-client", "awslambdaric", &packages)?;
-    let mut test = Command::new(programs.join("python3"));
-    process::inherit(
-        test.current_dir(paths::repository().join("sdk/python/tests"))
-            .args(["-m", "unittest", "discover", "--quiet"]),
-    )
+/// What stands for the extension of awslambdaric, against that one, and of the SDK shim what takes no store to be tested: with boto3 as in
+/// the test images, and against the models of the oldest release that the shim is used with.
+fn python() -> Result<()> {
+    let mut maker = Command::new("cargo");
+    process::inherit(maker.current_dir(paths::repository()).args([
+        "build",
+        "--quiet",
+        "--package",
+        TABLES,
+    ]))?;
+    let sets: [(&str, &[&str], &[&str]); 2] = [
+        (
+            "python-runtime-client",
+            &["awslambdaric==4.2.2", "boto3==1.44.5"],
+            &["discover"],
+        ),
+        ("python-oldest-sdk", &["boto3==1.28.0"], &["test_models"]),
+    ];
+    for (name, packages, what) in sets {
+        let packed = packages.join(" and ");
+        step::note(&format!("tests of the shims for Python, with {packed}"));
+        let programs = setup::python::programs(name, &packed, packages)?;
+        let mut test = Command::new(programs.join("python3"));
+        process::inherit(
+            test.current_dir(paths::repository().join("sdk/python/tests"))
+                .env(
+                    "NEXUS_SDK_TABLES",
+                    paths::target().join("debug").join(TABLES),
+                )
+                .args(["-m", "unittest"])
+                .args(what)
+                .arg("--quiet"),
+        )?;
+    }
+    Ok(())
 }
 
 /// The SDK shim's own JavaScript, in the release of Node that is here and in the newest, which loads modules in another way.

@@ -66,7 +66,7 @@ def start(stage: str) -> None:
 
 
 def memory_kib(kind: str) -> int:
-    """Memory of a kind: `Private_Dirty` was written to. Clean pages of files would be of whoever is the only one to run them."""
+    """Memory of a kind: `Private_Dirty` was written to. Clean pages of files may be shared with others, or not."""
     # By as little code as it takes, whose memory would count.
     rollup = os.open("/proc/self/smaps_rollup", os.O_RDONLY)
     text = os.read(rollup, 4096)
