@@ -28,6 +28,9 @@ const NOWHERE = new Set([
   'x-amz-cf-id',
   'x-amz-bucket-region',
   'x-amz-server-side-encryption-context',
+  // Of requests, which some stores keep with an object.
+  'x-amz-content-sha256',
+  'x-amz-sdk-checksum-algorithm',
 ]);
 /** Sets of header names that are remembered for each operation. */
 const PLANS = 64;
