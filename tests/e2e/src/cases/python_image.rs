@@ -94,8 +94,12 @@ fn beforehand(testbed: &Testbed, root: &Path) -> Result<()> {
 
 /// The same where the caller says what will be read, and where that was learned.
 fn beforehand_untold(testbed: &Testbed, root: &Path) -> Result<()> {
-    let function = Deployment::new("untold", root);
-    testbed.deploy(&function.with("--memory", "256").with("--bucket", "photos"))?;
+    let function = Deployment::new("untold", root)
+        .with("--memory", "256")
+        .with("--bucket", "photos")
+        // The embedded store answers no conditional reads.
+        .with("--prefetch-freshness", "relaxed");
+    testbed.deploy(&function)?;
     let caller = [("X-Nexus-Prefetch", "s3://photos/in/picture%2Eppm")];
     let reply = testbed.invoke_with("untold", event().to_string().as_bytes(), &caller)?;
     ensure_scaled(testbed, &reply.success()?)?;
