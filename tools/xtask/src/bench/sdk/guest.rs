@@ -144,13 +144,18 @@ fn cost(
     size: u64,
 ) -> Result<Cost> {
     let function = language.function(way.has_shim);
+    let event =
+        |count: u64| json!({ "what": operation, "size": size, "count": count, "tls": way.tls });
+    let (few, many) = if size > 1 << 20 { (1, 3) } else { (2, 12) };
+    // Connections, and whatever is done once.
+    nexus.invoke(&function, &event(few))?.success()?;
+    let vmm = nexus.vmm(&function)?;
     let spent = |count: u64| -> Result<Cost> {
-        let before = ran(nexus, &function)?;
-        let event = json!({ "what": operation, "size": size, "count": count, "tls": way.tls });
-        let reply = nexus.invoke(&function, &event)?;
+        let before = ran(nexus, vmm)?;
+        let reply = nexus.invoke(&function, &event(count))?;
         let request = reply.request_id.clone();
         reply.success()?;
-        let after = ran(nexus, &function)?;
+        let after = ran(nexus, vmm)?;
         Ok(Cost {
             // Microseconds of the lab's clock, whose nanoseconds are instructions.
             all: mark(&timeline(nexus, &request)?, "done")? * 1000,
@@ -161,23 +166,15 @@ fn cost(
     let least = |count: u64| -> Result<Cost> {
         Ok(spent(count)?.least(spent(count)?).least(spent(count)?))
     };
-    let (few, many) = if size > 1 << 20 { (1, 3) } else { (2, 12) };
-    // Connections, and whatever is done once.
-    nexus
-        .invoke(
-            &function,
-            &json!({ "what": operation, "size": size, "count": few, "tls": way.tls }),
-        )?
-        .success()?;
     let less = least(few)?;
     Ok(least(many)?.less(less).by(many - few))
 }
 
-/// What the VM of a function and nexusd have run for so far.
-fn ran(nexus: &Testbed, function: &str) -> Result<Cost> {
+/// What a VM and nexusd have run for so far.
+fn ran(nexus: &Testbed, vmm: u32) -> Result<Cost> {
     Ok(Cost {
         all: 0,
-        vm: processor_ns(nexus.vmm(function)?)?,
+        vm: processor_ns(vmm)?,
         nexusd: processor_ns(nexus.daemon_pid())?,
     })
 }
