@@ -108,14 +108,10 @@ def service(with_checksums: bool = True) -> dict[str, Any]:
     }
 
 
-class Gateway:
-    """Answers calls, on whatever connections they come."""
+class Server:
+    """Serves each connection in a thread of its own."""
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
-        # What becomes of a call before it is answered.
-        self.answer: Answer = lambda _: 200
-        self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -126,10 +122,9 @@ class Gateway:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def named(self, operation: str) -> list[Call]:
-        """The calls of an operation."""
-        with self._lock:
-            return [call for call in self.calls if call.operation == operation]
+    def serve(self, connection: socket.socket) -> None:
+        """Answers what comes over a connection."""
+        raise NotImplementedError
 
     def _accept(self) -> None:
         while True:
@@ -137,9 +132,26 @@ class Gateway:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
+
+class Gateway(Server):
+    """Answers calls, on whatever connections they come."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        # What becomes of a call before it is answered.
+        self.answer: Answer = lambda _: 200
+        self._lock = threading.Lock()
+        super().__init__()
+
+    def named(self, operation: str) -> list[Call]:
+        """The calls of an operation."""
+        with self._lock:
+            return [call for call in self.calls if call.operation == operation]
+
+    def serve(self, connection: socket.socket) -> None:
+        """Until the other side ends it."""
         with connection, connection.makefile("rb") as stream:
             try:
                 while self._answer_one(connection, stream):

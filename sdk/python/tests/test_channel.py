@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import sys
@@ -14,36 +15,25 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from gateway import Server
 from nexus_sdk import channel, facade
 
 FIXED = 16
 
 
-class Gateway:
+class Gateway(Server):
     """Answers each call with the number of its connection; one with the head `silence` never."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = self._listener.getsockname()
+        self._numbers = itertools.count(1)
         self.connections = 0
         # How many were closed by the other side.
         self.closed = threading.Semaphore(0)
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def close(self) -> None:
-        """Takes no more connections."""
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(connection, self.connections), daemon=True).start()
-
-    def _serve(self, connection: socket.socket, number: int) -> None:
+    def serve(self, connection: socket.socket) -> None:
+        """Until the other side ends it."""
+        self.connections = number = next(self._numbers)
         with connection:
             while fixed := connection.recv(FIXED, socket.MSG_WAITALL):
                 head = connection.recv(int.from_bytes(fixed[:4], "little"), socket.MSG_WAITALL)
