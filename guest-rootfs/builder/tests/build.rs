@@ -361,7 +361,7 @@ fn the_shim_gets_tables_of_each_sdk() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&python.stdout);
-    let expected = "5 ('readinto',) (('NoSuchKey', 'NoSuchKey', ''),) {'Key': ('uri', 'Key', 'string')} {'etag': (0, 'ETag', 'string')}";
+    let expected = "6 ('readinto',) (('NoSuchKey', 'NoSuchKey', ''),) {'Key': ('uri', 'Key', 'string')} {'etag': (0, 'ETag', 'string')}";
     assert_eq!(text.trim(), expected, "{python:?}");
     assert!(!root.join("tables/var").exists());
 }

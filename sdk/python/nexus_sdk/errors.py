@@ -23,23 +23,6 @@ _PHRASES = {
     416: "Requested Range Not Satisfiable",
 }
 
-# Codes of S3's for which a call is made again, whatever the status.
-_TRIED_AGAIN = {
-    "BandwidthLimitExceeded",
-    "LimitExceededException",
-    "PriorRequestNotComplete",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "SlowDown",
-    "ThrottledException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequestsException",
-}
-
 # One set of classes for each service, as botocore has one for each session.
 _classes: "dict[tuple[str, str], type[Exception]]" = {}
 
@@ -141,7 +124,8 @@ def _of_s3(service: "dict[str, Any]", operation: str, answer: "Answer", client: 
     if status == 400:
         return None
     fields = _parse(body) if body else []
-    if fields is None or dict(fields).get("Code") in _TRIED_AGAIN:
+    # After some codes a call is made again, whatever the status.
+    if fields is None or dict(fields).get("Code") in service["retried"]:
         return None
     if "x-amzn-requestid" in headers:
         metadata: dict[str, Any] = {"RequestId": headers["x-amzn-requestid"]}

@@ -52,7 +52,7 @@ _CONFIGURATION = (
 )
 
 # Format of the tables that this shim reads.
-_FORMAT = 5
+_FORMAT = 6
 # Services whose answers may take longer, by their names for programs.
 _SLOW = {"lambda"}
 

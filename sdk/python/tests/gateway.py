@@ -71,6 +71,7 @@ def service(with_checksums: bool = True) -> dict[str, Any]:
         "service": "s3",
         "body": (),
         "errors": (),
+        "retried": (),
         "shapes": {
             "Upload": ("structure", None, {"Parts": ("list", "Part")}, (), False),
             "list": ("list", None, ("part", None), True),

@@ -33,6 +33,7 @@ SERVICE = {
         ("Archived", "Archived", "Archived"),
         ("Odd", "Odd", None),
     ),
+    "retried": ("SlowDown",),
     "shapes": marshal.dumps(SHAPES),
 }
 
@@ -153,6 +154,7 @@ class ErrorsTest(unittest.TestCase):
         known = {"Code": "Archived", "Message": "no", "StorageClass": "GLACIER"}
         self.assertEqual((error.response["Error"], error.response["StorageClass"]), (known, "GLACIER"))
         self.assertIsNone(document("rest-xml", 403, b"<Error><Code>Odd</Code></Error>"))
+        self.assertIsNone(document("rest-xml", 403, b"<Error><Code>SlowDown</Code></Error>"))
         self.assertIsNone(document("rest-xml", 400, body))
 
 

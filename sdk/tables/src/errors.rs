@@ -8,7 +8,7 @@ use crate::model::{Model, Operation, Shape};
 use crate::shapes;
 
 /// Codes of errors after which botocore makes a call again, in whichever of its ways: `retries/standard.py`, `data/_retry.json`.
-const RETRIED: [&str; 17] = [
+pub(crate) const RETRIED: [&str; 17] = [
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
     "LimitExceededException",
@@ -37,7 +37,7 @@ pub(crate) fn of(model: &Model, operations: &[&Operation], names: &mut BTreeSet<
         .flat_map(|operation| &operation.errors)
         .map(|error| error.shape.as_str())
         .collect();
-    // S3's operations have errors that they do not name, and after which of them a call is made again their status says.
+    // S3's operations have errors that they do not name. After which of them a call is made again, their status and code say.
     let is_s3 = model.metadata.protocol == "rest-xml";
     let errors = model.shapes.iter().filter(|(_, shape)| shape.exception);
     let errors = errors.map(|(name, shape)| {

@@ -13,7 +13,7 @@ use crate::operations::{Entry, Names};
 use crate::{errors, operations, shapes};
 
 /// Of the tables, as `nexus_sdk/facade.py` knows it.
-const FORMAT: i32 = 5;
+const FORMAT: i32 = 6;
 
 /// Parameters that botocore treats in ways of their own.
 const SPECIAL: [&str; 4] = ["ContentMD5", "ChecksumMode", "ChecksumAlgorithm", "Expires"];
@@ -99,6 +99,7 @@ pub(crate) fn of(service: &str, model: &Model, release: &Release) -> Value {
         ("class".into(), Value::text(class.replace(' ', ""))),
         ("body".into(), texts(&release.body)),
         ("errors".into(), Value::written(&errors)),
+        ("retried".into(), texts(&errors::RETRIED)),
         (
             "target".into(),
             Value::maybe(metadata.target_prefix.as_deref()),
