@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::response::Parts;
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::Gateway;
@@ -88,7 +88,12 @@ impl Gateway {
     }
 
     /// Writes down a call with its answer.
-    pub(super) fn audit(
+    pub(super) fn audit<B>(&self, asked: Option<Asked>, answer: &Response<B>) {
+        let (status, headers) = (answer.status(), answer.headers());
+        self.audit_parts(asked, status, headers, answer.extensions());
+    }
+
+    fn audit_parts(
         &self,
         asked: Option<Asked>,
         status: StatusCode,
@@ -157,7 +162,8 @@ impl Record {
         }: &Parts,
     ) {
         let asked = self.asked.take();
-        self.gateway.audit(asked, *status, headers, extensions);
+        self.gateway
+            .audit_parts(asked, *status, headers, extensions);
     }
 
     /// Another record is kept of it from now on.

@@ -130,8 +130,7 @@ impl Connection {
                 let path = head.path_and_query.split('?').next().unwrap_or_default();
                 let asked = gateway.asked(head.method, path, head.service);
                 let response = gateway.refuse(&refusal, wording, path, false);
-                let (status, headers) = (response.status(), response.headers());
-                gateway.audit(asked, status, headers, response.extensions());
+                gateway.audit(asked, &response);
                 self.discard(length).await?;
                 return self.answer(response).await;
             }
@@ -416,8 +415,7 @@ impl Gateway {
     ) -> Response<Body> {
         let asked = self.asked(parts.method.as_str(), parts.uri.path(), &signed_for.service);
         let response = self.make(parts, signed_for, wording, body).await;
-        let (status, headers) = (response.status(), response.headers());
-        self.audit(asked, status, headers, response.extensions());
+        self.audit(asked, &response);
         response
     }
 

@@ -141,8 +141,7 @@ impl Gateway {
         let (method, uri) = (request.method(), request.uri());
         let asked = self.asked(method.as_str(), uri.path(), service);
         let response = self.respond(request, signed_for).await;
-        let (status, headers) = (response.status(), response.headers());
-        self.audit(asked, status, headers, response.extensions());
+        self.audit(asked, &response);
         response
     }
 
