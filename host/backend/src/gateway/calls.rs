@@ -42,6 +42,9 @@ const DRAIN_MAX: u64 = 16 * 1024 * 1024;
 /// Answers whose body is not longer go out in one write with their head, in bytes.
 const JOINED_MAX: usize = 64 * 1024;
 
+/// Room for an answer with its head as most are, in bytes.
+const ANSWER_USUAL: usize = 2048;
+
 /// The calls of one VM.
 #[derive(Debug)]
 pub struct Calls(Arc<Gateway>);
@@ -385,7 +388,8 @@ fn parts(head: &Head<'_>, length: u64) -> Result<(Parts, SignedFor), Refusal> {
 
 /// An answer's fixed part and head.
 fn head(parts: &http::response::Parts, body: u64) -> BytesMut {
-    let mut message = BytesMut::zeroed(FIXED_SIZE);
+    let mut message = BytesMut::with_capacity(ANSWER_USUAL);
+    message.resize(FIXED_SIZE, 0);
     let mut add = |text: &[u8]| {
         message.extend_from_slice(text);
         message.extend_from_slice(b"\0");

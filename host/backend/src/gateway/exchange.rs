@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::complaint::{Answered, Complaint};
 use super::refusal::Refusal;
 use super::s3::S3;
-use super::sign::{self, Regions, SignedFor};
+use super::sign::{Regions, SignedFor};
 use super::upstream::{Body, Endpoint, Unanswered, Upstream, full};
 use super::{regions, services};
 
@@ -150,7 +150,7 @@ impl Upstream {
         let mut credentials = self.key().await?;
         loop {
             let time = self.time_at(&head.parts);
-            let parts = signed(&head, &body, credentials.clone(), time)?;
+            let parts = self.signed(&head, &body, &credentials, time)?;
             let (sent, may_again) = body.take();
             let begun = Instant::now();
             let answer = self.send(Request::from_parts(parts, sent), &head.scope);
@@ -201,6 +201,32 @@ impl Upstream {
         reasons.retain(|reason| !past.reasons.contains(reason));
         past.reasons.extend(&reasons);
         !reasons.is_empty()
+    }
+
+    /// The head as it is sent, with a signature.
+    fn signed(
+        &self,
+        head: &Head,
+        body: &Sendable,
+        credentials: &Credentials,
+        time: SystemTime,
+    ) -> Result<Parts, Refusal> {
+        let mut parts = head.parts.clone();
+        match (&head.scope, body) {
+            (Scope::S3 { .. } | Scope::AccessPoint(_), _) => {
+                self.signer
+                    .sign_s3(&mut parts, credentials, head.scope.regions(), time)?;
+            }
+            (Scope::Service(signed_for), Sendable::Here(body)) => {
+                self.signer
+                    .sign_service(&mut parts, credentials, signed_for, body, time)?;
+            }
+            (Scope::Service(_), Sendable::Coming(_)) => {
+                let message = "A request to this service is signed with its whole body.";
+                return Err(Refusal::not_implemented(message));
+            }
+        }
+        Ok(parts)
     }
 
     /// The key to sign with.
@@ -321,7 +347,7 @@ impl Upstream {
         let request = Request::head(uri.build().ok()?).header(HOST, authority.as_str());
         let (mut parts, body) = request.body(full(Bytes::new())).ok()?.into_parts();
         let time = self.clocks.at(authority.as_str());
-        sign::sign_s3(&mut parts, key.clone(), region, time).ok()?;
+        self.signer.sign_s3(&mut parts, key, region, time).ok()?;
         let answer = self
             .send(Request::from_parts(parts, body), &head.scope)
             .await;
@@ -415,28 +441,6 @@ fn into_host(parts: &mut Parts, bucket: &str, own: Option<&Authority>) -> Result
     };
     parts.uri = super::uri(&endpoint, &target)?;
     direct(parts, &endpoint)
-}
-
-fn signed(
-    head: &Head,
-    body: &Sendable,
-    credentials: Credentials,
-    time: SystemTime,
-) -> Result<Parts, Refusal> {
-    let mut parts = head.parts.clone();
-    match (&head.scope, body) {
-        (Scope::S3 { .. } | Scope::AccessPoint(_), _) => {
-            sign::sign_s3(&mut parts, credentials, head.scope.regions(), time)?;
-        }
-        (Scope::Service(signed_for), Sendable::Here(body)) => {
-            sign::sign_service(&mut parts, credentials, signed_for, body, time)?;
-        }
-        (Scope::Service(_), Sendable::Coming(_)) => {
-            let message = "A request to this service is signed with its whole body.";
-            return Err(Refusal::not_implemented(message));
-        }
-    }
-    Ok(parts)
 }
 
 #[cfg(test)]

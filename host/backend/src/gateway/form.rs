@@ -8,9 +8,8 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -24,6 +23,7 @@ use super::deferred::Judged;
 use super::policy::{Access, Scope};
 use super::refusal::Refusal;
 use super::sign::Regions;
+use super::stamp::Stamp;
 use super::upstream::{Body, full};
 use super::{Gateway, Presign, presign, services};
 
@@ -268,8 +268,8 @@ impl Gateway {
         );
         let mut fields = vec![
             ("x-amz-algorithm", ALGORITHM.to_owned()),
-            ("x-amz-credential", credential),
-            ("x-amz-date", now.short()),
+            ("x-amz-credential", credential.clone()),
+            ("x-amz-date", now.short().to_owned()),
         ];
         if let Some(token) = credentials.session_token() {
             fields.push(("x-amz-security-token", token.to_owned()));
@@ -285,8 +285,8 @@ impl Gateway {
         }
         .text();
         let policy = BASE64_STANDARD.encode(document);
-        let key = generate_signing_key(credentials.secret_access_key(), time, region, "s3");
-        let signature = calculate_signature(key, policy.as_bytes());
+        let signer = &self.upstream.signer;
+        let signature = signer.signature(&credential, &credentials, &policy);
         fields.extend([("policy", policy), ("x-amz-signature", signature)]);
 
         let site = self.upstream.site.as_ref();
@@ -376,38 +376,6 @@ impl Formatter for Spaced {
     }
 }
 
-/// A time in the forms of policies (ISO 8601).
-struct Stamp {
-    date: [String; 3],
-    clock: String,
-}
-
-impl Stamp {
-    fn of(time: SystemTime) -> Self {
-        const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-        // `Thu, 26 Nov 2026 10:15:00 GMT`
-        let text = httpdate::fmt_http_date(time);
-        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
-        let month = MONTHS.find(&part(8, 11)).unwrap_or_default() / 3 + 1;
-        Self {
-            date: [part(12, 16), format!("{month:02}"), part(5, 7)],
-            clock: part(17, 25),
-        }
-    }
-
-    fn day(&self) -> String {
-        self.date.concat()
-    }
-
-    fn short(&self) -> String {
-        format!("{}T{}Z", self.day(), self.clock.replace(':', ""))
-    }
-
-    fn long(&self) -> String {
-        format!("{}T{}Z", self.date.join("-"), self.clock)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,7 +395,7 @@ mod tests {
     fn documents_are_as_python_writes_them() {
         let conditions = r#"[{"Content-Type":"image/é"},["starts-with","$x-amz-meta-a","\u007f😀\n\"\\"],["content-length-range",1,100],["eq","$success_action_status","201"]]"#;
         let policy = Policy {
-            expiration: Stamp::of(SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_688_100))
+            expiration: Stamp::of(std::time::UNIX_EPOCH + Duration::from_secs(1_795_688_100))
                 .long(),
             conditions: parse(conditions).expect("valid"),
         };

@@ -38,6 +38,8 @@ mod roles;
 mod s3;
 mod services;
 mod sign;
+mod signer;
+mod stamp;
 mod stores;
 mod target;
 #[cfg(test)]
@@ -302,33 +304,30 @@ fn are_among(headers: &HeaderMap, names: &[HeaderName], starts: &[&str]) -> bool
 
 /// Headers that are between two neighbours (RFC 9110, section 7.6.1).
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    let named = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named {
+        .filter_map(|name| name.trim().parse().ok());
+    let always = headers.keys().filter(|name| is_hop_by_hop(name)).cloned();
+    let gone: Vec<HeaderName> = named.chain(always).collect();
+    for name in gone {
         headers.remove(name);
     }
-    for name in [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-    ] {
-        headers.remove(name);
-    }
-    for name in [
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ] {
-        headers.remove(name);
-    }
+}
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        *name,
+        header::CONNECTION
+            | header::PROXY_AUTHENTICATE
+            | header::PROXY_AUTHORIZATION
+            | header::TE
+            | header::TRAILER
+            | header::TRANSFER_ENCODING
+            | header::UPGRADE
+    ) || matches!(name.as_str(), "keep-alive" | "proxy-connection")
 }
 
 /// What the guest hears when the store gave no answer: an error after which SDKs try again, without the host's addresses.

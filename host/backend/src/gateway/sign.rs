@@ -20,8 +20,8 @@ use super::target::QUERY;
 pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 /// The checksum of a body, by S3's own header.
 pub(super) const CHECKSUM_CRC32: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
-const DATE: HeaderName = HeaderName::from_static("x-amz-date");
-const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+pub(super) const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+pub(super) const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
 
 /// Where a signature is good.
@@ -145,7 +145,9 @@ pub(super) fn sign_s3<'a>(
     time: SystemTime,
 ) -> Result<(), Refusal> {
     let payload = match parts.headers.remove(CONTENT_SHA256) {
-        Some(hash) => hash.to_str().unwrap_or_default().to_owned(),
+        Some(hash) => str::from_utf8(hash.as_bytes())
+            .unwrap_or_default()
+            .to_owned(),
         None => "UNSIGNED-PAYLOAD".to_owned(),
     };
     let mut settings = s3_settings();
@@ -279,14 +281,14 @@ fn instructions(
 }
 
 /// Host and all `x-amz-` headers must be signed; others that a proxy might change should not.
-fn must_be_signed(name: &HeaderName) -> bool {
+pub(super) fn must_be_signed(name: &HeaderName) -> bool {
     name.as_str().starts_with("x-amz-")
         || matches!(*name, http::header::HOST | CONTENT_TYPE)
         || name == "content-md5"
 }
 
 /// The headers with such names.
-fn headers_where(
+pub(super) fn headers_where(
     headers: &HeaderMap,
     is_one: impl Fn(&HeaderName) -> bool,
 ) -> Result<Vec<(&str, &str)>, Refusal> {
@@ -305,7 +307,7 @@ fn headers_where(
         .collect()
 }
 
-fn cannot_sign(error: &dyn std::error::Error) -> Refusal {
+pub(super) fn cannot_sign(error: &dyn std::error::Error) -> Refusal {
     Refusal::bad_request(
         "InvalidRequest",
         format!("The request cannot be signed: {error}"),

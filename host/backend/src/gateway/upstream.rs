@@ -28,6 +28,7 @@ use super::predict::Manners;
 use super::regions::{self, Amazon, Regions};
 use super::roles::{Acting, RoleArn};
 use super::s3::S3;
+use super::signer::Signer;
 use super::stores::{self, Site, Store, StoreConfig};
 use crate::service::hosts::is_region;
 
@@ -169,6 +170,7 @@ pub struct Upstream {
     pub(super) clocks: Arc<Clocks>,
     read_timeout: Duration,
     pub(super) credentials: KeptCredentials,
+    pub(super) signer: Signer,
     /// How the services answer writes.
     pub(super) manners: Manners,
     /// Room for writes that were answered before they are done, of all VMs, in KiB.
@@ -264,6 +266,7 @@ impl Upstream {
             clocks: Arc::default(),
             read_timeout,
             credentials: KeptCredentials::new(credentials),
+            signer: Signer::default(),
             manners: Manners::default(),
             deferred: Arc::new(Semaphore::new(DEFERRED_KIB)),
             audit,
@@ -285,6 +288,7 @@ impl Upstream {
             clocks: Arc::clone(&self.clocks),
             read_timeout: self.read_timeout,
             credentials,
+            signer: Signer::default(),
             manners: Manners::default(),
             deferred: Arc::clone(&self.deferred),
             audit: self.audit.clone(),
