@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use http::Uri;
@@ -31,13 +31,9 @@ const AHEAD: u64 = 384 * 1024;
 /// How much of a long body wakes its reader, in bytes.
 const LOW_WATER: u32 = 64 * 1024;
 
-/// How many bytes are still to come over a connection, at least. Answers carry it, for whoever knows how long they are.
+/// How many bytes are still to come over a connection, at least: whoever reads an answer's head says how long it is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bulk(Arc<AtomicU64>);
-
-/// Whether a connection has answered before.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Used(Arc<AtomicBool>);
 
 /// Makes connections.
 #[derive(Clone, Debug)]
@@ -48,7 +44,6 @@ pub(super) struct Connector(HttpConnector);
 pub(super) struct Stream {
     io: BufReader<TcpStream>,
     bulk: Bulk,
-    used: Used,
     low_water: u32,
 }
 
@@ -67,6 +62,13 @@ pub(super) struct Records<S> {
 type Connecting<S, E> = Pin<Box<dyn Future<Output = Result<S, E>> + Send>>;
 
 impl Bulk {
+    /// That of a connection.
+    pub(super) fn of(connection: &Connected) -> Self {
+        let mut extras = http::Extensions::new();
+        connection.get_extras(&mut extras);
+        extras.remove().unwrap_or_default()
+    }
+
     /// A body of this length has begun to come.
     pub(super) fn expect(&self, length: u64) {
         self.0
@@ -85,22 +87,6 @@ impl Bulk {
     fn low_water(&self) -> u32 {
         let is_long = self.0.load(Ordering::Relaxed) >= u64::from(LOW_WATER);
         if is_long { LOW_WATER } else { 1 }
-    }
-}
-
-impl Used {
-    pub(super) fn of(connection: &Connected) -> Option<Self> {
-        let mut extras = http::Extensions::new();
-        connection.get_extras(&mut extras);
-        extras.remove()
-    }
-
-    pub(super) fn note(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_noted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -132,7 +118,6 @@ impl Service<Uri> for Connector {
             Ok(TokioIo::new(Stream {
                 io: BufReader::with_capacity(READ, stream),
                 bulk: Bulk::default(),
-                used: Used::default(),
                 low_water: 1,
             }))
         })
@@ -164,7 +149,7 @@ where
 impl Connection for Stream {
     fn connected(&self) -> Connected {
         let connected = self.io.get_ref().connected();
-        connected.extra(self.bulk.clone()).extra(self.used.clone())
+        connected.extra(self.bulk.clone())
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Body as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -389,6 +389,8 @@ impl Past {
 
     fn finish(&self, mut answer: Response<Body>) -> Response<Body> {
         answer.extensions_mut().insert(Again(self.times));
+        // A version is between two neighbours, too.
+        *answer.version_mut() = Version::HTTP_11;
         super::remove_hop_by_hop(answer.headers_mut());
         answer
     }

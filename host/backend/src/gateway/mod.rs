@@ -29,6 +29,7 @@ mod operation;
 mod patience;
 mod payload;
 mod policy;
+mod pool;
 mod predict;
 mod prefetched;
 mod presign;

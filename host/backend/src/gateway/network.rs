@@ -3,32 +3,36 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::uri::PathAndQuery;
+use http::{Request, Response, Uri, Version};
 use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::Builder;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
+use tower_service::Service as _;
 
-use super::connector::{self, Bulk, ByRecords, Connector, Used};
-use super::upstream::{Body, Carrier, Carrying, GatewayError, Unanswered};
-
-/// A connection that nobody used for this time is closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Idle connections kept for each service.
-const MAX_IDLE: usize = 64;
+use super::connector::{self, Bulk, ByRecords, Connector};
+use super::pool::{Answer, Link, Place, Pool};
+use super::upstream::{Body, BodyError, Carrier, Carrying, GatewayError, Unanswered};
 
 /// Most headers of an answer.
 const HEADERS_MAX: usize = 256;
 
 /// The network.
-pub(super) struct Network(Client<ByRecords<HttpsConnector<Connector>>, Body>);
+#[derive(Clone)]
+pub(super) struct Network(Arc<Inner>);
+
+struct Inner {
+    connector: ByRecords<HttpsConnector<Connector>>,
+    http: Builder,
+    pool: Pool,
+}
 
 impl Network {
     /// Connections that take at most `connect_timeout` to make. Those over TLS need the host's certificate authorities; without any, it is
@@ -43,42 +47,99 @@ impl Network {
             .https_or_http()
             .enable_http1()
             .wrap_connector(Connector::new(tcp));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .http1_max_buf_size(connector::HYPER)
-            .http1_max_headers(HEADERS_MAX)
-            .build(ByRecords::new(connector));
-        Ok(Self(client))
+        let mut http = Builder::new();
+        http.max_buf_size(connector::HYPER).max_headers(HEADERS_MAX);
+        Ok(Self(Arc::new(Inner {
+            connector: ByRecords::new(connector),
+            http,
+            pool: Pool::default(),
+        })))
     }
 }
 
 impl Carrier for Network {
-    fn carry(&self, mut request: Request<Body>) -> Carrying {
-        let connection = capture_connection(&mut request);
-        let answer = self.0.request(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            let used = connection.connection_metadata().as_ref().and_then(Used::of);
-            match answer {
-                Ok(response) => {
-                    used.inspect(Used::note);
-                    if let (Some(length), Some(bulk)) = (
-                        response.body().size_hint().exact(),
-                        response.extensions().get::<Bulk>(),
-                    ) {
-                        bulk.expect(length);
-                    }
-                    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
+    fn carry(&self, request: Request<Body>) -> Carrying {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.carry(request).await })
+    }
+}
+
+impl Inner {
+    /// Carries a request whose URI has scheme and authority, over a connection that is there or a new one.
+    async fn carry(&self, mut request: Request<Body>) -> Result<Response<Body>, Unanswered> {
+        let place = to_origin_form(&mut request)?;
+        loop {
+            let kept = self.pool.take(&place);
+            let is_kept = kept.is_some();
+            let mut link = match kept {
+                Some(link) => link,
+                None => self.connect(&place).await.map_err(not_sent)?,
+            };
+            let mut error = match link.sender.try_send_request(request).await {
+                Ok(response) => return Ok(self.answer(response, link, place)),
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // It was closed, which nobody had seen: as if it had not been there.
+                Some(unsent) if is_kept => request = unsent,
+                unsent => {
+                    let error = error.into_error();
+                    return Err(Unanswered {
+                        sent: unsent.is_none(),
+                        kept: is_kept && is_lost(&error),
+                        source: error.into(),
+                    });
                 }
-                Err(error) => Err(Unanswered {
-                    sent: !error.is_connect(),
-                    kept: used.is_some_and(|used| used.is_noted()) && is_lost(&error),
-                    source: error.into(),
-                }),
             }
+        }
+    }
+
+    async fn connect(&self, (scheme, authority): &Place) -> Result<Link, BodyError> {
+        let uri = Uri::builder()
+            .scheme(scheme.clone())
+            .authority(authority.clone())
+            .path_and_query("/")
+            .build()?;
+        let mut connector = self.connector.clone();
+        poll_fn(|context| connector.poll_ready(context)).await?;
+        let stream = connector.call(uri).await?;
+        let bulk = Bulk::of(&stream.inner().connected());
+        let (sender, connection) = self.http.handshake(stream).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a service ended");
+            }
+        });
+        Ok(Link { sender, bulk })
+    }
+
+    fn answer(&self, response: Response<Incoming>, link: Link, place: Place) -> Response<Body> {
+        if let Some(length) = response.body().size_hint().exact() {
+            link.bulk.expect(length);
+        }
+        let pool = self.pool.clone();
+        response.map(|body| {
+            let answer = Answer::new(body, link, place, pool);
+            answer.map_err(Into::into).boxed_unsync()
         })
+    }
+}
+
+/// Takes out of a request where it goes to, which it does not say on its way. Its version is that of this connection, not of the guest's.
+fn to_origin_form(request: &mut Request<Body>) -> Result<Place, Unanswered> {
+    *request.version_mut() = Version::HTTP_11;
+    let parts = std::mem::take(request.uri_mut()).into_parts();
+    let target = parts.path_and_query;
+    *request.uri_mut() = target.unwrap_or(PathAndQuery::from_static("/")).into();
+    let place = parts.scheme.zip(parts.authority);
+    place.ok_or_else(|| not_sent("a request without scheme and authority".into()))
+}
+
+fn not_sent(source: BodyError) -> Unanswered {
+    Unanswered {
+        sent: false,
+        kept: false,
+        source,
     }
 }
 

@@ -150,22 +150,6 @@ async fn a_write_that_is_refused_ends_everything() {
     assert_eq!(setup.store.seen.lock().unwrap().len(), 2);
 }
 
-/// A body whose pieces the test gives.
-struct Given(tokio::sync::mpsc::Receiver<Bytes>);
-
-impl hyper::body::Body for Given {
-    type Data = Bytes;
-    type Error = super::super::upstream::BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let piece = self.0.poll_recv(context);
-        piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
-    }
-}
-
 #[tokio::test]
 async fn the_rest_of_a_body_waits_for_a_write_that_was_answered_meanwhile() {
     for headers in [("x-nexus-writeback", "sync"), ("content-length", "8")] {

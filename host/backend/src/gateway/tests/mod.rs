@@ -11,6 +11,7 @@ mod expiry;
 mod failures;
 mod forms;
 mod hostile;
+mod kept;
 mod objects;
 mod prefetched;
 mod regions;
@@ -283,6 +284,22 @@ fn full(data: impl Into<Bytes>) -> Body {
     Full::new(data.into())
         .map_err(|never| match never {})
         .boxed_unsync()
+}
+
+/// A body whose pieces the test gives.
+struct Given(tokio::sync::mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for Given {
+    type Data = Bytes;
+    type Error = super::upstream::BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = self.0.poll_recv(context);
+        piece.map(|piece| piece.map(|bytes| Ok(Frame::data(bytes))))
+    }
 }
 
 /// A body of a known length that is made as it is asked for, and counts how much of it was.
