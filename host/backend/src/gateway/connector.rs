@@ -280,9 +280,10 @@ fn set_low_water(stream: &TcpStream, bytes: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use http_body_util::{BodyExt as _, Empty};
-    use hyper_util::client::legacy::Client;
-    use hyper_util::rt::TokioExecutor;
+    use hyper::client::conn::http1::Builder;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::sync::oneshot;
@@ -341,13 +342,19 @@ mod tests {
             }
         };
         let client = async {
-            let connector = ByRecords::new(Connector::new(HttpConnector::new()));
-            let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new())
-                .http1_max_buf_size(HYPER)
-                .build(connector);
-            let mut response = client.get(uri).await.unwrap();
-            let bulk = response.extensions().get::<Bulk>().cloned();
-            bulk.expect("of the connection").expect(LENGTH as u64);
+            let mut connector = ByRecords::new(Connector::new(HttpConnector::new()));
+            poll_fn(|context| connector.poll_ready(context))
+                .await
+                .unwrap();
+            let stream = connector.call(uri).await.unwrap();
+            let bulk = Bulk::of(&stream.inner().connected());
+            let mut http = Builder::new();
+            let opened = http.max_buf_size(HYPER).handshake(stream);
+            let (mut sender, connection) = opened.await.unwrap();
+            tokio::spawn(connection);
+            let request = http::Request::new(Empty::<bytes::Bytes>::new());
+            let mut response = sender.send_request(request).await.unwrap();
+            bulk.expect(LENGTH as u64);
             let (mut count, mut read) = (0, Some(read));
             while let Some(frame) = response.body_mut().frame().await {
                 count += frame.unwrap().into_data().unwrap().len();

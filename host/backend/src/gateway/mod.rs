@@ -229,8 +229,7 @@ impl Gateway {
         refusal.reply(wording, resource, &request_id, head)
     }
 
-    async fn forward(&self, mut unsigned: Unsigned) -> Result<Response<Body>, Refusal> {
-        unsigned.head.parts.version = http::Version::HTTP_11;
+    async fn forward(&self, unsigned: Unsigned) -> Result<Response<Body>, Refusal> {
         let endpoint = unsigned.head.parts.uri.authority().map(ToString::to_string);
         self.upstream.exchange(unsigned).await.map_err(|failed| match failed {
             Failed::Refused(refusal) => refusal,

@@ -18,14 +18,13 @@ use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
 use tower_service::Service as _;
 
 use super::connector::{self, Bulk, ByRecords, Connector};
-use super::pool::{Answer, Link, Place, Pool};
+use super::pool::{Link, Origin, Pool};
 use super::upstream::{Body, BodyError, Carrier, Carrying, GatewayError, Unanswered};
 
 /// Most headers of an answer.
 const HEADERS_MAX: usize = 256;
 
 /// The network.
-#[derive(Clone)]
 pub(super) struct Network(Arc<Inner>);
 
 struct Inner {
@@ -66,17 +65,15 @@ impl Carrier for Network {
 
 impl Inner {
     /// Carries a request whose URI has scheme and authority, over a connection that is there or a new one.
-    async fn carry(&self, mut request: Request<Body>) -> Result<Response<Body>, Unanswered> {
-        let place = to_origin_form(&mut request)?;
+    async fn carry(
+        self: Arc<Self>,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Unanswered> {
+        let origin = to_origin_form(&mut request)?;
         loop {
-            let kept = self.pool.take(&place);
-            let is_kept = kept.is_some();
-            let mut link = match kept {
-                Some(link) => link,
-                None => self.connect(&place).await.map_err(not_sent)?,
-            };
+            let (mut link, is_kept) = self.link(&origin).await.map_err(not_sent)?;
             let mut error = match link.sender.try_send_request(request).await {
-                Ok(response) => return Ok(self.answer(response, link, place)),
+                Ok(response) => return Ok(self.answer(response, link, origin)),
                 Err(error) => error,
             };
             match error.take_message() {
@@ -94,10 +91,38 @@ impl Inner {
         }
     }
 
-    async fn connect(&self, (scheme, authority): &Place) -> Result<Link, BodyError> {
+    /// A connection, and whether it was there: a new one is made only until another is free.
+    async fn link(self: &Arc<Self>, origin: &Origin) -> Result<(Link, bool), BodyError> {
+        if let Some(link) = self.pool.take(origin) {
+            return Ok((link, true));
+        }
+        let mut freed = self.pool.next(origin);
+        let mut connecting = tokio::spawn(Arc::clone(self).connect(origin.clone()));
+        tokio::select! {
+            biased;
+            Ok(link) = &mut freed => {
+                let (pool, origin) = (self.pool.clone(), origin.clone());
+                tokio::spawn(async move {
+                    if let Ok(Ok(link)) = connecting.await {
+                        pool.give_back(origin, link);
+                    }
+                });
+                Ok((link, true))
+            }
+            made = &mut connecting => {
+                freed.close();
+                if let Ok(link) = freed.try_recv() {
+                    self.pool.give_back(origin.clone(), link);
+                }
+                Ok((made??, false))
+            }
+        }
+    }
+
+    async fn connect(self: Arc<Self>, (scheme, authority): Origin) -> Result<Link, BodyError> {
         let uri = Uri::builder()
-            .scheme(scheme.clone())
-            .authority(authority.clone())
+            .scheme(scheme)
+            .authority(authority)
             .path_and_query("/")
             .build()?;
         let mut connector = self.connector.clone();
@@ -113,26 +138,24 @@ impl Inner {
         Ok(Link { sender, bulk })
     }
 
-    fn answer(&self, response: Response<Incoming>, link: Link, place: Place) -> Response<Body> {
+    fn answer(&self, response: Response<Incoming>, link: Link, origin: Origin) -> Response<Body> {
         if let Some(length) = response.body().size_hint().exact() {
             link.bulk.expect(length);
         }
-        let pool = self.pool.clone();
-        response.map(|body| {
-            let answer = Answer::new(body, link, place, pool);
-            answer.map_err(Into::into).boxed_unsync()
-        })
+        self.pool.give_back(origin, link);
+        response.map(|body| body.map_err(Into::into).boxed_unsync())
     }
 }
 
 /// Takes out of a request where it goes to, which it does not say on its way. Its version is that of this connection, not of the guest's.
-fn to_origin_form(request: &mut Request<Body>) -> Result<Place, Unanswered> {
+fn to_origin_form(request: &mut Request<Body>) -> Result<Origin, Unanswered> {
     *request.version_mut() = Version::HTTP_11;
     let parts = std::mem::take(request.uri_mut()).into_parts();
-    let target = parts.path_and_query;
+    // One of a URI without a path may be empty, which reads like `/`.
+    let target = parts.path_and_query.filter(|target| target != "/");
     *request.uri_mut() = target.unwrap_or(PathAndQuery::from_static("/")).into();
-    let place = parts.scheme.zip(parts.authority);
-    place.ok_or_else(|| not_sent("a request without scheme and authority".into()))
+    let origin = parts.scheme.zip(parts.authority);
+    origin.ok_or_else(|| not_sent("a request without scheme and authority".into()))
 }
 
 fn not_sent(source: BodyError) -> Unanswered {

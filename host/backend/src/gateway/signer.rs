@@ -26,7 +26,7 @@ use super::target::QUERY;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// Signing keys that are kept: more than a key of the host has regions, services and days at once.
+/// Signing keys that are kept: more than the host's key has regions, services and days at once.
 const KEYS_MAX: usize = 256;
 
 /// Signs with the keys that it has made of the host's.
@@ -126,6 +126,8 @@ impl Signer {
         }
         let key = derive(secret, credential);
         let signature = sign(&key);
+        // What was made of another secret is over with that one.
+        keys.retain(|_, known| known.secret == secret);
         if keys.len() >= KEYS_MAX {
             keys.clear();
         }
@@ -327,6 +329,20 @@ mod tests {
                     prop_assert!(parts.headers[AUTHORIZATION].is_sensitive());
                 }
             }
+        }
+    }
+
+    #[test]
+    fn keys_of_a_secret_that_was_replaced_are_not_kept() {
+        let signer = Signer::default();
+        for (id, secret) in [("old", "a"), ("old", "b"), ("new", "c")] {
+            let key = Credentials::new(id, secret, None, None, "test");
+            for region in ["eu-west-1", "eu-west-2"] {
+                signer.signature(&format!("{id}/20261127/{region}/s3/aws4_request"), &key, "");
+            }
+            let keys = signer.keys.lock().unwrap();
+            assert_eq!(keys.len(), 2);
+            assert!(keys.values().all(|key| key.secret == secret));
         }
     }
 

@@ -4,14 +4,17 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
 
 /// A service, and the gateway to it with a guest.
 async fn service() -> (TcpListener, Arc<Gateway>, Guest) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // While one waits to be accepted, no other connection is made.
+    let listener = socket.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
     let gateway = gateway_to(&format!("http://{address}")).await;
     let guest = Guest::connect(&gateway).await;
@@ -86,6 +89,38 @@ async fn a_connection_whose_request_is_not_over_is_not_used_for_another() {
     let mut other = Guest::connect(&gateway).await;
     assert_eq!(other.get("/input/a").await.status, 200);
     drop((more, served.await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_connection_that_becomes_free_serves_who_waits_for_a_new_one() {
+    let (listener, gateway, mut guest) = service().await;
+    let first = tokio::spawn(async move { guest.get("/input/a").await.status });
+    let mut stream = accept(&listener).await;
+    let _in_the_way = TcpStream::connect(listener.local_addr().unwrap()).await;
+    let mut other = Guest::connect(&gateway).await;
+    let second = tokio::spawn(async move { other.get("/input/b").await.status });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..2 {
+        answer(&mut stream, OK).await;
+    }
+    let both = async { (first.await.unwrap(), second.await.unwrap()) };
+    let both = timeout(Duration::from_secs(30), both).await;
+    assert_eq!(both.expect("both are served"), (200, 200));
+}
+
+#[tokio::test]
+async fn a_short_answer_that_nobody_reads_leaves_its_connection_whole() {
+    let (listener, _, mut guest) = service().await;
+    let served = tokio::spawn(async move {
+        let mut stream = accept(&listener).await;
+        for _ in 0..2 {
+            answer(&mut stream, OK).await;
+        }
+    });
+    let unread = request(Method::GET, "/input/a", &[], full(""));
+    drop(guest.start(unread).await);
+    assert_eq!(guest.get("/input/a").await.status, 200);
+    served.await.unwrap();
 }
 
 #[tokio::test]
