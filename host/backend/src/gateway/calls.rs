@@ -192,7 +192,8 @@ impl Connection {
     /// Resolves when the shim is gone. What it sends meanwhile is kept, up to a bound.
     async fn gone(&mut self) -> io::Error {
         while self.read.len() < PIECE {
-            self.read.reserve(PIECE);
+            // Hardly ever does more come, and what is left of the last piece's room is enough.
+            self.read.reserve(1);
             match self.stream.read_buf(&mut self.read).await {
                 Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
                 Ok(_) => {}
