@@ -44,6 +44,9 @@ const PLAIN: [HeaderName; 7] = [
     RANGE,
     USER_AGENT,
 ];
+/// What the gateway's own reads call themselves, for who reads a store's log.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("nexus/", env!("CARGO_PKG_VERSION"), " prefetch"));
 const PLAIN_STARTS: [&str; 3] = ["amz-sdk-", "x-amz-user-agent", "x-amzn-trace-id"];
 
 /// Fetches objects for all functions, within the node's room for them.
@@ -108,7 +111,10 @@ impl Prefetcher {
 fn judge(gateway: &Gateway, region: &str, object: &Object) -> Option<Judged> {
     let key = utf8_percent_encode(&object.key, NON_ALPHANUMERIC);
     let uri: Uri = format!("/{}/{key}", object.bucket).parse().ok()?;
-    let mut request = Request::builder().uri(uri).header(CHECKSUM_MODE, "ENABLED");
+    let mut request = Request::builder()
+        .uri(uri)
+        .header(USER_AGENT, AGENT)
+        .header(CHECKSUM_MODE, "ENABLED");
     if let Some(range) = &object.range {
         request = request.header(RANGE, range);
     }

@@ -37,9 +37,12 @@ impl Store {
         let header = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok());
         let same = header("if-none-match") == Some(tag.as_str());
         let range = header("range").is_some();
+        let is_fetch = header("user-agent").is_some_and(|agent| agent.starts_with("nexus/"));
         let what = match (request.method(), same, range) {
             (&Method::GET, true, _) => "same?",
+            (&Method::GET, false, true) if is_fetch => "fetch part",
             (&Method::GET, false, true) => "get part",
+            (&Method::GET, false, false) if is_fetch => "fetch",
             (&Method::GET, false, false) => "get",
             _ => "write",
         };
@@ -130,7 +133,7 @@ impl Setup {
 async fn a_read_finds_what_is_still_the_same() {
     let mut setup = Setup::new().await;
     setup.begin(false, object("input", None)).await;
-    assert_eq!(setup.store.asked(), ["get"]);
+    assert_eq!(setup.store.asked(), ["fetch"]);
     for _ in 0..2 {
         let answer = setup.guest.get("/input/k%20y").await;
         assert_eq!((answer.status, answer.text()), (200, "first"));
@@ -152,7 +155,7 @@ async fn a_change_meanwhile_is_seen() {
     setup.begin(false, object("input", None)).await;
     setup.store.put("second", "2");
     assert_eq!(setup.guest.get("/input/k%20y").await.text(), "second");
-    assert_eq!(setup.store.asked(), ["get", "get"]);
+    assert_eq!(setup.store.asked(), ["fetch", "get"]);
     assert!(setup.inputs.end().used.is_empty());
 }
 
@@ -162,7 +165,7 @@ async fn who_does_not_mind_does_not_ask() {
     setup.begin(true, object("input", None)).await;
     setup.store.put("second", "2");
     assert_eq!(setup.guest.get("/input/k%20y").await.text(), "first");
-    assert_eq!(setup.store.asked(), ["get"]);
+    assert_eq!(setup.store.asked(), ["fetch"]);
     // It was for that invocation only.
     setup.inputs.end();
     assert_eq!(setup.guest.get("/input/k%20y").await.text(), "second");
@@ -205,7 +208,7 @@ async fn other_reads_go_to_the_store() {
 async fn a_range_is_found_by_its_own_words() {
     let mut setup = Setup::new().await;
     setup.begin(true, object("input", Some("bytes=0-1"))).await;
-    assert_eq!(setup.store.asked(), ["get part"]);
+    assert_eq!(setup.store.asked(), ["fetch part"]);
     let range = [("range", "bytes=0-1")];
     let read = request(Method::GET, "/input/k%20y", &range, full(""));
     let answer = setup.guest.send(read).await;
@@ -225,7 +228,7 @@ async fn policy_and_room_are_asked_first() {
         setup.store.put(&"x".repeat(ROOM + 1), "1");
         assert_eq!(setup.begin(true, object("input", None)).await, 1);
         assert_eq!(setup.guest.get("/input/k%20y").await.body.len(), ROOM + 1);
-        assert_eq!(setup.store.asked(), ["get", "get"]);
+        assert_eq!(setup.store.asked(), ["fetch", "get"]);
         assert!(setup.inputs.end().used.is_empty());
     }
 }

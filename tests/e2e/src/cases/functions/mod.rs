@@ -269,7 +269,10 @@ impl Run<'_> {
         let agents = state["agents"].take();
         let agents = agents.as_array().context("no agents")?;
         let is_sdk = |agent: &str| agent.contains("Boto3") || agent.contains("aws-sdk");
-        let mut agents = agents.iter().filter_map(Value::as_str).map(is_sdk);
+        // The gateway fetches what it has learned that a function reads, in whose name nobody asks.
+        let asks = |agent: &&str| !agent.starts_with("nexus/");
+        let agents = agents.iter().filter_map(Value::as_str).filter(asks);
+        let mut agents = agents.map(is_sdk);
         let by_sdk = agents.clone().any(|is_sdk| is_sdk);
         let by_others = agents.any(|is_sdk| !is_sdk);
         Ok(Seen {
