@@ -15,11 +15,16 @@ use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::Builder;
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{Connection as _, HttpConnector};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 use tower_service::Service as _;
 
 use super::connector::{self, Bulk, ByRecords, Connector};
 use super::pool::{Link, Origin, Pool};
 use super::upstream::{Body, BodyError, Carrier, Carrying, GatewayError, Unanswered};
+
+/// How long a connection may be in the making that nobody waits for any more.
+const CONNECTING_MAX: Duration = Duration::from_secs(10);
 
 /// Most headers of an answer.
 const HEADERS_MAX: usize = 256;
@@ -97,13 +102,14 @@ impl Inner {
             return Ok((link, true));
         }
         let mut freed = self.pool.next(origin);
-        let mut connecting = tokio::spawn(Arc::clone(self).connect(origin.clone()));
+        let connecting = tokio::spawn(Arc::clone(self).connect(origin.clone()));
+        let mut connecting = AbortOnDropHandle::new(connecting);
         tokio::select! {
             biased;
             Ok(link) = &mut freed => {
                 let (pool, origin) = (self.pool.clone(), origin.clone());
                 tokio::spawn(async move {
-                    if let Ok(Ok(link)) = connecting.await {
+                    if let Ok(Ok(Ok(link))) = timeout(CONNECTING_MAX, connecting).await {
                         pool.give_back(origin, link);
                     }
                 });

@@ -10,12 +10,13 @@ const LIMIT: Duration = Duration::from_secs(1);
 
 /// A gateway whose services may be silent for a moment only.
 async fn impatient(address: SocketAddr) -> Arc<Gateway> {
+    impatient_to(format!("http://{address}")).await
+}
+
+async fn impatient_to(store: String) -> Arc<Gateway> {
     let config = GatewayConfig {
         read_timeout: LIMIT,
-        ..GatewayConfig::new(
-            "us-east-1",
-            HashMap::from([("s3".to_owned(), format!("http://{address}"))]),
-        )
+        ..GatewayConfig::new("us-east-1", HashMap::from([("s3".to_owned(), store)]))
     };
     let upstream = Upstream::new(config, key()).await.unwrap();
     Gateway::new(upstream, Arc::new(policy()), "f".to_owned())
@@ -53,6 +54,20 @@ async fn listener() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+#[tokio::test]
+async fn a_store_that_never_begins_to_speak_tls() {
+    let (listener, address) = listener().await;
+    let mut guest = Guest::connect(&impatient_to(format!("https://{address}")).await).await;
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut greeting = Vec::new();
+        tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut greeting)).await
+    });
+    assert_eq!(guest.get("/input/k").await.status, 504);
+    let end = served.await.unwrap();
+    assert!(end.expect("its connection ends").unwrap() > 0);
 }
 
 #[tokio::test]
