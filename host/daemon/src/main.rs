@@ -58,14 +58,14 @@ fn run(config: Config) -> Result<(), Box<dyn Error>> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        // Before anybody is answered, who may ask for the end next.
+        let requested = shutdown::requested()?;
         let daemon = Daemon::open(config).await?;
         let stop = CancellationToken::new();
         let asked = stop.clone();
         tokio::spawn(async move {
-            match shutdown::requested().await {
-                Ok(signal) => tracing::info!(signal, "ending"),
-                Err(error) => tracing::error!(%error, "cannot wait for signals"),
-            }
+            let signal = requested.await;
+            tracing::info!(signal, "ending");
             asked.cancel();
         });
         Ok(daemon.run(stop).await?)
