@@ -14,14 +14,14 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::audit::{How, Record};
 use super::exchange::{Failed, Head, Scope, Sendable, Unsigned};
-use super::predict::{Kind, Manner, Tag, hex};
+use super::predict::{Kind, Manner, Tag};
 use super::refusal::Refusal;
 use super::sign::{CHECKSUM_CRC32, CONTENT_SHA256};
+use super::signer::sha256;
 use super::upstream::{Body, full};
 use super::{Gateway, services};
 use crate::writeback::Room;
@@ -311,9 +311,9 @@ fn metadata(headers: &HeaderMap) -> usize {
 }
 
 fn is_sha256(hash: &HeaderValue, body: &[u8]) -> bool {
-    let hex = hex(&Sha256::digest(body));
+    let expected = sha256(body);
     hash.to_str()
-        .is_ok_and(|hash| hash.eq_ignore_ascii_case(&hex))
+        .is_ok_and(|hash| hash.eq_ignore_ascii_case(&expected))
 }
 
 fn crc32(body: &[u8]) -> String {

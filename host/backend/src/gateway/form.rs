@@ -22,7 +22,8 @@ use super::audit::How;
 use super::deferred::Judged;
 use super::policy::{Access, Scope};
 use super::refusal::Refusal;
-use super::sign::Regions;
+use super::sign::{ALGORITHM, Regions};
+use super::signer::scope;
 use super::stamp::Stamp;
 use super::upstream::{Body, full};
 use super::{Gateway, Presign, presign, services};
@@ -34,8 +35,6 @@ const FILE_NAME: &str = "${filename}";
 
 /// Longest conditions, in bytes; S3 takes policies of 20 KB.
 const CONDITIONS_MAX: usize = 20_000;
-
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Fields of a form that decide who may read an object, or how long it stays, and by the starts of their names (`operation::check_headers`
 /// for headers); those that the gateway itself gives.
@@ -261,11 +260,8 @@ impl Gateway {
             let message = "Forms are for buckets, not for access points.";
             return Err(Refusal::not_implemented(message));
         };
-        let credential = format!(
-            "{}/{}/{region}/s3/aws4_request",
-            credentials.access_key_id(),
-            now.day()
-        );
+        let scope = scope(&now, region, "s3");
+        let credential = [credentials.access_key_id(), "/", &scope].concat();
         let mut fields = vec![
             ("x-amz-algorithm", ALGORITHM.to_owned()),
             ("x-amz-credential", credential.clone()),

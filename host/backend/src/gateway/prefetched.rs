@@ -44,10 +44,11 @@ const PLAIN: [HeaderName; 7] = [
     RANGE,
     USER_AGENT,
 ];
+const PLAIN_STARTS: [&str; 3] = ["amz-sdk-", "x-amz-user-agent", "x-amzn-trace-id"];
+
 /// What the gateway's own reads call themselves, for who reads a store's log.
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("nexus/", env!("CARGO_PKG_VERSION"), " prefetch"));
-const PLAIN_STARTS: [&str; 3] = ["amz-sdk-", "x-amz-user-agent", "x-amzn-trace-id"];
 
 /// Fetches objects for all functions, within the node's room for them.
 #[derive(Debug)]

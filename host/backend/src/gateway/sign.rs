@@ -22,6 +22,8 @@ pub(super) const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-con
 pub(super) const CHECKSUM_CRC32: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
 pub(super) const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 pub(super) const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+/// How signatures for one region are made.
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const REGION_SET: HeaderName = HeaderName::from_static("x-amz-region-set");
 
 /// Where a signature is good.
@@ -62,7 +64,7 @@ impl SignedFor {
             .ok_or_else(unsigned)?
             .to_str()
             .map_err(|_| unsigned())?;
-        let (of_one, of_set) = ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256");
+        let (of_one, of_set) = (ALGORITHM, "AWS4-ECDSA-P256-SHA256");
         let is_set = text.starts_with(of_set);
         let algorithm = if is_set { of_set } else { of_one };
         let Some(fields) = text.strip_prefix(algorithm) else {

@@ -20,11 +20,9 @@ use ring::hmac;
 
 use super::predict::hex;
 use super::refusal::Refusal;
-use super::sign::{self, CONTENT_SHA256, DATE, Regions, SECURITY_TOKEN, SignedFor};
+use super::sign::{self, ALGORITHM, CONTENT_SHA256, DATE, Regions, SECURITY_TOKEN, SignedFor};
 use super::stamp::Stamp;
 use super::target::QUERY;
-
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Signing keys that are kept: more than the host's key has regions, services and days at once.
 const KEYS_MAX: usize = 256;
@@ -81,7 +79,7 @@ impl Signer {
         };
         // Of the guest's signature; these services take the hash from the signature itself.
         parts.headers.remove(CONTENT_SHA256);
-        let payload = hex(digest(&SHA256, body).as_ref());
+        let payload = sha256(body);
         let scope = (region, signed_for.service.as_str());
         self.sign(parts, credentials, scope, &payload, time)
     }
@@ -97,8 +95,8 @@ impl Signer {
         let stamp = Stamp::of(time);
         put_on(&mut parts.headers, credentials, &stamp)?;
         let (request, names) = canonical(parts, payload)?;
-        let scope = [stamp.day(), "/", region, "/", service, "/aws4_request"].concat();
-        let hash = hex(digest(&SHA256, request.as_bytes()).as_ref());
+        let scope = scope(&stamp, region, service);
+        let hash = sha256(request.as_bytes());
         let text = [ALGORITHM, "\n", stamp.short(), "\n", &scope, "\n", &hash].concat();
         let credential = [credentials.access_key_id(), "/", &scope].concat();
         let signature = self.signature(&credential, credentials, &text);
@@ -135,6 +133,16 @@ impl Signer {
         keys.insert(credential.to_owned(), SigningKey { secret, key });
         signature
     }
+}
+
+/// What a signature is good for, of the form `day/region/service/aws4_request`.
+pub(super) fn scope(stamp: &Stamp, region: &str, service: &str) -> String {
+    [stamp.day(), "/", region, "/", service, "/aws4_request"].concat()
+}
+
+/// The hash of bytes, as signatures and `x-amz-content-sha256` have it.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
 }
 
 /// A signing key: the secret's HMAC of the day, that one's of the region, and so on for each part of the credential behind the id, which

@@ -141,7 +141,7 @@ async fn an_answer_that_nobody_reads_on_ends_its_connection() {
 #[tokio::test]
 async fn a_connection_that_nobody_uses_is_closed() {
     let (listener, _, mut guest) = service().await;
-    let (closed, seen) = tokio::sync::oneshot::channel();
+    let (closed, mut seen) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let mut stream = accept(&listener).await;
         answer(&mut stream, OK).await;
@@ -151,7 +151,6 @@ async fn a_connection_that_nobody_uses_is_closed() {
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(59)).await;
     tokio::time::resume();
-    let mut seen = seen;
     let soon = timeout(Duration::from_millis(50), &mut seen).await;
     assert!(soon.is_err(), "it is kept for a minute");
     tokio::time::pause();
